@@ -1,0 +1,35 @@
+"""The database under archive and ledger: SQLite by default, Postgres when GHOSTWRITER_DATABASE_URL says so."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; each module that keeps state declares its own."""
+
+
+def open_database(url: str) -> Engine:
+    """An engine for `url` whose tables exist. SQLite runs in WAL mode, so that a kill at any instruction loses no commit."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "connect", _durable_sqlite)
+    else:
+        engine = create_engine(parsed, pool_pre_ping=True)
+    Base.metadata.create_all(engine)
+    return engine
+
+
+def _durable_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()

@@ -1,0 +1,76 @@
+"""The errors a person can act on. Each says what is wrong, the value, and what to do next.
+
+    GhostwriterError
+    ├── WriterFileError       a file in writers/ cannot be used
+    ├── SnapshotError         a snapshot folder is missing, unfinished or changed
+    ├── HomeError             the state folder cannot be used (full disk, no permission)
+    ├── SourceError           the site refused or answered nonsense (ghostwriter.sources)
+    ├── CorpusTooSmall        not enough answers to split and distil
+    ├── TeacherError          the teacher refused or cannot be reached (ghostwriter.teacher)
+    ├── BudgetExceeded        the next call would cross the writer's hard cap
+    ├── LaunchError           a GPU stage ended without a result
+    └── PromotionError        the registry does not hold what a promotion or a roll back needs
+
+`retryable` says whether running the same task again, with nothing changed, can help.
+"""
+
+
+class GhostwriterError(Exception):
+    """Base of all of them; `code` is the short name shown in logs and in `--json` output."""
+
+    retryable = False
+    code = "error"
+
+
+class WriterFileError(GhostwriterError):
+    """A file in writers/ is missing, is no TOML, or holds a key or value that is not known."""
+
+    code = "writer_file"
+
+
+class SnapshotError(GhostwriterError):
+    """A snapshot folder has no manifest, or its files are not those of its manifest."""
+
+    code = "snapshot"
+
+
+class HomeError(GhostwriterError):
+    """The folder that holds all state cannot be written."""
+
+    code = "home"
+
+
+class SourceError(GhostwriterError):
+    """The place the answers come from refused, or answered in a shape that is not known."""
+
+    code = "unknown_error"
+
+
+class CorpusTooSmall(GhostwriterError):
+    """There are fewer usable answers than the split and the examples need."""
+
+    code = "corpus_too_small"
+
+
+class TeacherError(GhostwriterError):
+    """The teacher refused a request, or cannot be reached."""
+
+    code = "teacher"
+
+
+class BudgetExceeded(GhostwriterError):
+    """The next call could cross the hard cap; everything bought so far is kept."""
+
+    code = "budget_exceeded"
+
+
+class LaunchError(GhostwriterError):
+    """A training or evaluation process ended without a result file."""
+
+    code = "launch"
+
+
+class PromotionError(GhostwriterError):
+    """The model registry does not hold the version or alias that was asked for."""
+
+    code = "promotion"

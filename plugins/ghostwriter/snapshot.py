@@ -1,0 +1,110 @@
+"""Snapshots: folders written once, of JSONL files and a `manifest.json` that is written last, by rename.
+
+A folder is named by the digest of what it holds, so the same rows always give the same folder; a folder without
+a manifest is an unfinished one and is written again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ghostwriter.errors import SnapshotError
+
+MANIFEST = "manifest.json"
+Row = Mapping[str, Any]
+
+
+class FileEntry(BaseModel):
+    """One file of a snapshot: its SHA-256 (hex) and how many rows it has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    rows: int
+
+
+class Manifest(BaseModel):
+    """What a snapshot holds, where it came from, and what was left out and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    writer: str
+    digest: str
+    created: datetime
+    files: dict[str, FileEntry]
+    parents: tuple[str, ...] = ()
+    dropped: dict[str, int] = {}
+    facts: dict[str, Any] = {}
+
+
+def write_snapshot(
+    parent: Path,
+    kind: str,
+    writer: str,
+    files: Mapping[str, Iterable[Row]],
+    *,
+    parents: tuple[str, ...] = (),
+    dropped: Mapping[str, int] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `files` (name to rows) as a new folder under `parent` and return it; a finished one with the same rows is returned as it is."""
+    encoded = {name: [_encode(row) for row in rows] for name, rows in files.items()}
+    entries = {name: FileEntry(sha256=_sha256(lines), rows=len(lines)) for name, lines in encoded.items()}
+    digest = hashlib.sha256("".join(f"{name} {entries[name].sha256}\n" for name in sorted(entries)).encode()).hexdigest()
+    folder = parent / digest[:16]
+    if (folder / MANIFEST).exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lines in encoded.items():
+        _write_atomically(folder / name, b"".join(lines))
+    manifest = Manifest(
+        kind=kind, writer=writer, digest=digest, created=datetime.now(UTC), files=entries, parents=parents, dropped=dict(dropped or {}), facts=dict(facts or {})
+    )
+    _write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+    return folder
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished snapshot. Raises SnapshotError when there is none."""
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise SnapshotError(f"{folder} holds no finished snapshot (no {MANIFEST}). Run the stage that writes it again.") from error
+
+
+def read_rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of one file of a finished snapshot. Raises SnapshotError when the file is not the one the manifest names."""
+    entry = read_manifest(folder).files.get(name)
+    if entry is None:
+        raise SnapshotError(f"{folder} has no file {name}.")
+    lines = (folder / name).read_bytes().splitlines(keepends=True)
+    if _sha256(lines) != entry.sha256:
+        raise SnapshotError(f"{folder / name} was changed after it was written. Remove the folder and run its stage again.")
+    return [json.loads(line) for line in lines]
+
+
+def _encode(row: Row) -> bytes:
+    return (json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8", errors="replace")
+
+
+def _sha256(lines: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

