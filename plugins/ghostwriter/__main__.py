@@ -6,7 +6,7 @@ from importlib import import_module
 
 from ghostwriter.errors import GhostwriterError
 
-COMMAND_MODULES = ("collect", "archive", "distill", "champion")
+COMMAND_MODULES = ("collect", "archive", "distill", "champion", "up")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,8 +8,10 @@
     ├── CorpusTooSmall        not enough answers to split and distil
     ├── TeacherError          the teacher refused or cannot be reached (ghostwriter.teacher)
     ├── BudgetExceeded        the next call would cross the writer's hard cap
+    ├── ConnectionMissing     an Airflow connection a writer file names does not exist
     ├── LaunchError           a GPU stage ended without a result
-    └── PromotionError        the registry does not hold what a promotion or a roll back needs
+    ├── PromotionError        the registry does not hold what a promotion or a roll back needs
+    └── ServiceError          one of the embedded services did not start or ended by itself
 
 `retryable` says whether running the same task again, with nothing changed, can help.
 """
@@ -64,6 +66,12 @@ class BudgetExceeded(GhostwriterError):
     code = "budget_exceeded"
 
 
+class ConnectionMissing(GhostwriterError):
+    """An Airflow connection that a writer file names does not exist, or lacks a field."""
+
+    code = "connection_missing"
+
+
 class LaunchError(GhostwriterError):
     """A training or evaluation process ended without a result file."""
 
@@ -74,3 +82,9 @@ class PromotionError(GhostwriterError):
     """The model registry does not hold the version or alias that was asked for."""
 
     code = "promotion"
+
+
+class ServiceError(GhostwriterError):
+    """One of the embedded services (Airflow, MLflow, the demo's site and teacher) did not start, or ended by itself."""
+
+    code = "service"

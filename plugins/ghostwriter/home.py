@@ -52,7 +52,9 @@ class Home:
             probe.write_bytes(b"x" * 4096)
             probe.unlink()
         except OSError as error:
-            raise HomeError(f"{self.path} cannot be written ({error.strerror}). Free the disk or name another folder in GHOSTWRITER_HOME.") from error
+            raise HomeError(
+                f"{self.path} cannot be written ({error.strerror}). Free the disk or name another folder in GHOSTWRITER_HOME."
+            ) from error
         free = shutil.disk_usage(self.path).free
         if free < need_bytes:
             raise HomeError(

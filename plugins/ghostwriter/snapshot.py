@@ -65,7 +65,14 @@ def write_snapshot(
     for name, lines in encoded.items():
         _write_atomically(folder / name, b"".join(lines))
     manifest = Manifest(
-        kind=kind, writer=writer, digest=digest, created=datetime.now(UTC), files=entries, parents=parents, dropped=dict(dropped or {}), facts=dict(facts or {})
+        kind=kind,
+        writer=writer,
+        digest=digest,
+        created=datetime.now(UTC),
+        files=entries,
+        parents=parents,
+        dropped=dict(dropped or {}),
+        facts=dict(facts or {}),
     )
     _write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
     return folder

@@ -7,7 +7,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -95,7 +95,7 @@ class Training(Section):
     arm: Arm = "distilled"
     recipe: str = "qwen2.5-7b-style"
     """A file in training/recipes, without `.toml`."""
-    launcher: Literal["local", "docker", "kubernetes"] = "local"
+    launcher: Literal["local"] = "local"
 
 
 class Evaluation(Section):
@@ -132,6 +132,10 @@ class Writer(Section):
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
 
+    def with_teacher_answers(self, wanted: int) -> Self:
+        """The same writer with another number of teacher answers wanted (the form's)."""
+        return self.model_copy(update={"teacher": self.teacher.model_copy(update={"answers": wanted})})
+
 
 def writers_folder() -> Path:
     """The folder of writer files: `GHOSTWRITER_WRITERS`, else writers/ beside the code."""
@@ -141,6 +145,17 @@ def writers_folder() -> Path:
 def writer_stems() -> list[str]:
     """The names of all writer files, sorted."""
     return sorted(path.stem for path in writers_folder().glob("*.toml"))
+
+
+def readable_writers() -> list[Writer]:
+    """The writers whose files can be read; the DAG `<writer>_collect` says what is wrong with the others."""
+    found = []
+    for stem in writer_stems():
+        try:
+            found.append(load_writer(stem))
+        except WriterFileError:
+            continue
+    return found
 
 
 def load_writer(stem: str) -> Writer:

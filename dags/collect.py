@@ -1,0 +1,92 @@
+"""`<writer>_collect` for each file in writers/: the night starts here. New answers become a snapshot and an asset event."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, dag, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from ghostwriter.assets import answers_asset, last_location
+from ghostwriter.errors import WriterFileError
+from ghostwriter.operators import actionable
+from ghostwriter.writer import Writer, load_writer, writer_stems
+
+
+def collect_dag(writer: Writer) -> DAG:
+    """Build the DAG of one writer."""
+    answers = answers_asset(writer.stem)
+    schedule = writer.schedule
+
+    @dag(
+        dag_id=f"{writer.stem}_collect",
+        dag_display_name=f"{writer.name}: 1 collect",
+        schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
+        max_active_runs=1,
+        tags=["ghostwriter", writer.stem],
+        default_args={"owner": "ghostwriter"},
+    )
+    def collect() -> None:
+        """### Site -> archive -> snapshot of answers
+
+        Reads what is new since the last night, slowly, over one connection, and keeps it in the archive. If anything changed, a
+        cleaned snapshot is written and distillation starts by itself; a night without anything new ends here, green.
+
+        **How long:** 15 minutes for 4,000 answers the first time, seconds afterwards.
+        **When it fails:** the log's last line says what to do. An expired cookie or a site that asks for a captcha is not retried:
+        renew the connection, or import a HAR file (see the README). What was collected is kept.
+        """
+
+        @task(retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
+        @actionable
+        def read_site() -> dict[str, object]:
+            """Fetch new and changed answers into the archive."""
+            from ghostwriter.collect import collect as collect_answers
+            from ghostwriter.connections import site_access
+            from ghostwriter.home import Home
+
+            home = Home.default()
+            home.check_space()
+            report = collect_answers(writer, home, **site_access(writer.source))
+            return report.model_dump(mode="json")
+
+        @task(outlets=[answers], inlets=[answers])
+        @actionable
+        def snapshot(report: dict[str, object], *, outlet_events: dict, inlet_events: dict) -> str:
+            """Write the cleaned answers as a snapshot; skipped, without an event, when they are those of the last one."""
+            from ghostwriter.answers import snapshot_answers
+            from ghostwriter.home import Home
+
+            folder = str(snapshot_answers(writer, Home.default()))
+            if folder == last_location(inlet_events[answers]):
+                raise AirflowSkipException(f"Nothing new: {report['known']} answers are known, {folder} is still their snapshot.")
+            outlet_events[answers].extra = {"location": folder}
+            return folder
+
+        snapshot(read_site())
+
+    return collect()
+
+
+def unreadable_writer_dag(stem: str, error: WriterFileError) -> DAG:
+    """A DAG that stands for a writer file that cannot be read, so that one bad file stops no other writer."""
+
+    @dag(
+        dag_id=f"{stem}_collect",
+        dag_display_name=f"{stem}: file cannot be read",
+        schedule=None,
+        tags=["ghostwriter", stem],
+        doc_md=str(error),
+    )
+    def unreadable() -> None:
+        @task
+        def explain() -> None:
+            raise AirflowFailException(str(error))
+
+        explain()
+
+    return unreadable()
+
+
+for name in writer_stems():
+    try:
+        collect_dag(load_writer(name))
+    except WriterFileError as unreadable:
+        unreadable_writer_dag(name, unreadable)

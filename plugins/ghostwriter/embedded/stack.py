@@ -1,0 +1,120 @@
+"""The embedded stack: Airflow's four components and an MLflow server, on SQLite, on 127.0.0.1, state in the home folder."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghostwriter.embedded.services import Service, Supervisor, require_free_ports
+from ghostwriter.errors import ServiceError
+from ghostwriter.home import ROOT, Home
+
+HOST = "127.0.0.1"
+BIN = Path(sys.executable).parent
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+TASKS_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the two user interfaces listen; set by AIRFLOW_PORT and MLFLOW_PORT."""
+
+    airflow: int = 8080
+    mlflow: int = 5000
+
+    @classmethod
+    def from_environment(cls) -> "Ports":
+        """The ports the environment asks for, else the defaults."""
+        return cls(int(os.environ.get("AIRFLOW_PORT", "8080")), int(os.environ.get("MLFLOW_PORT", "5000")))
+
+
+class Stack:
+    """Airflow and MLflow under one supervisor. `start` returns once both are healthy."""
+
+    def __init__(self, home: Home, ports: Ports, supervisor: Supervisor) -> None:
+        self.home, self.ports, self.supervisor = home, ports, supervisor
+        self.airflow_url = f"http://{HOST}:{ports.airflow}"
+        self.mlflow_url = f"http://{HOST}:{ports.mlflow}"
+
+    def start(self) -> None:
+        """Migrate Airflow's database, start everything, wait until it is healthy."""
+        require_free_ports({"AIRFLOW_PORT": self.ports.airflow, "MLFLOW_PORT": self.ports.mlflow})
+        mlflow = self.mlflow_service()
+        self.supervisor.start(mlflow)
+        self._migrate()
+        services = self.airflow_services()
+        for service in services:
+            self.supervisor.start(service)
+        for service in (mlflow, *services):
+            self.supervisor.wait_healthy(service)
+
+    def password(self) -> str:
+        """The password of Airflow's user `admin`, made once and kept in a file only its owner can read."""
+        path = self._passwords_file()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                json.dump({"admin": secrets.token_urlsafe(12)}, file)
+        password: str = json.loads(path.read_text())["admin"]
+        return password
+
+    def airflow_environment(self) -> dict[str, str]:
+        """Airflow's settings as environment variables; each line that is not obvious says why."""
+        self.password()
+        return {
+            "AIRFLOW_HOME": str(self.home.path / "airflow"),
+            "GHOSTWRITER_HOME": str(self.home.path),
+            "MLFLOW_TRACKING_URI": self.mlflow_url,
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default of 7 blocks a worker slot for minutes when MLflow is down
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_ONCE),  # the default forks 32 idle workers
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file()),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
+            "AIRFLOW__API__HOST": HOST,  # the default listens on every address
+            "AIRFLOW__API__PORT": str(self.ports.airflow),
+            "AIRFLOW__API__BASE_URL": self.airflow_url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__EXPOSE_CONFIG": "False",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # a new writer file is seen after seconds, not minutes
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a killed machine's tasks are picked up after a minute
+        }
+
+    def airflow_services(self) -> list[Service]:
+        """The four components; the API server's health page stands for all of them."""
+        environment = self.airflow_environment()
+        health = {"api-server": f"{self.airflow_url}/api/v2/monitor/health"}
+        return [Service(f"airflow-{name}", [BIN / "airflow", name], environment, health_url=health.get(name)) for name in COMPONENTS]
+
+    def mlflow_service(self) -> Service:
+        """The tracking server: one worker, no job processes (they cost 1.2 GiB), artifacts served by itself."""
+        folder = self.home.path / "mlflow"
+        folder.mkdir(parents=True, exist_ok=True)
+        command: list[str | Path] = [BIN / "mlflow", "server", "--host", HOST, "--port", str(self.ports.mlflow), "--workers", "1"]
+        command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "artifacts")]
+        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "GIT_PYTHON_REFRESH": "quiet"}
+        return Service("mlflow", command, environment, folder=folder, health_url=f"{self.mlflow_url}/health")
+
+    def _migrate(self) -> None:
+        """Before anything else of Airflow: the first command also writes the secret keys all components share."""
+        with self.supervisor.log("airflow-db-migrate").open("wb") as log:
+            status = subprocess.run(
+                [BIN / "airflow", "db", "migrate"],
+                env={**os.environ, **self.airflow_environment()},
+                stdout=log,
+                stderr=log,
+                umask=0o077,
+                check=False,
+            )
+        if status.returncode:
+            raise ServiceError(f"Airflow's database could not be migrated; {self.supervisor.log('airflow-db-migrate')} says why.")
+
+    def _passwords_file(self) -> Path:
+        return self.home.path / "airflow-passwords.json"

@@ -1,0 +1,99 @@
+"""What the DAGs are made of beyond plain tasks: the GPU stage, its button to MLflow, and errors that say whether to retry."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from ghostwriter.errors import GhostwriterError, LaunchError
+from ghostwriter.launch import LocalStage, Stage
+from training.contract import EvaluateRequest, TrainRequest, read_json
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+GPU_POOL, TEACHER_POOL = "gpu", "teacher"
+
+
+def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+    """Make a task body end on what the person should do: no retry where a retry cannot help."""
+
+    @functools.wraps(function)
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Returned:
+        try:
+            return function(*arguments, **named)
+        except GhostwriterError as error:
+            kind = AirflowException if error.retryable else AirflowFailException
+            raise kind(f"{error.code}: {error}") from None
+
+    return call
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """A button on the task's page that leads to its MLflow run."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The run's page; empty before the task has one."""
+        from airflow.sdk import XCom
+
+        value = XCom.get_value(ti_key=ti_key, key="return_value")
+        return str(value.get("mlflow_url") or "") if isinstance(value, dict) else ""
+
+
+class LocalStageOperator(BaseOperator):
+    """Train or evaluate in the training environment on this machine; returns the run folder, MLflow run and its page."""
+
+    template_fields = ("request",)
+    operator_extra_links = (MlflowRunLink(),)
+    ui_color = "#d7ccf5"
+
+    def __init__(self, *, stage: Stage, request: Any, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.stage, self.request = stage, request
+        self._running: LocalStage | None = None
+
+    @actionable
+    def execute(self, context: Any) -> dict[str, str]:
+        """Run the stage to its end."""
+        path = Path(self.request)
+        self._running = LocalStage(self.stage, path)
+        result = read_run_id(self._running.run(self.log.info))
+        tracking = read_json(TrainRequest if self.stage == "train" else EvaluateRequest, path).tracking
+        return {
+            "run_folder": str(path.parent),
+            "request": str(path),
+            "run_id": result,
+            "mlflow_url": run_url(tracking.uri if tracking else "", result),
+        }
+
+    def on_kill(self) -> None:
+        """The task was cleared, marked or timed out: the process saves a checkpoint and ends."""
+        if self._running:
+            self._running.stop()
+
+
+def gpu_stage(launcher: str, stage: Stage, request: Any, **settings: Any) -> BaseOperator:
+    """The task for a GPU stage under a writer's launcher. Raises LaunchError for one that is not known."""
+    if launcher != "local":
+        raise LaunchError(f"launcher = {launcher!r} is not known; write launcher = 'local'.")
+    return LocalStageOperator(task_id=stage, stage=stage, request=request, pool=GPU_POOL, retries=1, **settings)
+
+
+def read_run_id(result: Path) -> str:
+    """The MLflow run a stage logged to, from its result file; empty without tracking."""
+    import json
+
+    return str(json.loads(result.read_text())["run_id"] or "")
+
+
+def run_url(uri: str, run_id: str) -> str:
+    """The page of an MLflow run; empty without one."""
+    if not run_id:
+        return ""
+    from mlflow import MlflowClient
+
+    return f"{uri}/#/experiments/{MlflowClient(uri).get_run(run_id).info.experiment_id}/runs/{run_id}"

@@ -1,0 +1,34 @@
+"""Words, n-grams and token counts of English and Chinese text, without any model's tokenizer."""
+
+import re
+from collections.abc import Sequence
+
+CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+KANA = "\u3040-\u30ff"
+_WORD = re.compile(rf"[{CJK}{KANA}]|[^\W_{CJK}{KANA}]+(?:['’][^\W_{CJK}{KANA}]+)*")
+_CJK = re.compile(f"[{CJK}{KANA}]")
+LATIN_CHARACTERS_A_TOKEN = 4.3
+CJK_TOKENS_A_CHARACTER = 0.7
+"""Both are typical of byte-level BPE with 100,000 or more entries; the ledger's own history replaces them after the first calls."""
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words; each Chinese character is a word of its own. Punctuation is left out."""
+    return _WORD.findall(text.casefold())
+
+
+def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """All runs of `n` tokens, in order; none when there are fewer."""
+    return list(zip(*(tokens[start:] for start in range(n)), strict=False))
+
+
+def cjk_share(text: str) -> float:
+    """Share of Chinese (or Japanese) characters among the words of `text`; 0 for an empty one."""
+    found = words(text)
+    return sum(1 for word in found if _CJK.match(word)) / len(found) if found else 0.0
+
+
+def estimate_tokens(text: str) -> float:
+    """About how many tokens a teacher will count in `text`."""
+    cjk = len(_CJK.findall(text))
+    return cjk * CJK_TOKENS_A_CHARACTER + (len(text) - cjk) / LATIN_CHARACTERS_A_TOKEN

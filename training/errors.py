@@ -1,0 +1,44 @@
+"""The errors of the training side that a person can act on; each ends the process with one line and exit status 1.
+
+TrainingError
+├── BaseModelError   the base cannot be found, loaded, or taught with frozen embeddings
+├── DatasetError     the dataset cannot be trained on
+├── AdapterError     an adapter cannot be used on this base
+├── CheckpointError  the run folder belongs to another training
+├── NonFiniteLoss    a loss or gradient that is not a number
+└── OutOfMemory      one row does not fit into memory
+
+Stopped              SIGTERM or SIGINT arrived; what was done is kept (exit status 143)
+"""
+
+
+class TrainingError(Exception):
+    """Base of all that end a stage with one line on standard error."""
+
+
+class BaseModelError(TrainingError):
+    """The base model cannot be found, loaded, or trained with frozen embeddings."""
+
+
+class DatasetError(TrainingError):
+    """A row or file of the dataset cannot be used."""
+
+
+class AdapterError(TrainingError):
+    """An adapter folder is not one for this base."""
+
+
+class CheckpointError(TrainingError):
+    """A run folder holds checkpoints of another training."""
+
+
+class NonFiniteLoss(TrainingError):
+    """A loss or a gradient norm was NaN or infinite."""
+
+
+class OutOfMemory(TrainingError):
+    """A single row does not fit into the device's memory."""
+
+
+class Stopped(Exception):
+    """The process was asked to end; everything done so far is kept."""

@@ -1,0 +1,115 @@
+"""One optimizer step, exactly: the loss is the mean over the answer tokens of the whole batch, however it is divided."""
+
+import gc
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from training.contract import Recipe
+from training.data import Row, answer_tokens, collate
+from training.errors import NonFiniteLoss, OutOfMemory
+from training.loss import batch_loss
+from training.optimizer import MasterAdamW
+from training.order import micro_batches, share_of_process
+from training.processes import Processes
+
+log = logging.getLogger(__name__)
+
+LossSum = Callable[[Sequence[Row]], torch.Tensor]
+"""Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
+NAMED_ROWS = 8
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one optimizer step did: `loss` in nats an answer token, `tokens` real ones over all processes, `stopping` if any process was told to stop."""
+
+    loss: float
+    gradient_norm: float
+    tokens: int
+    answer_tokens: int
+    stopping: bool
+
+
+def padded_loss(model: Any, pad_id: int, device: torch.device) -> LossSum:
+    """The plain path: rows padded to the longest."""
+    return lambda rows: batch_loss(model, collate(rows, pad_id).to(device))
+
+
+def train_step(
+    loss_sum: LossSum,
+    optimizer: MasterAdamW,
+    rows: list[Row],
+    micro_batch: int,
+    learning_rate: float,
+    recipe: Recipe,
+    step: int,
+    processes: Processes,
+    stop: bool,
+) -> StepResult:
+    """Run step `step` (from 0) on `rows` (of all processes). Raises NonFiniteLoss, naming rows, before any weight is changed."""
+    own, total = share_of_process(rows, processes.rank, processes.count), answer_tokens(rows)
+    torch.manual_seed((recipe.seed * 1_000_003 + step) * processes.count + processes.rank)  # for dropout: a resumed run draws the same
+    loss = torch.zeros((), device=processes.device)
+    for micro in micro_batches(own, micro_batch):
+        part = loss_sum(micro) / total
+        part.backward()  # type: ignore[no-untyped-call]
+        optimizer.collect_gradients()
+        loss += part.detach()
+    processes.sum([*optimizer.gradients(), loss])
+    if not math.isfinite(float(loss)):
+        raise NonFiniteLoss(_name_bad_rows(loss_sum, rows))
+    norm = optimizer.step(learning_rate, recipe.max_gradient_norm)
+    if not math.isfinite(norm):
+        raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {float(loss):.4f}; rows of the step: {_sources(rows)}.")
+    return StepResult(float(loss), norm, sum(len(row.ids) for row in rows), total, processes.total(float(stop))[0] > 0)
+
+
+def fit_micro_batch(loss_sum: LossSum, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:
+    """Run the longest row `micro_batch` times over, forward and backward, halving until memory suffices; the batch stays as it is.
+
+    Returns the micro batch that fits in every process. Raises OutOfMemory when a single row does not.
+    """
+    while True:
+        fits = _fits(loss_sum, [longest] * micro_batch)
+        optimizer.drop_gradients()
+        if processes.total(float(not fits))[0] == 0:
+            return micro_batch
+        if micro_batch == 1:
+            raise OutOfMemory(
+                f"Row {longest.source} ({len(longest.ids)} tokens) alone does not fit into memory. Lower max_length or rank, or take a larger GPU."
+            )
+        log.warning("Out of memory with micro_batch = %d; going on with %d and twice the accumulation.", micro_batch, micro_batch // 2)
+        micro_batch //= 2
+
+
+def _fits(loss_sum: LossSum, rows: list[Row]) -> bool:
+    try:
+        (loss_sum(rows) * 0.0).backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        _free_memory()
+        return False
+    return True
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@torch.no_grad()
+def _name_bad_rows(loss_sum: LossSum, rows: list[Row]) -> str:
+    bad = [row for row in rows if not math.isfinite(float(loss_sum([row])))]
+    if len(bad) == len(rows):
+        return f"The loss is not a number on every row of the step ({_sources(rows)}): the weights have diverged. Lower learning_rate."
+    return f"The loss is not a number; rows: {_sources(bad or rows)}. Look at them, and remove or repair them."
+
+
+def _sources(rows: Sequence[Row]) -> str:
+    more = f" and {len(rows) - NAMED_ROWS} more" if len(rows) > NAMED_ROWS else ""
+    return ", ".join(row.source for row in rows[:NAMED_ROWS]) + more

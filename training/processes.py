@@ -1,0 +1,59 @@
+"""The processes of one training: one, or several started by torchrun or accelerate, each with its own GPU or a CPU."""
+
+import shutil
+from pathlib import Path
+
+import torch
+import torch.distributed
+
+from training.errors import TrainingError
+
+SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY_BYTES = 512 * 2**20
+
+
+class Processes:
+    """Sums over all processes; with one process everything here is a no-op. Raises TrainingError when NCCL could not work."""
+
+    def __init__(self) -> None:
+        import os
+
+        from accelerate import PartialState
+
+        if torch.cuda.is_available() and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+            check_shared_memory(shutil.disk_usage(SHARED_MEMORY).total)
+        state = PartialState()
+        self.rank, self.count = int(state.process_index), int(state.num_processes)
+        self.device: torch.device = state.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, tensors: list[torch.Tensor]) -> None:
+        """Replace each tensor by its sum over all processes."""
+        if self.count > 1:
+            for tensor in tensors:
+                torch.distributed.all_reduce(tensor)
+
+    def total(self, *values: float) -> list[float]:
+        """Sums of plain numbers over all processes."""
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64 if self.device.type == "cpu" else torch.float32, device=self.device)
+        torch.distributed.all_reduce(tensor)
+        return [float(value) for value in tensor]
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            torch.distributed.barrier()
+
+
+def check_shared_memory(size: int) -> None:
+    """Refuse a /dev/shm (`size` in bytes) in which NCCL fails with "unhandled system error" and "Error while creating shared memory segment"."""
+    if size < SHARED_MEMORY_BYTES:
+        raise TrainingError(
+            f"/dev/shm has {size / 2**20:.0f} MiB; several GPUs need {SHARED_MEMORY_BYTES // 2**20} MiB or NCCL dies with 'unhandled system error'."
+            " Start the container with --shm-size=1g (compose: shm_size, Kubernetes: an emptyDir of medium Memory at /dev/shm)."
+        )

@@ -1,0 +1,182 @@
+"""Train one adapter: from a request to `adapter/` and `result.json` in its run folder; a rerun goes on from the last checkpoint."""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from training import checkpoint, train_tracking
+from training.checkpoint import State
+from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
+from training.data import Rows, load_rows
+from training.errors import NonFiniteLoss
+from training.loop import LossSum, StepResult, fit_micro_batch, padded_loss, train_step
+from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
+from training.optimizer import MasterAdamW, learning_rate
+from training.order import count_steps, rows_of_step
+from training.processes import Processes
+from training.progress import Progress
+from training.signals import StopFlag
+from training.throughput import Throughput
+from training.tracking import TrackedRun, open_run
+
+log = logging.getLogger(__name__)
+
+ADAPTER = "adapter"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What stays the same from the first step of a training to its last."""
+
+    request: TrainRequest
+    processes: Processes
+    base: Base
+    rows: Rows
+    model: Any
+    optimizer: MasterAdamW
+    loss_sum: LossSum
+    total_steps: int
+    identity: str
+
+
+def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
+    """Train, or go on training, and write the result last. Raises TrainingError, or Stopped after saving a checkpoint."""
+    result_path = request.run_folder / RESULT_FILE
+    if result_path.exists():
+        log.info("Already trained: %s", result_path)
+        return read_json(TrainResult, result_path)
+    processes = Processes()
+    folder = _folder_of_process(request.run_folder, processes)
+    with open_run(request.tracking if processes.is_main else None, folder) as run:
+        session = prepare_session(request, processes)
+        train_tracking.start(run, request, session.base, session.rows)
+        state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
+        result = _finish(session, state, run)
+    log.info("Trained %d steps on %d rows in %.0f s: loss %.4f to %.4f.", result.steps, result.rows, result.seconds, result.first_loss, result.last_loss)
+    if processes.is_main:
+        write_json(result, result_path)
+        checkpoint.remove_all(request.run_folder)
+    processes.wait()
+    return result
+
+
+def prepare_session(request: TrainRequest, processes: Processes) -> Session:
+    """Load and check everything that training needs. Raises TrainingError."""
+    recipe = request.recipe
+    base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
+    check_end_token(base)
+    rows = load_rows(request.dataset, TRAINING_FILES[request.arm], base.chat, recipe.max_length, recipe.too_long)
+    log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
+    model = add_adapter(base, recipe).train()
+    return Session(
+        request=request,
+        processes=processes,
+        base=base,
+        rows=rows,
+        model=model,
+        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
+        loss_sum=padded_loss(model, base.tokenizer.pad_token_id, processes.device),
+        total_steps=count_steps(len(rows.rows), recipe),
+        identity=_identity(request, base, rows),
+    )
+
+
+def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, stop: StopFlag) -> State:
+    """Train from `state` to the last step, saving checkpoints; a stop signal saves one and raises Stopped."""
+    recipe, total = session.request.recipe, session.total_steps
+    throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
+    with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step) as progress:
+        while state.step < total:
+            began = time.monotonic()
+            rate = learning_rate(recipe, state.step, total)
+            step = _step(session, state, rate, stop)
+            state = _advance(state, step, time.monotonic() - began)
+            speed = throughput.add(step.tokens, step.answer_tokens, state.step)
+            train_tracking.step(run, state.step, step, rate, speed)
+            progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
+            if step.stopping or state.step % recipe.checkpoint_steps == 0:
+                _save_checkpoint(session, state)
+            if step.stopping:
+                stop.raise_stopped(f"A checkpoint at step {state.step} of {total} is kept; run the same command again to go on.")
+    return state
+
+
+def _step(session: Session, state: State, rate: float, stop: StopFlag) -> StepResult:
+    rows = rows_of_step(session.rows.rows, session.request.recipe, state.step)
+    try:
+        return train_step(
+            session.loss_sum, session.optimizer, rows, state.micro_batch, rate, session.request.recipe, state.step, session.processes, stop.is_set
+        )
+    except NonFiniteLoss as error:
+        raise NonFiniteLoss(f"Step {state.step + 1}: {error} The last checkpoint is kept in {session.request.run_folder}.") from error
+
+
+def _start(session: Session) -> State:
+    longest = max(session.rows.rows, key=lambda row: len(row.ids))
+    micro_batch = fit_micro_batch(session.loss_sum, session.optimizer, longest, session.request.recipe.micro_batch, session.processes)
+    return State(session.identity, step=0, micro_batch=micro_batch, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
+
+
+def _resume(session: Session) -> State | None:
+    found = checkpoint.load_newest(session.request.run_folder, session.identity, session.processes.device)
+    if found is None:
+        return None
+    state, optimizer = found
+    session.optimizer.load_state(optimizer)
+    log.info("Going on after step %d of %d.", state.step, session.total_steps)
+    return state
+
+
+def _advance(state: State, step: StepResult, seconds: float) -> State:
+    return replace(
+        state,
+        step=state.step + 1,
+        tokens=state.tokens + step.tokens,
+        seconds=state.seconds + seconds,
+        first_loss=step.loss if state.step == 0 else state.first_loss,
+        last_loss=step.loss,
+    )
+
+
+def _save_checkpoint(session: Session, state: State) -> None:
+    if session.processes.is_main:
+        checkpoint.save(session.request.run_folder, state, session.optimizer.state())
+    session.processes.wait()
+
+
+def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
+    adapter = session.request.run_folder / ADAPTER
+    if session.processes.is_main:
+        save_adapter(session.model, session.base, adapter)
+    train_tracking.end(run, adapter, state)
+    return TrainResult(
+        adapter=adapter,
+        base=session.base.name,
+        run_id=run.run_id,
+        rows=len(session.rows.rows),
+        dropped=session.rows.dropped,
+        steps=state.step,
+        tokens=state.tokens,
+        seconds=round(state.seconds, 3),
+        first_loss=state.first_loss,
+        last_loss=state.last_loss,
+    )
+
+
+def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
+    """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
+    recipe = request.recipe.model_dump_json(exclude={"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
+    digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
+    for row in rows.rows:
+        digest.update(repr((row.ids, row.answer_start)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _folder_of_process(run_folder: Path, processes: Processes) -> Path:
+    """Where a process writes its progress: the run folder for the main one, a folder inside for each other."""
+    folder = run_folder if processes.is_main else run_folder / f"process-{processes.rank}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
