@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, dag, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
+
 from ghostwriter.assets import answers_asset, last_location
-from ghostwriter.errors import WriterFileError
 from ghostwriter.operators import actionable
-from ghostwriter.writer import Writer, load_writer, writer_stems
+from ghostwriter.writer import Writer, readable_writers
 
 
 def collect_dag(writer: Writer) -> DAG:
@@ -65,28 +65,5 @@ def collect_dag(writer: Writer) -> DAG:
     return collect()
 
 
-def unreadable_writer_dag(stem: str, error: WriterFileError) -> DAG:
-    """A DAG that stands for a writer file that cannot be read, so that one bad file stops no other writer."""
-
-    @dag(
-        dag_id=f"{stem}_collect",
-        dag_display_name=f"{stem}: file cannot be read",
-        schedule=None,
-        tags=["ghostwriter", stem],
-        doc_md=str(error),
-    )
-    def unreadable() -> None:
-        @task
-        def explain() -> None:
-            raise AirflowFailException(str(error))
-
-        explain()
-
-    return unreadable()
-
-
-for name in writer_stems():
-    try:
-        collect_dag(load_writer(name))
-    except WriterFileError as unreadable:
-        unreadable_writer_dag(name, unreadable)
+for readable in readable_writers():
+    collect_dag(readable)

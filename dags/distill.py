@@ -1,6 +1,7 @@
 """`<writer>_distill` for each file in writers/: a snapshot of answers becomes a dataset, with the teacher's help."""
 
 from airflow.sdk import DAG, Param, dag, task
+
 from ghostwriter.assets import answers_asset, dataset_asset, location
 from ghostwriter.operators import TEACHER_POOL, actionable
 from ghostwriter.writer import Writer, readable_writers

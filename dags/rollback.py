@@ -1,6 +1,8 @@
 """`<writer>_rollback` for each file in writers/: the champion before this one becomes the champion again."""
 
 from airflow.sdk import DAG, Param, dag, task
+
+from ghostwriter import stages
 from ghostwriter.operators import actionable
 from ghostwriter.writer import Writer, readable_writers
 
@@ -27,8 +29,6 @@ def rollback_dag(writer: Writer) -> DAG:
         @actionable
         def roll_back(*, params: dict, dag_run: object) -> str:
             """Swap the aliases; returns the version that is the champion now."""
-            from ghostwriter import stages
-
             return stages.roll_back(writer, params["why"], dag_run)
 
         roll_back()

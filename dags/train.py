@@ -1,6 +1,8 @@
 """`<writer>_train` for each file in writers/: a dataset becomes an adapter, and a better adapter the champion."""
 
 from airflow.sdk import DAG, Param, dag, setup, task, teardown
+
+from ghostwriter import stages
 from ghostwriter.assets import champion_asset, dataset_asset, location
 from ghostwriter.operators import actionable, gpu_stage
 from ghostwriter.writer import Writer, readable_writers
@@ -29,24 +31,16 @@ def train_dag(writer: Writer) -> DAG:
 
         Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and moves the alias
         `champion` in MLflow only if the new adapter is better. The button on the task `train` leads to its MLflow run.
-
         **When it fails:** the log's last line says what to do. Trigger it again: training goes on from its last checkpoint.
         """
-        from ghostwriter import stages
 
         @setup
-        @task
-        @actionable
-        def open_run(*, dag_run: object) -> str:
-            """Open the MLflow run that holds everything below."""
-            return stages.open_run(writer, dag_run)
-
         @task(inlets=[dataset])
         @actionable
-        def plan(run_id: str, *, params: dict, triggering_asset_events: dict, inlet_events: dict) -> str:
-            """Write the training request."""
+        def plan(*, params: dict, triggering_asset_events: dict, inlet_events: dict, dag_run: object) -> dict:
+            """Open the MLflow run that holds everything below, and write the training request."""
             folder = location(params["dataset"], triggering_asset_events, inlet_events[dataset], f"datasets of {writer.name}")
-            return stages.plan_training(writer, folder, params["arm"], params["recipe"], run_id)
+            return stages.plan_training(writer, folder, params["arm"], params["recipe"], dag_run)
 
         @task
         @actionable
@@ -74,11 +68,12 @@ def train_dag(writer: Writer) -> DAG:
             """End the MLflow run with a true status."""
             stages.close_run(run_id, ti)
 
-        opened = open_run()
-        trained = gpu_stage(writer.training.launcher, "train", plan(opened))
-        evaluated = gpu_stage(writer.training.launcher, "evaluate", plan_evaluation(opened, trained.output))
-        verdict = judge(opened, evaluated.output)
-        promote(opened, trained.output, verdict) >> close_run(opened)
+        planned, launcher = plan(), writer.training.launcher
+        run_id = planned["run_id"]
+        trained = gpu_stage(launcher, "train", planned["request"])
+        evaluated = gpu_stage(launcher, "evaluate", plan_evaluation(run_id, trained.output))
+        verdict = judge(run_id, evaluated.output)
+        promote(run_id, trained.output, verdict) >> close_run(run_id)
 
     return train()
 

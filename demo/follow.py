@@ -43,7 +43,7 @@ class Stage:
 STAGES = (
     Stage("collect", "collect", ("read_site", "snapshot")),
     Stage("distil", "distill", ("ask_teacher",)),
-    Stage("train", "train", ("open_run", "plan", "train")),
+    Stage("train", "train", ("plan", "train")),
     Stage("evaluate", "train", ("plan_evaluation", "evaluate")),
     Stage("judge", "train", ("judge",)),
     Stage("promote", "train", ("promote",)),

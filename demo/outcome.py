@@ -29,7 +29,7 @@ def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, home: Home,
     console.print(f"\n{'-' * 100}")
     for who, text in sample(result.samples):
         console.print(Text(who, style="bold"), Text(text), sep="\n", end="\n\n")
-    pipeline_run = api.xcom(dag_id, run_id, "open_run")
+    pipeline_run = api.xcom(dag_id, run_id, "plan")["run_id"]
     console.print(f"Airflow run  {api.url}/dags/{dag_id}/runs/{run_id}", soft_wrap=True)
     console.print(f"MLflow run   {run_url(mlflow_url, pipeline_run)}", soft_wrap=True)
 

@@ -18,6 +18,7 @@ from ghostwriter.sources.record import Record
 
 FULL, INCREMENTAL, IMPORT = "full", "incremental", "import"
 RUNNING, FINISHED, ABANDONED = "running", "finished", "abandoned"
+UNORDERED = 2**62
 
 
 class Answer(Base):
@@ -88,8 +89,10 @@ class Crawl(Base):
     """JSON list of offsets to read again because answers were deleted meanwhile."""
     head_moved: Mapped[bool] = mapped_column(default=False)
     """Whether answers were added meanwhile, so that the head of the list has to be read again."""
+    ended: Mapped[bool] = mapped_column(default=False)
+    """Whether the end was reached, so that only pages to read again are left."""
     floor: Mapped[int | None] = mapped_column(BigInteger)
-    """Creation time of the last answer of the furthest page read in order; None when the list is not in that order."""
+    """Creation time of the oldest answer read so far; UNORDERED when a page was not sorted by it."""
     started: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
@@ -105,10 +108,11 @@ class AntiBotStop(Base):
 
 @dataclass(frozen=True)
 class Change:
-    """What saving a page changed: ids that are new, ids with a new revision, and whether all of it was known before."""
+    """What saving a page changed: ids that are new, ids with a new revision, and how many this crawl had not seen before."""
 
     new: tuple[str, ...]
     changed: tuple[str, ...]
+    unseen: int
 
     @property
     def count(self) -> int:
@@ -122,6 +126,7 @@ def save_records(session: Session, crawl: Crawl, records: Iterable[Record]) -> C
     query = select(Answer).where(Answer.writer == crawl.writer, Answer.id.in_(wanted))
     known = {answer.id: answer for answer in session.scalars(query)}
     new, changed = [], []
+    unseen = sum(answer.crawl != crawl.number for answer in known.values())
     for record in wanted.values():
         answer = known.get(record.id)
         if answer is None:
@@ -132,7 +137,7 @@ def save_records(session: Session, crawl: Crawl, records: Iterable[Record]) -> C
             session.add(_revision(answer))
             changed.append(record.id)
         _refresh(answer, record, crawl.number, rewrite=record.id in changed)
-    return Change(tuple(new), tuple(changed))
+    return Change(tuple(new), tuple(changed), unseen + len(new))
 
 
 def counts(session: Session, writer: str) -> tuple[int, int]:
@@ -164,13 +169,14 @@ def open_crawl(session: Session, writer: str, account: str, full: bool) -> Crawl
     last = session.scalars(mine.limit(1)).first()
     if last is not None and last.state == RUNNING and (last.mode == FULL or not full):
         return last
+    full = full or (last is not None and last.state == ABANDONED)
     read_before = session.scalars(mine.where(Crawl.mode == FULL, Crawl.state == FINISHED).limit(1)).first()
     return new_crawl(session, writer, account, FULL if full or read_before is None else INCREMENTAL)
 
 
 def new_crawl(session: Session, writer: str, account: str, mode: str) -> Crawl:
     """A crawl that has read nothing yet."""
-    crawl = Crawl(writer=writer, account=account, mode=mode, state=RUNNING, offset=0, quiet_pages=0, rereads="[]", head_moved=False, started=_now())
+    crawl = Crawl(writer=writer, account=account, mode=mode, state=RUNNING, offset=0, quiet_pages=0, rereads="[]", head_moved=False, ended=False, started=_now())
     session.add(crawl)
     session.flush()
     return crawl

@@ -18,6 +18,10 @@ class Decision(BaseModel):
     reasons: tuple[str, ...]
 
 
+ALREADY_CHAMPION = Decision(promote=False, summary="Not promoted: this adapter is the champion already.", reasons=())
+"""The verdict on a run that had nothing new to train on."""
+
+
 def decide(candidate: Scores, rival: Scores, writer: Scores, thresholds: Gate, rival_name: str) -> Decision:
     """Compare a candidate with its rival (the champion, or the base while there is none) on the same held-out questions.
 

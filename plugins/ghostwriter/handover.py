@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ghostwriter.errors import CorpusTooSmall
 from ghostwriter.home import Home
+from ghostwriter.promote import same_adapter
 from ghostwriter.snapshot import read_manifest
 from ghostwriter.writer import Writer
 from training.contract import (
@@ -45,7 +46,7 @@ def request_evaluation(home: Home, writer: Writer, training_request: Path, champ
     training = read_json(TrainRequest, training_request)
     adapter = read_json(TrainResult, training.run_folder / RESULT_FILE).adapter
     arms = [ArmRequest(name="base"), ArmRequest(name=training.arm, adapter=adapter)]
-    if champion:
+    if champion and not same_adapter(champion[1], adapter):
         arms.append(ArmRequest(name=champion[0], adapter=champion[1]))
     settings = writer.evaluation
     names = ",".join(arm.name for arm in arms)

@@ -56,8 +56,9 @@ class LocalStage:
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
-            lines = self._follow(say)
-            status = self._process.wait()
+            with self._process:
+                lines = self._follow(say)
+            status = self._process.returncode
         result = self.request.parent / RESULT_FILE
         if status or not result.exists():
             raise LaunchError(f"training {self.stage} ended with status {status} and no result. Its last lines:\n" + "\n".join(lines[-8:]))

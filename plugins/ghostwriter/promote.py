@@ -61,12 +61,12 @@ def promote(client: "MlflowClient", writer: Writer, run_id: str, adapter: Path, 
     name = model_name(writer.stem)
     version = _registered(client, writer, run_id, adapter, tags)
     champion = alias_version(client, writer.stem, CHAMPION)
-    if champion is not None and champion.version == version:
+    if champion is not None and str(champion.version) == version:
         return version
     if champion is not None:
         client.set_registered_model_alias(name, PREVIOUS, champion.version)
     client.set_registered_model_alias(name, CHAMPION, version)
-    _record(client, name, who=who, why=why, old=champion.version if champion else None, new=version)
+    _record(client, name, who=who, why=why, old=str(champion.version) if champion else None, new=version)
     return version
 
 
@@ -78,7 +78,7 @@ def roll_back(client: "MlflowClient", stem: str, who: str, why: str) -> str:
     name = model_name(stem)
     client.set_registered_model_alias(name, CHAMPION, previous.version)
     client.set_registered_model_alias(name, PREVIOUS, champion.version)
-    _record(client, name, who=who, why=why, old=champion.version, new=previous.version)
+    _record(client, name, who=who, why=why, old=str(champion.version), new=str(previous.version))
     return str(previous.version)
 
 
@@ -86,6 +86,11 @@ def adapter_digest(adapter: Path) -> str:
     """SHA-256 (hex) of an adapter's weights."""
     with (adapter / ADAPTER_FILE).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def same_adapter(one: Path, other: Path) -> bool:
+    """Whether two adapter folders hold the same weights."""
+    return adapter_digest(one) == adapter_digest(other)
 
 
 def _registered(client: "MlflowClient", writer: Writer, run_id: str, adapter: Path, tags: dict[str, str]) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostwriter.errors import ConnectionMissing
-from ghostwriter.gate import Decision, decide
+from ghostwriter.gate import ALREADY_CHAMPION, Decision, decide
 from ghostwriter.handover import request_evaluation, request_training
 from ghostwriter.home import Home
-from ghostwriter.pipeline_run import child, close_run as close_pipeline_run, open_run as open_pipeline_run
-from ghostwriter.promote import fetch_champion, promote as promote_version, roll_back as roll_back_version
+from ghostwriter.pipeline_run import child, close_run as close_pipeline_run, open_run
+from ghostwriter.promote import fetch_champion, promote as promote_version, roll_back as roll_back_version, same_adapter
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Arm, EvaluateRequest, EvaluateResult, TrainResult, load_recipe, read_json
 
@@ -28,18 +28,15 @@ def tracking_uri() -> str:
         raise ConnectionMissing("MLFLOW_TRACKING_URI is not set. Name your MLflow server there, like http://127.0.0.1:5000.") from None
 
 
-def open_run(writer: Writer, dag_run: Any) -> str:
-    """Open (or, after a retry, find) the MLflow run of an Airflow run; returns its id."""
+def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run: Any) -> dict[str, str]:
+    """Open (or, after a retry, find) the MLflow run of an Airflow run, and write the training request: their `run_id` and `request`."""
     from airflow.configuration import conf
 
     url = f"{conf.get('api', 'base_url', fallback='')}/dags/{dag_run.dag_id}/runs/{dag_run.run_id}"
-    return open_pipeline_run(_client(), writer, f"{dag_run.run_after:%Y-%m-%d %H:%M}", f"{dag_run.dag_id}/{dag_run.run_id}", url)
-
-
-def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, run_id: str) -> str:
-    """Write the training request; returns its path."""
+    run_id = open_run(_client(), writer, f"{dag_run.run_after:%Y-%m-%d %H:%M}", f"{dag_run.dag_id}/{dag_run.run_id}", url)
     tracking = child(writer, tracking_uri(), run_id, f"train {arm}")
-    return str(request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking))
+    request = request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking)
+    return {"run_id": run_id, "request": str(request)}
 
 
 def plan_evaluation(writer: Writer, training_request: str, run_id: str) -> str:
@@ -55,7 +52,11 @@ def judge(writer: Writer, evaluation_request: str, run_id: str) -> dict[str, Any
     request = read_json(EvaluateRequest, Path(evaluation_request))
     scores = read_json(EvaluateResult, request.run_folder / RESULT_FILE).scores
     candidate, rival = request.arms[1].name, request.arms[-1].name if len(request.arms) > 2 else request.arms[0].name
-    decision = decide(scores[candidate], scores[rival], scores["writer"], writer.gate, rival)
+    champion = fetch_champion(_client(), Home.default(), writer.stem)
+    if champion and request.arms[1].adapter and same_adapter(champion[1], request.arms[1].adapter):
+        decision = ALREADY_CHAMPION
+    else:
+        decision = decide(scores[candidate], scores[rival], scores["writer"], writer.gate, rival)
     for reason in (*decision.reasons, decision.summary):
         log.info(reason)
     _client().set_tag(run_id, "ghostwriter.decision", decision.summary)

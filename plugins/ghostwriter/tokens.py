@@ -7,7 +7,7 @@ CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 KANA = "\u3040-\u30ff"
 _WORD = re.compile(rf"[{CJK}{KANA}]|[^\W_{CJK}{KANA}]+(?:['’][^\W_{CJK}{KANA}]+)*")
 _CJK = re.compile(f"[{CJK}{KANA}]")
-LATIN_CHARACTERS_A_TOKEN = 4.3
+LATIN_CHARACTERS_A_TOKEN = 4.2
 CJK_TOKENS_A_CHARACTER = 0.7
 """Both are typical of byte-level BPE with 100,000 or more entries; the ledger's own history replaces them after the first calls."""
 

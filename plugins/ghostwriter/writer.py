@@ -7,7 +7,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -71,9 +71,26 @@ class Teacher(Section):
     temperature: float = Field(0.8, ge=0)
     concurrency: int = Field(16, ge=1)
     """Most calls in flight at once."""
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The name under which this teacher takes `max_tokens`."""
+    parameters: dict[str, Any] = {}
+    """Further fields of each request, as the teacher's API names them."""
+    prompt: str | None = None
+    """A file in plugins/ghostwriter/prompts, without `.md`; the one of the writer's language by default."""
+    seed: int = 0
+    """Of the order of questions and the rotation of examples."""
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    attempts: float = Field(3, ge=1)
+    """Most calls for each answer wanted: rejected answers are replaced by further samples up to here."""
+    accepted_share: float = Field(0.5, ge=0, le=1)
+    """Least share of `answers` with which the stage still ends well when `attempts` are used up."""
     failed_share: float = Field(0.1, ge=0, le=1)
     """Share of calls that may fail before the whole stage fails."""
     timeout_seconds: float = Field(120, gt=0)
+    """For one call, from its start to the last byte of its answer."""
+    outage_seconds: float = Field(300, gt=0)
+    """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
     extra_questions: Path | None = None
     """A text file with one more question a line."""
 
@@ -148,14 +165,13 @@ def writer_stems() -> list[str]:
 
 
 def readable_writers() -> list[Writer]:
-    """The writers whose files can be read; the DAG `<writer>_collect` says what is wrong with the others."""
-    found = []
-    for stem in writer_stems():
-        try:
-            found.append(load_writer(stem))
-        except WriterFileError:
-            continue
-    return found
+    """The writers whose files can be read."""
+    return [loaded for loaded in _load_all().values() if isinstance(loaded, Writer)]
+
+
+def unreadable_writers() -> dict[str, WriterFileError]:
+    """What is wrong with each file that cannot be read, by its stem."""
+    return {stem: loaded for stem, loaded in _load_all().items() if isinstance(loaded, WriterFileError)}
 
 
 def load_writer(stem: str) -> Writer:
@@ -172,6 +188,17 @@ def load_writer(stem: str) -> Writer:
         return Writer.model_validate({**values, "stem": stem})
     except ValidationError as error:
         raise WriterFileError(f"{path}:\n" + "\n".join(_in_words(item) for item in error.errors())) from error
+
+
+def _load_all() -> dict[str, Writer | WriterFileError]:
+    return {stem: _loaded_or_error(stem) for stem in writer_stems()}
+
+
+def _loaded_or_error(stem: str) -> Writer | WriterFileError:
+    try:
+        return load_writer(stem)
+    except WriterFileError as error:
+        return error
 
 
 def _in_words(item: ErrorDetails) -> str:

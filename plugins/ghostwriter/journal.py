@@ -1,0 +1,83 @@
+"""The ledger's writes from an event loop: many calls share one transaction, and none goes on before its own is committed."""
+
+import asyncio
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+from ghostwriter.ledger import Ledger, SendState, now
+
+
+@dataclass
+class _Batch:
+    """Rows that wait for the next commit, and whoever waits for it."""
+
+    sends: list[dict[str, Any]] = field(default_factory=list)
+    settled: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list["asyncio.Future[None]"] = field(default_factory=list)
+
+
+class Journal:
+    """Group commits into a ledger: while one transaction is written, the next gathers. Use as an async context manager."""
+
+    def __init__(self, ledger: Ledger, run: str) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._batch = _Batch()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._writer:
+            await asyncio.wait([self._writer])
+        self._thread.shutdown()
+
+    async def intend(self, key: str, worst: Decimal) -> str:
+        """Write down that a request is about to be sent; returns the send's id once that is committed."""
+        send = secrets.token_hex(16)
+        row = {"id": send, "key": key, "writer": self._ledger.writer, "run": self._run, "state": "in_flight", "sent": now(), "worst": worst}
+        self._batch.sends.append({**row, "cost": None, "fault": None})
+        await self._committed()
+        return send
+
+    async def settle(self, send: str, state: SendState, cost: Decimal | None, fault: str | None = None, answer: dict[str, Any] | None = None) -> None:
+        """Write down how a send ended, and its answer in the same transaction."""
+        self._batch.settled.append({"send": send, "to": state, "paid": cost, "why": fault})
+        if answer:
+            self._batch.answers.append({**answer, "writer": self._ledger.writer, "answered": now()})
+        await self._committed()
+
+    async def _committed(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._batch.waiting.append(waiter)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        await waiter
+
+    async def _write(self) -> None:
+        while self._batch.waiting:
+            batch, self._batch = self._batch, _Batch()
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.record, batch.sends, batch.settled, batch.answers)
+            except Exception as error:
+                _tell(batch.waiting, error)
+            else:
+                _tell(batch.waiting, None)
+
+
+def _tell(waiting: "list[asyncio.Future[None]]", error: Exception | None) -> None:
+    """Wake those who wait for a commit; a database error reaches each of them."""
+    for waiter in waiting:
+        if waiter.cancelled():
+            continue
+        if error:
+            waiter.set_exception(error)
+        else:
+            waiter.set_result(None)

@@ -1,0 +1,53 @@
+"""One process at a time may ask a writer's teacher: two would buy the same answers twice.
+
+The lock goes with the process, whatever ends it: an advisory lock of the Postgres session, or of a file beside an SQLite database.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from ghostwriter.errors import GhostwriterError
+
+
+class AlreadyRunning(GhostwriterError):
+    """Another process distils for the same writer."""
+
+    code = "already_running"
+    retryable = True
+
+
+@contextmanager
+def only_one(engine: Engine, writer: str) -> Iterator[None]:
+    """Hold the writer's lock. Raises AlreadyRunning when another process does."""
+    holder = _postgres_lock(engine, writer) if engine.dialect.name == "postgresql" else _file_lock(engine, writer)
+    with holder as free:
+        if not free:
+            raise AlreadyRunning(f"Another process is distilling for {writer!r}. Wait until it has ended, or end it; then run again.")
+        yield
+
+
+@contextmanager
+def _postgres_lock(engine: Engine, writer: str) -> Iterator[bool]:
+    number = int.from_bytes(sha256(f"ghostwriter distill {writer}".encode()).digest()[:8], "big", signed=True)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        free = bool(connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar())
+        yield free
+        if free:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+
+
+@contextmanager
+def _file_lock(engine: Engine, writer: str) -> Iterator[bool]:
+    path = Path(f"{engine.url.database}.{writer}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,89 @@
+"""The calls a dataset needs, in the order they are made, and what is known about them before any is sent."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ghostwriter.budget import Message
+from ghostwriter.corpus import Corpus, Pair, Question
+from ghostwriter.ledger import Ledger, request_key
+from ghostwriter.prompt import Prompt
+from ghostwriter.sampling import Rotation, walk
+from ghostwriter.writer import Teacher, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to make: a question, the number of its sample, and the pairs shown before it."""
+
+    key: str
+    question: Question
+    sample: int
+    examples: tuple[Pair, ...]
+
+
+class Planner:
+    """Takes calls off the walk, a batch at a time. Examples once chosen are kept by the ledger when `keep` is true."""
+
+    def __init__(self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, *, keep: bool = True) -> None:
+        self.parameters = parameters(writer.teacher)
+        self.settings = settings_hash(self.parameters)
+        self.prompt = prompt
+        self.planned = 0
+        self._name = writer.name
+        self._ledger = ledger
+        self._keep = keep
+        self._walk = walk(corpus.questions, writer.teacher.seed)
+        self._rotation_name = f"seed {writer.teacher.seed}, {writer.teacher.examples} examples"
+        self._kept = ledger.examples(self._rotation_name)
+        self._rotation = Rotation(corpus.training, writer.teacher.examples, writer.teacher.seed, self._kept)
+
+    def take(self, number: int) -> list[Call]:
+        """The next `number` calls."""
+        calls = [self._call(*next(self._walk)) for _ in range(number)]
+        chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
+        if self._keep:
+            self._ledger.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
+        self.planned += number
+        return calls
+
+    def messages(self, call: Call) -> list[Message]:
+        """What the teacher is sent."""
+        return self.prompt.messages(self._name, call.examples, call.question.text)
+
+    def _call(self, question: Question, sample: int) -> Call:
+        examples = self._rotation.choose(question, sample)
+        key = request_key(self.parameters, self.prompt.messages(self._name, examples, question.text), sample)
+        return Call(key, question, sample, examples)
+
+
+def parameters(teacher: Teacher) -> dict[str, Any]:
+    """Everything a request holds beside its messages."""
+    return {"model": teacher.model, "temperature": teacher.temperature, teacher.token_limit: teacher.max_tokens, **teacher.parameters}
+
+
+def settings_hash(request: dict[str, Any]) -> str:
+    """A short name for the parameters but the model."""
+    return sha256(repr(sorted((name, str(value)) for name, value in request.items() if name != "model")).encode()).hexdigest()[:12]
+
+
+def reasons_to_buy(calls: Sequence[Call], known: set[str], planner: Planner) -> dict[str, int]:
+    """Why the calls that the ledger does not hold must be bought, each reason with its number of calls."""
+    missing = [call for call in calls if call.key not in known]
+    earlier = planner._ledger.earlier({call.question.id for call in missing})
+    return dict(Counter(_reason(earlier.get((call.question.id, call.sample)), planner) for call in missing))
+
+
+def _reason(earlier: tuple[str, str, str] | None, planner: Planner) -> str:
+    if earlier is None:
+        return "never asked"
+    model, prompt, settings = earlier
+    if prompt != planner.prompt.hash:
+        return "the prompt changed"
+    if model != planner.parameters["model"]:
+        return "the model changed"
+    if settings != planner.settings:
+        return "the settings changed"
+    return "the question or an example changed"

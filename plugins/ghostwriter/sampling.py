@@ -1,0 +1,89 @@
+"""Which question is asked when, and with which examples.
+
+Questions are walked in rounds: every question once (sample 0), then every question again (sample 1), each round in its own
+seeded order. Examples rotate: always the least used first, equals in a seeded order, never the question's own pair nor that
+of a near duplicate. What was chosen once is kept by the ledger, so a new question changes nothing for the others.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import count
+
+from ghostwriter.corpus import Pair, Question
+from ghostwriter.similarity import questions_index
+
+Place = tuple[str, int]
+"""A question's id and the number of the sample."""
+
+
+def walk(questions: Sequence[Question], seed: int) -> Iterator[tuple[Question, int]]:
+    """(question, sample) for ever: round after round."""
+    for sample in count():
+        for question in sorted(questions, key=lambda question: _order(seed, "question", sample, question.id)):
+            yield question, sample
+
+
+class Rotation:
+    """Chooses examples so that each pair is used as often as any other."""
+
+    def __init__(self, pairs: Sequence[Pair], examples: int, seed: int, kept: Mapping[Place, Sequence[str]] | None = None) -> None:
+        self._pairs = {pair.id: pair for pair in pairs}
+        self._examples = examples
+        self._seed = seed
+        self._index = questions_index((pair.id, pair.question) for pair in pairs)
+        self._banned: dict[str, frozenset[str]] = {}
+        self._kept = {place: tuple(ids) for place, ids in (kept or {}).items() if len(ids) == examples and all(pair in self._pairs for pair in ids)}
+        self._heap = self._start()
+
+    def choose(self, question: Question, sample: int) -> tuple[Pair, ...]:
+        """The examples for one sample of a question, the kept ones if they still hold.
+
+        Raises ValueError when every pair is a near duplicate of the question.
+        """
+        banned = self._banned_for(question)
+        ids = self._kept.get((question.id, sample))
+        if ids is None or banned & set(ids):
+            ids = self._take(banned)
+        return tuple(self._pairs[pair] for pair in ids)
+
+    def _take(self, banned: frozenset[str]) -> tuple[str, ...]:
+        taken: list[tuple[int, str, str]] = []
+        passed: list[tuple[int, str, str]] = []
+        while len(taken) < self._examples:
+            if not self._heap:
+                raise ValueError(f"only {len(taken)} of {self._examples} examples are no near duplicates of the question")
+            entry = heapq.heappop(self._heap)
+            (passed if entry[2] in banned else taken).append(entry)
+        for entry in passed:
+            heapq.heappush(self._heap, entry)
+        for uses, _, pair in taken:
+            heapq.heappush(self._heap, self._entry(uses + 1, pair))
+        return tuple(pair for _, _, pair in taken)
+
+    def _start(self) -> list[tuple[int, str, str]]:
+        """How often each pair was used; one that is new starts with the least used, so that it does not fill every next prompt."""
+        used = Counter(pair for ids in self._kept.values() for pair in ids)
+        least = min(used.values(), default=0)
+        heap = [self._entry(used.get(pair, least), pair) for pair in self._pairs]
+        heapq.heapify(heap)
+        return heap
+
+    def _entry(self, uses: int, pair: str) -> tuple[int, str, str]:
+        return uses, _order(self._seed, "example", uses, pair), pair
+
+    def _banned_for(self, question: Question) -> frozenset[str]:
+        if question.id not in self._banned:
+            own = (pair.id for pair in self._pairs.values() if pair.question_id == question.id)
+            self._banned[question.id] = frozenset((*own, *self._index.find_all(question.text)))
+        return self._banned[question.id]
+
+
+def uses(chosen: Iterable[Sequence[Pair]]) -> Counter[str]:
+    """How often each pair is shown, by its id."""
+    return Counter(pair.id for examples in chosen for pair in examples)
+
+
+def _order(seed: int, kind: str, number: int, name: str) -> str:
+    return sha256(f"{seed}\n{kind}\n{number}\n{name}".encode()).hexdigest()[:16]

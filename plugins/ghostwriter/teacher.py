@@ -1,0 +1,218 @@
+"""One call to the teacher: messages in, an answer with its token usage out, or a fault that says what it means for the run.
+
+Any OpenAI-compatible endpoint. The client's own retries are off: each send is written into the ledger first, so each retry must be, too.
+
+    TeacherError
+    ├── TeacherKeyRefused     401 or 403: the key is wrong or may not use this model
+    ├── TeacherModelUnknown   404, or a 400 that says so
+    ├── TeacherQuotaUsed      the account has no credit left
+    ├── TeacherDown           nothing but errors for `outage_seconds`; running again later can help
+    └── TeacherUnfit          the calls worked, but too few of the answers can be used
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from ghostwriter.budget import Message, Usage
+from ghostwriter.errors import TeacherError
+
+CONNECT_SECONDS = 10.0
+LONGEST_MESSAGE = 300
+_CONTEXT = re.compile(r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds? the (available )?context", re.IGNORECASE)
+_NO_MODEL = re.compile(r"model.{0,80}(not exist|not found|unknown|invalid|not supported|does not|mismatch|pinned)|(unknown|invalid|no such) model", re.IGNORECASE)
+
+
+class TeacherKeyRefused(TeacherError):
+    """The teacher does not accept the key."""
+
+    code = "teacher_key"
+
+
+class TeacherModelUnknown(TeacherError):
+    """The teacher does not serve the model."""
+
+    code = "teacher_model"
+
+
+class TeacherQuotaUsed(TeacherError):
+    """The teacher's account has no credit left."""
+
+    code = "teacher_quota"
+
+
+class TeacherDown(TeacherError):
+    """The teacher gave nothing but errors for a long time."""
+
+    code = "teacher_down"
+    retryable = True
+
+
+class TeacherUnfit(TeacherError):
+    """Too few answers can be used, or too many calls failed."""
+
+    code = "teacher_unfit"
+
+
+class Endpoint(BaseModel):
+    """Where the teacher is: base URL (ending in /v1, usually) and key. The key is never shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str
+    key: SecretStr
+
+    def without_key(self, text: str) -> str:
+        """`text` with the key blotted out, and cut to a line's length: a server may echo what it was sent."""
+        key = self.key.get_secret_value()
+        return (text.replace(key, "[key]") if len(key) > 3 else text)[:LONGEST_MESSAGE]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the teacher said. `usage` is None when the server does not count."""
+
+    text: str
+    finish_reason: str
+    usage: Usage | None
+
+
+class CallFault(Exception):
+    """A call without an answer. `perhaps_paid`: the teacher may have worked for it. `again`: the same call may succeed later."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        perhaps_paid: bool = False,
+        again: bool = False,
+        retry_after: float | None = None,
+        ends_run: type[TeacherError] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.perhaps_paid = perhaps_paid
+        self.again = again
+        self.retry_after = retry_after
+        self.ends_run = ends_run
+
+
+class Teacher:
+    """An open connection to the teacher; use it as an async context manager."""
+
+    def __init__(self, endpoint: Endpoint, parameters: Mapping[str, Any], *, timeout_seconds: float, concurrency: int) -> None:
+        self._endpoint = endpoint
+        self._parameters = dict(parameters)
+        self._timeout = timeout_seconds
+        limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        timeout = httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds))
+        self._client = AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.key.get_secret_value(),
+            max_retries=0,
+            http_client=httpx2.AsyncClient(limits=limits, timeout=timeout, follow_redirects=True),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._client.close()
+
+    async def ask(self, messages: Sequence[Message]) -> Reply:
+        """The teacher's answer. Raises CallFault; the key is in none of its words."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                raw = await self._client.chat.completions.with_raw_response.create(messages=list(messages), **self._parameters)  # type: ignore[call-overload]
+            return read_reply(raw.content)
+        except TimeoutError:
+            fault = CallFault("timeout", f"no answer within {self._timeout:g} s", perhaps_paid=True, again=True)
+        except APIStatusError as error:
+            fault = self._status_fault(error)
+        except APIConnectionError as error:
+            fault = self._connection_fault(error)
+        raise fault from None
+
+    def _status_fault(self, error: APIStatusError) -> CallFault:
+        status, words = error.status_code, self._endpoint.without_key(f"{error.status_code}: {_server_words(error)}")
+        if status in (401, 403):
+            return CallFault("key_refused", words, ends_run=TeacherKeyRefused)
+        if status == 429:
+            if "insufficient_quota" in (error.code, error.type):
+                return CallFault("quota", words, ends_run=TeacherQuotaUsed)
+            return CallFault("rate_limit", words, again=True, retry_after=_retry_after(error.response.headers))
+        if status == 402:
+            return CallFault("quota", words, ends_run=TeacherQuotaUsed)
+        if status >= 500 or status in (408, 409):
+            return CallFault("server_error", words, again=True, retry_after=_retry_after(error.response.headers))
+        if error.code == "context_length_exceeded" or _CONTEXT.search(words):
+            return CallFault("context_too_long", words)
+        if status == 404 or error.code == "model_not_found" or _NO_MODEL.search(words):
+            return CallFault("model_unknown", words, ends_run=TeacherModelUnknown)
+        return CallFault("bad_request", words)
+
+    def _connection_fault(self, error: APIConnectionError) -> CallFault:
+        cause = error.__cause__
+        words = self._endpoint.without_key(f"{type(cause).__name__}: {cause}" if cause else error.message)
+        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+            return CallFault("unreachable", words, again=True)
+        code = "timeout" if isinstance(cause, httpx2.TimeoutException) else "connection_lost"
+        return CallFault(code, words, perhaps_paid=True, again=True)
+
+
+def read_reply(body: bytes) -> Reply:
+    """The answer in a chat completion. An answer without a choice is an empty one; anything that is no completion raises CallFault."""
+    try:
+        completion = json.loads(body)
+        choices = completion["choices"]
+        usage = _usage(completion.get("usage"))
+        if not choices:
+            return Reply("", "no_choice", usage)
+        message = choices[0]["message"]
+        return Reply(str(message.get("content") or ""), str(choices[0].get("finish_reason") or "unknown"), usage)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise CallFault("malformed", f"the body is no chat completion ({type(error).__name__})", perhaps_paid=True, again=True) from None
+
+
+def _usage(found: Mapping[str, Any] | None) -> Usage | None:
+    """OpenAI's, vLLM's and DashScope's `prompt_tokens_details.cached_tokens`, or DeepSeek's `prompt_cache_hit_tokens`."""
+    if not found or found.get("prompt_tokens") is None or found.get("completion_tokens") is None:
+        return None
+    details = found.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens") or found.get("prompt_cache_hit_tokens") or 0
+    prompt = int(found["prompt_tokens"])
+    return Usage(prompt=prompt, cached=min(int(cached), prompt), completion=int(found["completion_tokens"]))
+
+
+def _server_words(error: APIStatusError) -> str:
+    body = error.body
+    if isinstance(body, Mapping):
+        return str(body.get("message") or body.get("detail") or dict(body))
+    return str(body or error.response.reason_phrase)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None when there is none that can be read."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        value = headers.get("retry-after")
+        if value is None:
+            return None
+        if value.replace(".", "", 1).isdigit():
+            return float(value)
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except ValueError:
+        return None

@@ -1,0 +1,72 @@
+"""Writer files: what may stand in them, and how a mistake is said."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ghostwriter.errors import WriterFileError
+from ghostwriter.home import ROOT
+from ghostwriter.writer import load_writer, readable_writers, writer_stems
+
+GOOD = """
+name = "A Writer"
+language = "zh"
+[source]
+kind = "zhihu"
+account = "a-writer"
+[teacher]
+connection = "teacher"
+model = "a-model"
+[budget]
+input_price = 0.27
+cap = 5
+"""
+
+
+@pytest.fixture
+def writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(tmp_path))
+    (tmp_path / "good.toml").write_text(GOOD)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "writers").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_writer_file_of_the_tree_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(path.parent))
+    assert load_writer(path.stem).stem == path.stem
+
+
+def test_what_a_file_does_not_name_has_the_default_of_the_article(writers: Path) -> None:
+    writer = load_writer("good")
+    assert (writer.teacher.examples, writer.teacher.answers, writer.training.recipe) == (3, 10_000, "qwen2.5-7b-style")
+    assert writer.budget.input_price == Decimal("0.27")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('model = "a-model"', 'model = "a-model"\nmodle = "x"', "teacher.modle: unknown key"),
+        ('account = "a-writer"', "", "source.account: missing"),
+        ('language = "zh"', 'language = "fr"', "language = 'fr'"),
+        ("[budget]", '[schedule]\ntimezone = "Mars/Olympus"\n[budget]', "no time zone"),
+        ('name = "A Writer"', 'name = "A Writer', "is no TOML file"),
+    ],
+)
+def test_a_mistake_is_said_in_the_words_of_the_file(writers: Path, old: str, new: str, words: str) -> None:
+    (writers / "good.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(WriterFileError) as error:
+        load_writer("good")
+    assert words in str(error.value)
+    assert str(writers / "good.toml") in str(error.value)
+
+
+def test_an_unknown_writer_is_answered_with_the_known_ones(writers: Path) -> None:
+    with pytest.raises(WriterFileError, match="there are: good"):
+        load_writer("bad")
+
+
+def test_one_bad_file_hides_no_other_writer(writers: Path) -> None:
+    (writers / "bad.toml").write_text("nonsense = 1")
+    assert writer_stems() == ["bad", "good"]
+    assert [writer.stem for writer in readable_writers()] == ["good"]
