@@ -58,8 +58,7 @@ def train_dag(writer: Writer) -> DAG:
         @actionable
         def promote(run_id: str, trained: dict, verdict: dict, *, outlet_events: dict, dag_run: object) -> str:
             """Make the candidate the champion; skipped, with the reason, when it is not better."""
-            version = stages.promote(writer, trained, verdict, run_id, dag_run)
-            outlet_events[champion].extra = {"location": version}
+            outlet_events[champion].extra = {"location": (version := stages.promote(writer, trained, verdict, run_id, dag_run))}
             return version
 
         @teardown
@@ -72,8 +71,7 @@ def train_dag(writer: Writer) -> DAG:
         run_id = planned["run_id"]
         trained = gpu_stage(launcher, "train", planned["request"])
         evaluated = gpu_stage(launcher, "evaluate", plan_evaluation(run_id, trained.output))
-        verdict = judge(run_id, evaluated.output)
-        promote(run_id, trained.output, verdict) >> close_run(run_id)
+        promote(run_id, trained.output, judge(run_id, evaluated.output)) >> close_run(run_id)
 
     return train()
 

@@ -15,7 +15,6 @@ from rich.console import Console
 
 from demo.follow import follow
 from demo.outcome import show_outcome
-from demo.teacher import MODEL
 from ghostwriter.commands.up import interrupt, make_pools
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.services import Service, Supervisor, require_free_ports, wait_until
@@ -69,8 +68,8 @@ def run(console: Console, home: Home, *, once: bool) -> int:
         api = AirflowApi(stack.airflow_url, stack.password())
         connect(api, site_port, teacher_port)
         console.print(f"Airflow  {stack.airflow_url}  (user admin, password {stack.password()})\nMLflow   {stack.mlflow_url}\n")
-        runs = follow(console, api, home, writer, supervisor)
-        show_outcome(console, api, stack.mlflow_url, home, writer, runs)
+        loop = follow(console, api, writer, supervisor)
+        show_outcome(console, api, stack.mlflow_url, writer, loop)
         console.print(f"\nThe whole loop took {time.monotonic() - started:.0f} s after installation.")
         if not once:
             console.print("Everything stays up until Ctrl-C.")

@@ -1,11 +1,9 @@
 """Follow the asset-chained runs from collecting to promotion, and show which stage runs, how far it is, and how long it took."""
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -14,13 +12,13 @@ from rich.table import Table
 from ghostwriter.embedded.airflow_api import FINISHED, AirflowApi, Json
 from ghostwriter.embedded.services import Supervisor
 from ghostwriter.errors import ServiceError
-from ghostwriter.home import Home
 from ghostwriter.writer import Writer
 
 START_SECONDS = 90
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 LINE_SECONDS = 20.0
 LOG_LINES = 20
+DETAIL_CHARACTERS = 110
 MARKS = {
     "success": "done",
     "skipped": "skipped",
@@ -58,11 +56,11 @@ class Loop:
     tasks: dict[str, dict[str, Json]] = field(default_factory=dict)
 
 
-def follow(console: Console, api: AirflowApi, home: Home, writer: Writer, supervisor: Supervisor) -> Loop:
-    """Trigger collecting, follow what it sets off until the last run has ended, and return the runs. Raises ServiceError with a failed task's log."""
+def follow(console: Console, api: AirflowApi, writer: Writer, supervisor: Supervisor) -> Loop:
+    """Trigger collecting and follow what it sets off until the last run has ended. Raises ServiceError with a failed task's log."""
     loop = Loop()
     known = {dag: {run["dag_run_id"] for run in api.runs(f"{writer.stem}_{dag}")} for dag in ("distill", "train")}
-    with Display(console, home, writer, loop) as display:
+    with Display(console, api, writer, loop) as display:
         loop.runs["collect"] = api.trigger(f"{writer.stem}_collect")
         _wait(api, writer, "collect", loop, display, supervisor)
         if loop.tasks["collect"]["snapshot"]["state"] == "skipped":
@@ -77,8 +75,8 @@ def follow(console: Console, api: AirflowApi, home: Home, writer: Writer, superv
 class Display:
     """A live table on a terminal; elsewhere a line when a stage changes, and one now and then while it works."""
 
-    def __init__(self, console: Console, home: Home, writer: Writer, loop: Loop) -> None:
-        self._console, self._home, self._writer, self._loop = console, home, writer, loop
+    def __init__(self, console: Console, api: AirflowApi, writer: Writer, loop: Loop) -> None:
+        self._console, self._api, self._writer, self._loop = console, api, writer, loop
         self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
         self._said: dict[str, tuple[str, float]] = {}
 
@@ -113,8 +111,16 @@ class Display:
         instances = [self._loop.tasks.get(stage.dag, {}).get(task) for task in stage.tasks]
         state = stage_state([instance["state"] if instance else None for instance in instances])
         seconds = sum(_seconds(instance) for instance in instances if instance)
-        detail = progress_text(_progress_file(self._home, self._writer.stem, stage.name)) if state == "running" else ""
-        return state, f"{seconds:.0f}" if seconds else "", detail
+        return state, f"{seconds:.0f}" if seconds else "", self._detail(stage) if state == "running" else ""
+
+    def _detail(self, stage: Stage) -> str:
+        """The last line the running task has logged: every stage logs how far it is."""
+        for task in stage.tasks:
+            instance = self._loop.tasks.get(stage.dag, {}).get(task)
+            if instance and instance["state"] == "running":
+                lines = self._api.log_lines(f"{self._writer.stem}_{stage.dag}", self._loop.runs[stage.dag], task, instance["try_number"])
+                return next((line for line in reversed(lines) if line.strip()), "")[:DETAIL_CHARACTERS]
+        return ""
 
 
 def stage_state(states: list[str | None]) -> str:
@@ -126,15 +132,6 @@ def stage_state(states: list[str | None]) -> str:
     if all(word == "done" for word in words):
         return "done"
     return "waiting" if all(word == "waiting" for word in words) else "running"
-
-
-def progress_text(path: Path | None) -> str:
-    """`done/total unit` out of a progress file; empty when there is none (yet)."""
-    try:
-        values = json.loads(path.read_text()) if path else {}
-    except (FileNotFoundError, json.JSONDecodeError):
-        return ""
-    return f"{values['stage']}: {values['done']}/{values['total']} {values['unit']}" if values else ""
 
 
 def _wait(api: AirflowApi, writer: Writer, dag: str, loop: Loop, display: Display, supervisor: Supervisor) -> None:
@@ -174,15 +171,3 @@ def _seconds(instance: Json) -> float:
         return 0.0
     end = datetime.fromisoformat(instance["end_date"]) if instance["end_date"] else datetime.now(UTC)
     return (end - datetime.fromisoformat(instance["start_date"])).total_seconds()
-
-
-def _progress_file(home: Home, stem: str, stage: str) -> Path | None:
-    patterns = {
-        "distil": (home.datasets(stem), "progress.json"),
-        "train": (home.runs(stem), "*/progress.json"),
-        "evaluate": (home.runs(stem), "*/*/progress.json"),
-    }
-    if stage not in patterns:
-        return None
-    folder, pattern = patterns[stage]
-    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime, default=None)

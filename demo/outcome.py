@@ -9,7 +9,6 @@ from rich.text import Text
 
 from demo.follow import Loop
 from ghostwriter.embedded.airflow_api import AirflowApi
-from ghostwriter.home import Home
 from ghostwriter.operators import run_url
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, EvaluateResult, read_json
@@ -17,7 +16,7 @@ from training.contract import RESULT_FILE, EvaluateResult, read_json
 SHOWN = 700
 
 
-def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, home: Home, writer: Writer, loop: Loop) -> None:
+def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, writer: Writer, loop: Loop) -> None:
     """Print the table, the sample, the decision and the addresses."""
     dag_id, run_id = f"{writer.stem}_train", loop.runs["train"]
     evaluated = api.xcom(dag_id, run_id, "evaluate")

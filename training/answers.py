@@ -11,7 +11,10 @@ Ask = Callable[[Sequence[list[int]]], list[Answer]]
 
 
 def answer_all(path: Path, prompts: Sequence[list[int]], batch: int, ask: Ask, say: Callable[[int], None]) -> list[Answer]:
-    """Answers to all prompts, in order. Those in `path` are taken from there, whole batches only (so batches are always the same); `say` gets the count done."""
+    """Answers to all prompts, in order; `say` gets the count done.
+
+    Those in `path` are taken from there, whole batches only, so that batches are the same as in an undisturbed run.
+    """
     answers = _read(path)
     answers = answers[: len(answers) - len(answers) % batch] if len(answers) < len(prompts) else answers
     path.write_bytes(b"".join(map(_line, answers)))

@@ -22,7 +22,10 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, 
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands after `step` optimizer steps. `identity` names what it was started with; `tokens` are real ones; losses in nats a token."""
+    """Where a run stands after `step` optimizer steps; losses in nats a token, `tokens` without padding.
+
+    `identity` names what the run was started with.
+    """
 
     identity: str
     step: int

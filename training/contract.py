@@ -159,6 +159,8 @@ class EvaluateResult(Frozen):
     questions: int
     run_id: str | None
     seconds: float
+    notes: tuple[str, ...] = ()
+    """What a reader must know, such as a measure that was withheld, and why."""
 
 
 Model = TypeVar("Model", bound=Frozen)

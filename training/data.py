@@ -86,7 +86,8 @@ class ChatFormat:
         return self._render(messages, generation=True)
 
     def _render(self, messages: Sequence[Message], *, generation: bool) -> str:
-        return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=generation))
+        text: str = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=generation)
+        return text
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
@@ -99,7 +100,7 @@ class ChatFormat:
             raise DatasetError(
                 f"The chat template of {self.tokenizer.name_or_path} ends an answer with {rest[:20]!r}, which is no special token."
             )
-        return max(found, key=len)
+        return str(max(found, key=len))
 
 
 def load_rows(dataset: Path, files: Sequence[str], chat: ChatFormat, max_length: int, too_long: Literal["drop", "refuse"] = "drop") -> Rows:
@@ -110,7 +111,7 @@ def load_rows(dataset: Path, files: Sequence[str], chat: ChatFormat, max_length:
         reason, row = _row(source, messages, chat, max_length)
         if reason == "too_long" and too_long == "refuse":
             raise DatasetError(
-                f'{source}: {len(row.ids)} tokens are more than max_length = {max_length}. Shorten it, raise max_length, or set too_long = "drop".'
+                f'{source}: {len(row.ids)} tokens are more than max_length = {max_length}. Raise max_length, or set too_long = "drop".'
             )
         if reason:
             dropped[reason] = dropped.get(reason, 0) + 1

@@ -11,7 +11,7 @@ from training.model import Base
 
 @dataclass(frozen=True)
 class Answer:
-    """A generated answer; `finished` says whether the model ended it itself, before the token limit. `tokens` counts without the end token."""
+    """A generated answer of `tokens` tokens, end token not counted; `finished` says whether the model ended it itself."""
 
     text: str
     tokens: int
@@ -26,7 +26,12 @@ def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], max_new_t
     ids = torch.tensor([[pad_id] * (width - len(prompt)) + prompt for prompt in prompts], device=device)
     attention = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
     output = model.generate(
-        input_ids=ids, attention_mask=attention, do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=base.chat.end_id, pad_token_id=pad_id
+        input_ids=ids,
+        attention_mask=attention,
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=base.chat.end_id,
+        pad_token_id=pad_id,
     )
     return [_answer(row, base) for row in output[:, width:].tolist()]
 

@@ -26,7 +26,10 @@ NAMED_ROWS = 8
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one optimizer step did: `loss` in nats an answer token, `tokens` real ones over all processes, `stopping` if any process was told to stop."""
+    """What one optimizer step did: `loss` in nats an answer token, `tokens` of all processes without padding.
+
+    `stopping` says whether any process was told to stop.
+    """
 
     loss: float
     gradient_norm: float
@@ -35,38 +38,39 @@ class StepResult:
     stopping: bool
 
 
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step to be taken: its `number` (from 0), the rows of all processes, and the rows a forward pass."""
+
+    number: int
+    rows: list[Row]
+    micro_batch: int
+    learning_rate: float
+
+
 def padded_loss(model: Any, pad_id: int, device: torch.device) -> LossSum:
     """The plain path: rows padded to the longest."""
     return lambda rows: batch_loss(model, collate(rows, pad_id).to(device))
 
 
-def train_step(
-    loss_sum: LossSum,
-    optimizer: MasterAdamW,
-    rows: list[Row],
-    micro_batch: int,
-    learning_rate: float,
-    recipe: Recipe,
-    step: int,
-    processes: Processes,
-    stop: bool,
-) -> StepResult:
-    """Run step `step` (from 0) on `rows` (of all processes). Raises NonFiniteLoss, naming rows, before any weight is changed."""
-    own, total = share_of_process(rows, processes.rank, processes.count), answer_tokens(rows)
-    torch.manual_seed((recipe.seed * 1_000_003 + step) * processes.count + processes.rank)  # for dropout: a resumed run draws the same
+def train_step(loss_sum: LossSum, optimizer: MasterAdamW, step: Step, recipe: Recipe, processes: Processes, stop: bool) -> StepResult:
+    """Take one step. Raises NonFiniteLoss, naming rows, before any weight is changed."""
+    own, total = share_of_process(step.rows, processes.rank, processes.count), answer_tokens(step.rows)
+    seed = recipe.seed * 1_000_003 + step.number
+    torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
     loss = torch.zeros((), device=processes.device)
-    for micro in micro_batches(own, micro_batch):
+    for micro in micro_batches(own, step.micro_batch):
         part = loss_sum(micro) / total
         part.backward()  # type: ignore[no-untyped-call]
         optimizer.collect_gradients()
         loss += part.detach()
     processes.sum([*optimizer.gradients(), loss])
     if not math.isfinite(float(loss)):
-        raise NonFiniteLoss(_name_bad_rows(loss_sum, rows))
-    norm = optimizer.step(learning_rate, recipe.max_gradient_norm)
+        raise NonFiniteLoss(_name_bad_rows(loss_sum, step.rows))
+    norm = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
     if not math.isfinite(norm):
-        raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {float(loss):.4f}; rows of the step: {_sources(rows)}.")
-    return StepResult(float(loss), norm, sum(len(row.ids) for row in rows), total, processes.total(float(stop))[0] > 0)
+        raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {float(loss):.4f}; rows of the step: {_sources(step.rows)}.")
+    return StepResult(float(loss), norm, sum(len(row.ids) for row in step.rows), total, processes.total(float(stop))[0] > 0)
 
 
 def fit_micro_batch(loss_sum: LossSum, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:
@@ -80,9 +84,7 @@ def fit_micro_batch(loss_sum: LossSum, optimizer: MasterAdamW, longest: Row, mic
         if processes.total(float(not fits))[0] == 0:
             return micro_batch
         if micro_batch == 1:
-            raise OutOfMemory(
-                f"Row {longest.source} ({len(longest.ids)} tokens) alone does not fit into memory. Lower max_length or rank, or take a larger GPU."
-            )
+            raise OutOfMemory(f"Row {longest.source} ({len(longest.ids)} tokens) does not fit into memory alone. Lower max_length or rank.")
         log.warning("Out of memory with micro_batch = %d; going on with %d and twice the accumulation.", micro_batch, micro_batch // 2)
         micro_batch //= 2
 

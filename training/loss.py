@@ -41,7 +41,7 @@ def causal_model(model: Any) -> Any:
 
 
 def answer_loss(hidden: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Sum of the cross-entropy of `labels` (any shape; IGNORED has no loss), predicted from `hidden` (that shape, size) by the frozen head."""
+    """Sum of the cross-entropy of `labels` (any shape), predicted from `hidden` (that shape, size) by the frozen head."""
     chosen = labels != IGNORED
     loss: torch.Tensor = _FrozenHeadLoss.apply(hidden[chosen], labels[chosen], weight)  # type: ignore[no-untyped-call]
     return loss

@@ -10,7 +10,7 @@ _FACTOR = np.uint64(1_000_003)
 
 
 def verbatim_share(texts: Iterable[str], training_texts: Sequence[str], window: int = WINDOW) -> float:
-    """Share of the texts' windows of `window` characters that stand word for word in one training text; whitespace runs count as one space."""
+    """Share of the texts' windows of `window` characters that stand in one training text; whitespace runs count as one space."""
     known = np.unique(np.concatenate([np.empty(0, np.uint64), *(_window_hashes(text, window) for text in training_texts)]))
     asked = np.concatenate([np.empty(0, np.uint64), *(_window_hashes(text, window) for text in texts)])
     return float(np.isin(asked, known).mean()) if len(asked) else 0.0

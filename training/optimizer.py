@@ -26,10 +26,9 @@ class MasterAdamW:
 
     def collect_gradients(self) -> None:
         """Add the parameters' gradients to the masters' and forget them."""
-        with_gradient = [
-            (self._masters[name].grad, parameter) for name, parameter in self._parameters.items() if parameter.grad is not None
-        ]
-        torch._foreach_add_([total for total, _ in with_gradient], [parameter.grad for _, parameter in with_gradient])
+        for total, parameter in zip(self.gradients(), self._parameters.values(), strict=True):
+            if parameter.grad is not None:
+                total += parameter.grad
         self.drop_gradients()
 
     def drop_gradients(self) -> None:
@@ -42,7 +41,7 @@ class MasterAdamW:
         return [master.grad for master in self._masters.values() if master.grad is not None]
 
     def step(self, learning_rate: float, max_norm: float) -> float:
-        """Clip the summed gradients to `max_norm`, apply and clear them; returns their norm before. Nothing is changed when it is not finite."""
+        """Clip the summed gradients to `max_norm`, apply and clear them; returns their norm before. A norm not finite changes nothing."""
         norm = float(nn.utils.clip_grad_norm_(self._masters.values(), max_norm))
         if math.isfinite(norm):
             for group in self._adamw.param_groups:

@@ -1,5 +1,6 @@
 """The processes of one training: one, or several started by torchrun or accelerate, each with its own GPU or a CPU."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,9 +17,7 @@ class Processes:
     """Sums over all processes; with one process everything here is a no-op. Raises TrainingError when NCCL could not work."""
 
     def __init__(self) -> None:
-        import os
-
-        from accelerate import PartialState
+        from accelerate import PartialState  # type: ignore[import-untyped]
 
         if torch.cuda.is_available() and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
             check_shared_memory(shutil.disk_usage(SHARED_MEMORY).total)
@@ -51,9 +50,10 @@ class Processes:
 
 
 def check_shared_memory(size: int) -> None:
-    """Refuse a /dev/shm (`size` in bytes) in which NCCL fails with "unhandled system error" and "Error while creating shared memory segment"."""
+    """Refuse a /dev/shm (`size` in bytes) in which NCCL fails with "unhandled system error" and "shared memory error"."""
     if size < SHARED_MEMORY_BYTES:
         raise TrainingError(
-            f"/dev/shm has {size / 2**20:.0f} MiB; several GPUs need {SHARED_MEMORY_BYTES // 2**20} MiB or NCCL dies with 'unhandled system error'."
+            f"/dev/shm has {size / 2**20:.0f} MiB; several GPUs need {SHARED_MEMORY_BYTES // 2**20} MiB, or NCCL dies with"
+            " 'unhandled system error'."
             " Start the container with --shm-size=1g (compose: shm_size, Kubernetes: an emptyDir of medium Memory at /dev/shm)."
         )

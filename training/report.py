@@ -25,7 +25,10 @@ def report(title: str, samples: Sequence[Mapping[str, str]], scores: Mapping[str
 def _scores_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     measures = list(dict.fromkeys(measure for values in scores.values() for measure in values))
     head = "<tr><th>arm</th>" + "".join(f"<th>{escape(measure)}</th>" for measure in measures) + "</tr>"
-    rows = [f"<tr><th>{escape(arm)}</th>" + "".join(_number(values.get(measure)) for measure in measures) + "</tr>" for arm, values in scores.items()]
+    rows = [
+        f"<tr><th>{escape(arm)}</th>" + "".join(_number(values.get(measure)) for measure in measures) + "</tr>"
+        for arm, values in scores.items()
+    ]
     return f"<table>{head}{''.join(rows)}</table>"
 
 
@@ -36,7 +39,9 @@ def _number(value: float | None) -> str:
 def _samples_table(samples: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
     head = "<tr><th>question</th>" + "".join(f"<th>{escape(column)}</th>" for column in columns) + "</tr>"
     rows = [
-        f"<tr><th>{escape(sample['question'])}</th>" + "".join(f'<td class="answer">{escape(sample[column])}</td>' for column in columns) + "</tr>"
+        f"<tr><th>{escape(sample['question'])}</th>"
+        + "".join(f'<td class="answer">{escape(sample[column])}</td>' for column in columns)
+        + "</tr>"
         for sample in samples
     ]
     return f"<table>{head}{''.join(rows)}</table>"

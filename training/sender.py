@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STATE_FILE = "tracking.json"
 KEY_TAG = "ghostwriter.run_key"
 REQUEST_SECONDS, RETRIES = 10, 1
+SERVER_ERROR = 500
 AGAIN_SECONDS = 15.0
 """Pause before an unreachable server is tried again."""
 METRICS_A_CALL = 900  # the server takes at most 1,000
@@ -57,7 +58,7 @@ class Sender:
         self._wake.set()
 
     def close(self, patience: float) -> bool:
-        """Send the rest and stop. Waits as long as the server takes entries, but at most `patience` seconds for one that does not; whether all was sent."""
+        """Send the rest and stop; whether all was sent. A server that takes no entries is waited for at most `patience` seconds."""
         self._closing.set()
         self._wake.set()
         failing_since = None
@@ -164,7 +165,7 @@ class Sender:
         except FileNotFoundError as error:
             log.warning("%s was to be sent to MLflow and is not there any more; it is left out.", error.filename)
         except RestException as error:
-            if error.get_http_status_code() >= 500:
+            if error.get_http_status_code() >= SERVER_ERROR:  # type: ignore[no-untyped-call]
                 raise
             log.warning("MLflow refused %s: %s It is left out.", entries[0]["kind"], error.message)
 

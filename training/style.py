@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+from sklearn.pipeline import Pipeline, make_pipeline  # type: ignore[import-untyped]
 
 FOLDS = 4
 MIN_QUESTIONS = 8
@@ -22,7 +22,7 @@ MIN_AUC = 0.9
 
 @dataclass(frozen=True)
 class Style:
-    """`scores` by arm: 0 is the base, 1 the writer. Empty when `withheld` says why. `auc` is on the writer's held-out answers against the base's."""
+    """`scores` by arm: 0 is the base, 1 the writer; empty when `withheld` says why. `auc`: writer's against base's held-out answers."""
 
     scores: dict[str, float]
     auc: float | None
@@ -30,9 +30,9 @@ class Style:
 
 
 def style(training: Sequence[str], writer: Sequence[str], base: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Style:
-    """Score each arm's answers. `writer`, `base` and the arms' lists answer the same questions in the same order; `training` are the writer's other answers."""
+    """Score each arm's answers to the questions that `writer` and `base` answer in the same order; `training` are the writer's others."""
     if len(writer) < MIN_QUESTIONS or len(training) < MIN_QUESTIONS:
-        return Style({}, None, f"needs {MIN_QUESTIONS} held-out questions and training answers; there are {len(writer)} and {len(training)}")
+        return Style({}, None, f"{len(writer)} held-out and {len(training)} training answers; needs {MIN_QUESTIONS} of each")
     groups = {"writer": writer, "base": base, **arms}
     likeness = _cross_fitted(training, base, groups)
     auc = float(roc_auc_score([1] * len(writer) + [0] * len(base), np.concatenate([likeness["writer"], likeness["base"]])))

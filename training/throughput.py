@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import torch
 
 from training.loss import head
@@ -34,12 +34,16 @@ class Throughput:
         self._began, self._tokens, self._flops = time.monotonic(), 0, 0
 
 
+_THIN = ("embed_tokens", "lm_head")
+
+
 def flops(model: Any) -> tuple[int, int]:
     """Matrix FLOPs of a LoRA step for each token, and on top for each answer token; attention and everything thin left out.
 
     A frozen weight costs 2 FLOPs a token forward and 2 for the gradient of its input; an adapter's weight 2 more for its own gradient.
     """
-    matrices = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embed_tokens" not in name and "lm_head" not in name]
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.ndim == 2]
+    matrices = [parameter for name, parameter in named if not any(part in name for part in _THIN)]
     per_token = sum((6 if parameter.requires_grad else 4) * parameter.numel() for parameter in matrices)
     return per_token, 4 * head(model).numel()
 

@@ -42,7 +42,7 @@ class TrackedRun:
         self._add("params", values={name: str(value) for name, value in values.items()})
 
     def metrics(self, values: Mapping[str, float], step: int | None = None, child: str = "") -> None:
-        """Log figures, for a step or for the whole run, of the run or of a child run by name. Steps told before a restart are not told again."""
+        """Log figures of a step or of the whole run (or of a child run). Steps told before a restart are not told again."""
         if step is not None and step <= self._last_step:
             return
         self._last_step = self._last_step if step is None else step

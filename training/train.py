@@ -12,7 +12,7 @@ from training.checkpoint import State
 from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
 from training.data import Rows, load_rows
 from training.errors import NonFiniteLoss
-from training.loop import LossSum, StepResult, fit_micro_batch, padded_loss, train_step
+from training.loop import LossSum, Step, StepResult, fit_micro_batch, padded_loss, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
 from training.order import count_steps, rows_of_step
@@ -55,7 +55,8 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
         train_tracking.start(run, request, session.base, session.rows)
         state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
         result = _finish(session, state, run)
-    log.info("Trained %d steps on %d rows in %.0f s: loss %.4f to %.4f.", result.steps, result.rows, result.seconds, result.first_loss, result.last_loss)
+    losses = f"{result.first_loss:.4f} to {result.last_loss:.4f}"
+    log.info("Trained %d steps on %d rows in %.0f s: loss %s.", result.steps, result.rows, result.seconds, losses)
     if processes.is_main:
         write_json(result, result_path)
         checkpoint.remove_all(request.run_folder)
@@ -105,11 +106,10 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
 
 
 def _step(session: Session, state: State, rate: float, stop: StopFlag) -> StepResult:
-    rows = rows_of_step(session.rows.rows, session.request.recipe, state.step)
+    recipe = session.request.recipe
+    step = Step(state.step, rows_of_step(session.rows.rows, recipe, state.step), state.micro_batch, rate)
     try:
-        return train_step(
-            session.loss_sum, session.optimizer, rows, state.micro_batch, rate, session.request.recipe, state.step, session.processes, stop.is_set
-        )
+        return train_step(session.loss_sum, session.optimizer, step, recipe, session.processes, stop.is_set)
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"Step {state.step + 1}: {error} The last checkpoint is kept in {session.request.run_folder}.") from error
 

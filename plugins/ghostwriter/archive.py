@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ghostwriter.database import Base
 from ghostwriter.sources.record import Record
 
-FULL, INCREMENTAL, IMPORT = "full", "incremental", "import"
+FULL, INCREMENTAL = "full", "incremental"
 RUNNING, FINISHED, ABANDONED = "running", "finished", "abandoned"
 UNORDERED = 2**62
 
@@ -165,7 +165,7 @@ def all_answers(session: Session, writer: str) -> Iterator[Answer]:
 
 def open_crawl(session: Session, writer: str, account: str, full: bool) -> Crawl:
     """The crawl to go on with: the unfinished one, else a new one, which reads everything if nothing ever did or `full`."""
-    mine = select(Crawl).where(Crawl.writer == writer, Crawl.account == account, Crawl.mode != IMPORT).order_by(Crawl.number.desc())
+    mine = select(Crawl).where(Crawl.writer == writer, Crawl.account == account).order_by(Crawl.number.desc())
     last = session.scalars(mine.limit(1)).first()
     if last is not None and last.state == RUNNING and (last.mode == FULL or not full):
         return last
@@ -176,7 +176,18 @@ def open_crawl(session: Session, writer: str, account: str, full: bool) -> Crawl
 
 def new_crawl(session: Session, writer: str, account: str, mode: str) -> Crawl:
     """A crawl that has read nothing yet."""
-    crawl = Crawl(writer=writer, account=account, mode=mode, state=RUNNING, offset=0, quiet_pages=0, rereads="[]", head_moved=False, ended=False, started=_now())
+    crawl = Crawl(
+        writer=writer,
+        account=account,
+        mode=mode,
+        state=RUNNING,
+        offset=0,
+        quiet_pages=0,
+        rereads="[]",
+        head_moved=False,
+        ended=False,
+        started=_now(),
+    )
     session.add(crawl)
     session.flush()
     return crawl

@@ -84,8 +84,9 @@ class Purse:
             while self.cap is not None and self.spent + self.reserved + worst > self.cap:
                 if not self._in_flight:
                     raise BudgetExceeded(
-                        f"The cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), and the next call could cost "
-                        f"{money(worst)}. Everything bought is kept; raise budget.cap in the writer file and run again to go on from here."
+                        f"The cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), "
+                        f"and the next call could cost {money(worst)}. "
+                        "Everything bought is kept; raise budget.cap in the writer file and run again to go on from here."
                     )
                 await self._settled.wait()
             self.reserved += worst

@@ -5,9 +5,10 @@ When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what 
 """
 
 import asyncio
+import json
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -53,7 +54,9 @@ class Interrupted(GhostwriterError):
 class Buyer:
     """Buys answers for one run."""
 
-    def __init__(self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Planner, settings: Settings, prices: Prices) -> None:
+    def __init__(
+        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Planner, settings: Settings, prices: Prices
+    ) -> None:
         self._teacher = teacher
         self._journal = journal
         self._purse = purse
@@ -108,7 +111,9 @@ class Buyer:
                     return Failure(fault.code, fault.message)
                 self._check_outage(fault)
                 await asyncio.sleep(_pause(number) if fault.retry_after is None else 0)
-        raise TeacherDown("The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept.")
+        raise TeacherDown(
+            "The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept."
+        )
 
     async def _send(self, call: Call, messages: list[Message]) -> Answer:
         """One send, written down before and after. Raises CallFault, BudgetExceeded, or what has stopped the run meanwhile."""
@@ -152,17 +157,23 @@ class Buyer:
             return
         self._failures += 1
         if not self._answers and self._failures >= FIRST_FAILURES:
-            raise TeacherError(f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. Look at the teacher's settings.")
+            raise TeacherError(
+                f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
+                "Look at the teacher's settings in the writer file."
+            )
         if self._failures > self._settings.failed_share * max(self._planner.planned, FIRST_FAILURES):
+            share = self._settings.failed_share
             raise TeacherUnfit(
-                f"{self._failures} of {self._planner.planned} calls failed, more than teacher.failed_share = {self._settings.failed_share:g} allows. "
+                f"{self._failures} of {self._planner.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
                 f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
             )
 
     def _check_outage(self, fault: CallFault) -> None:
         silent = time.monotonic() - self._last_answer
         if silent > self._settings.outage_seconds:
-            raise TeacherDown(f"No answer for {silent:.0f} s, the last error was {fault.code}: {fault.message}. What was bought is kept; run again later.")
+            raise TeacherDown(
+                f"No answer for {silent:.0f} s, the last error was {fault.code}: {fault.message}. What was bought is kept; run again later."
+            )
 
 
 ADVICE = {
@@ -182,7 +193,7 @@ def answer_row(call: Call, answer: Answer, planner: Planner) -> dict[str, object
         "model": planner.parameters["model"],
         "prompt": planner.prompt.hash,
         "settings": planner.settings,
-        "examples": _json_array(pair.id for pair in call.examples),
+        "examples": json.dumps([pair.id for pair in call.examples]),
         "text": answer.text,
         "finish_reason": answer.finish_reason[:32],
         "prompt_tokens": usage.prompt if usage else None,
@@ -190,10 +201,6 @@ def answer_row(call: Call, answer: Answer, planner: Planner) -> dict[str, object
         "completion_tokens": usage.completion if usage else None,
         "cost": answer.cost,
     }
-
-
-def _json_array(ids: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in ids) + "]"
 
 
 def _pause(number: int) -> float:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from ghostwriter.archive import Change, counts, open_crawl, recent_stop, remember_stop
+from ghostwriter.archive import FULL, Change, counts, new_crawl, open_crawl, recent_stop, remember_stop
 from ghostwriter.clean import clean, excerpt_matches
 from ghostwriter.crawl import Walk
 from ghostwriter.database import open_database
@@ -21,6 +21,7 @@ from ghostwriter.errors import HomeError
 from ghostwriter.home import Home
 from ghostwriter.sources import open_source
 from ghostwriter.sources.errors import AlreadyRunning, Incomplete, SourceFailure, UnknownError
+from ghostwriter.sources.har import open_har
 from ghostwriter.sources.record import Page, Record, Source
 from ghostwriter.writer import Writer
 
@@ -62,6 +63,8 @@ class Tally:
     """Counts of a run while it runs; handed to the progress display after each page."""
 
     site_total: int | None = None
+    seen: int = 0
+    """Answers on the pages read, those read before this run's start among them."""
     pages: int = 0
     new: int = 0
     changed: int = 0
@@ -74,6 +77,7 @@ class Tally:
     def add(self, page: Page, change: Change, saved: tuple[Record, ...]) -> None:
         """Count one page."""
         self.pages += 1
+        self.seen += len(page.records)
         self.site_total = page.total if page.total is not None else self.site_total
         self.new += len(change.new)
         self.changed += len(change.changed)
@@ -104,36 +108,49 @@ def collect(
     with the report of what was kept as its `report`; an unfinished run goes on from the page where it ended.
     """
     source = open_source(writer, cookie=cookie, user_agent=user_agent, site=site, pace=pace)
-    tally = Tally()
-    with _database(home) as sessions, _only_one(home, writer.stem):
-        _warn_after_stop(sessions, writer.stem)
+    return _run(source, writer, home, f"{writer.source.kind}:{writer.source.account}", full, progress)
+
+
+def import_har(writer: Writer, home: Home, path: Path) -> CollectReport:
+    """Put the pages of a browser's recording into the archive; a part of the list will do. Raises SourceFailure."""
+    account = writer.source.account if writer.source.kind == "zhihu" else None
+    return _run(open_har(path, account), writer, home, f"har:{path.name}", full=True, progress=None, tolerance=1.0)
+
+
+def _run(
+    source: Source, writer: Writer, home: Home, account: str, full: bool, progress: Progress | None, tolerance: float | None = None
+) -> CollectReport:
+    stem, tally = writer.stem, Tally()
+    with _database(home) as sessions, _only_one(home, stem):
+        _warn_after_stop(sessions, stem)
         try:
             source.check()
-            _crawl(sessions, source, writer, full, tally, progress)
-            report = _report(sessions, writer.stem, source, tally)
-            _refuse_gap(report, writer.source.tolerance)
+            _crawl(sessions, source, stem, account, full, tally, progress)
+            report = _report(sessions, stem, source, tally)
+            _refuse_gap(report, writer.source.tolerance if tolerance is None else tolerance)
         except SourceFailure as failure:
-            _explain(failure, sessions, home, writer.stem, source, tally)
+            _explain(failure, sessions, home, stem, source, tally)
             raise
-    log.info("%s: %s %d requests, %.0f s.", writer.stem, report.statement, report.requests, report.seconds)
+    log.info("%s: %s %d requests, %.0f s.", stem, report.statement, report.requests, report.seconds)
     return report
 
 
-def _crawl(sessions: sessionmaker[Session], source: Source, writer: Writer, full: bool, tally: Tally, progress: Progress | None) -> None:
+def _crawl(
+    sessions: sessionmaker[Session], source: Source, stem: str, account: str, full: bool, tally: Tally, progress: Progress | None
+) -> None:
     with sessions.begin() as session:
-        crawl = open_crawl(session, writer.stem, f"{writer.source.kind}:{writer.source.account}", full)
-        log.info("%s: %s crawl of %s from answer %d on.", writer.stem, crawl.mode, writer.source.account, crawl.offset)
-        number, tally.site_total = crawl.number, crawl.total
+        crawl = new_crawl(session, stem, account, FULL) if source.always_full else open_crawl(session, stem, account, full)
+        log.info("%s: %s crawl of %s from answer %d on.", stem, crawl.mode, account, crawl.offset)
+        number, tally.site_total, tally.seen = crawl.number, crawl.total, crawl.offset
 
     def on_page(page: Page, change: Change, saved: tuple[Record, ...]) -> None:
         tally.add(page, change, saved)
         if tally.pages % LOG_EVERY_PAGES == 0:
-            log.info("%s: %d pages, %d new, %d changed.", writer.stem, tally.pages, tally.new, tally.changed)
+            log.info("%s: %d pages, %d new, %d changed.", stem, tally.pages, tally.new, tally.changed)
         if progress:
             progress(tally)
 
-    outcome = Walk(sessions, source, number, on_page).run()
-    tally.newly_gone = outcome.gone
+    tally.newly_gone = Walk(sessions, source, number, on_page).run().gone
 
 
 def _report(sessions: sessionmaker[Session], stem: str, source: Source, tally: Tally) -> CollectReport:
@@ -207,7 +224,9 @@ def _warn_after_stop(sessions: sessionmaker[Session], stem: str) -> None:
     if stop:
         error, age = stop
         log.warning(
-            "Warning: the site stopped the last run %d minutes ago (%s). Trying again within an hour may prolong the block.", age.total_seconds() // 60, error
+            "Warning: the site stopped the last run %d minutes ago (%s). Trying again within an hour may prolong the block.",
+            age.total_seconds() // 60,
+            error,
         )
 
 
@@ -219,7 +238,9 @@ def _database(home: Home) -> Iterator[sessionmaker[Session]]:
         engine = open_database(home.database_url)
         yield sessionmaker(engine, expire_on_commit=False)
     except DBAPIError as error:
-        raise HomeError(f"The archive under {home.path} cannot be written ({error.orig}). Free the disk or check the database; saved pages are kept.") from error
+        raise HomeError(
+            f"The archive under {home.path} cannot be written ({error.orig}). Free the disk or check the database; saved pages are kept."
+        ) from error
     finally:
         if engine is not None:
             engine.dispose()

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from ghostwriter.distill import Endpoint
+from pydantic import SecretStr
+
 from ghostwriter.errors import ConnectionMissing
+from ghostwriter.teacher import Endpoint
 from ghostwriter.writer import Source
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def teacher_endpoint(connection_id: str) -> Endpoint:
     found = _connection(connection_id, "the host is the base URL (https://.../v1), the password the key")
     if not found.host:
         raise ConnectionMissing(f"The Airflow connection {connection_id!r} has no host. Write the teacher's base URL there.")
-    return Endpoint(base_url=found.host, key=found.password or "none")
+    return Endpoint(base_url=found.host, key=SecretStr(found.password or "none"))
 
 
 def _connection(connection_id: str, fields: str) -> "Connection":

@@ -98,7 +98,8 @@ def _check_size(training: Sequence[Pair], heldout: Sequence[Pair], writer: Write
     share = writer.evaluation.heldout_share
     raise CorpusTooSmall(
         f"{writer.name} has {len(training) + len(heldout)} usable answers: {len(training)} to learn from and {len(heldout)} held out "
-        f"(evaluation.heldout_share = {share:g}). At least {need} and 1 are needed, so about {max(need, round(1 / share)) + need} answers in all; "
+        f"(evaluation.heldout_share = {share:g}). At least {need} and 1 are needed, "
+        f"so about {max(need, round(1 / share)) + need} answers in all; "
         "a style is learned from a hundred or more. Collect more first. Nothing was asked of the teacher."
     )
 
@@ -108,7 +109,9 @@ def _extra(path: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Que
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise WriterFileError(f"teacher.extra_questions = {str(path)!r} cannot be read ({error}). It is a UTF-8 text file with one question a line.") from error
+        raise WriterFileError(
+            f"teacher.extra_questions = {str(path)!r} cannot be read ({error}). It is a UTF-8 text file with one question a line."
+        ) from error
     seen = questions_index((pair.id, pair.question) for pair in pairs)
     found = []
     for line in lines:

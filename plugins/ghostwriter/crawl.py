@@ -142,10 +142,16 @@ class Walk:
         most = 200_000 if page.total is None else 2 * page.total + 1_000
         if self._stale >= STALE_PAGES or len(self._seen) > most:
             self._abandon()
-            what = f"{STALE_PAGES} pages in a row held nothing new" if self._stale >= STALE_PAGES else f"{len(self._seen)} answers came, the site counts {page.total}"
+            what = (
+                f"{STALE_PAGES} pages in a row held nothing new"
+                if self._stale >= STALE_PAGES
+                else f"{len(self._seen)} answers came, the site counts {page.total}"
+            )
             raise PaginationLoop(f"The list of answers does not end: {what}.")
         if page.unsafe_next is not None:
-            raise UnsafeNextUrl(f"The page names {page.unsafe_next[:200]!r} as its next page, which is not this list. It was not requested.")
+            raise UnsafeNextUrl(
+                f"The page names {page.unsafe_next[:200]!r} as its next page, which is not this list. It was not requested."
+            )
 
     def _abandon(self) -> None:
         with self._sessions.begin() as session:
@@ -156,9 +162,9 @@ class Walk:
             crawl = self._crawl(session)
             crawl.state = FINISHED
             gone = 0
-            if crawl.ended:
+            if crawl.ended and self._source.complete:
                 gone = mark_gone(session, crawl)
-            elif crawl.mode == INCREMENTAL and crawl.floor not in (None, UNORDERED):
+            elif not crawl.ended and crawl.mode == INCREMENTAL and crawl.floor not in (None, UNORDERED):
                 gone = mark_gone(session, crawl, created_after=crawl.floor)
             return Outcome(crawl.ended, gone)
 

@@ -47,7 +47,9 @@ class Journal:
         await self._committed()
         return send
 
-    async def settle(self, send: str, state: SendState, cost: Decimal | None, fault: str | None = None, answer: dict[str, Any] | None = None) -> None:
+    async def settle(
+        self, send: str, state: SendState, cost: Decimal | None, fault: str | None = None, answer: dict[str, Any] | None = None
+    ) -> None:
         """Write down how a send ended, and its answer in the same transaction."""
         self._batch.settled.append({"send": send, "to": state, "paid": cost, "why": fault})
         if answer:
@@ -65,7 +67,9 @@ class Journal:
         while self._batch.waiting:
             batch, self._batch = self._batch, _Batch()
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.record, batch.sends, batch.settled, batch.answers)
+                await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._ledger.record, batch.sends, batch.settled, batch.answers
+                )
             except Exception as error:
                 _tell(batch.waiting, error)
             else:

@@ -1,9 +1,9 @@
 """The ledger: every send to the teacher, written before it leaves, and every answer, kept for good.
 
-    sends     one row a send: in_flight -> paid (with its cost), free (refused, never worked on), or
-              perhaps_paid (nobody knows: a kill, a timeout, a lost connection), counted at its worst price
-    answers   one row a request that was answered, by the hash of model, parameters, messages and sample number
-    examples  which of the writer's pairs were chosen for a question and a sample: chosen once, so that a grown corpus moves nothing
+sends     one row a send: in_flight -> paid (with its cost), free (refused, never worked on), or
+          perhaps_paid (nobody knows: a kill, a timeout, a lost connection), counted at its worst price
+answers   one row a request that was answered, by the hash of model, parameters, messages and sample number
+examples  which of the writer's pairs were chosen for a question and a sample: chosen once, so that a grown corpus moves nothing
 """
 
 import json
@@ -24,6 +24,7 @@ from ghostwriter.database import Base
 log = logging.getLogger(__name__)
 
 SendState = Literal["in_flight", "paid", "free", "perhaps_paid"]
+HISTORY = 1_000
 CHUNK = 500
 """Keys in one IN clause: below every database's limit of parameters."""
 
@@ -125,7 +126,9 @@ class Spending:
 
 def request_key(parameters: Mapping[str, Any], messages: Sequence[Message], sample: int) -> str:
     """The name of a request: SHA-256 (hex) of model and parameters, messages, and the sample's number."""
-    return sha256(json.dumps([dict(parameters), messages, sample], sort_keys=True, ensure_ascii=False).encode("utf-8", errors="replace")).hexdigest()
+    return sha256(
+        json.dumps([dict(parameters), messages, sample], sort_keys=True, ensure_ascii=False).encode("utf-8", errors="replace")
+    ).hexdigest()
 
 
 class Ledger:
@@ -143,17 +146,15 @@ class Ledger:
             if settled:
                 end = update(SendRow).where(SendRow.id == bindparam("send"))
                 table = SendRow.__table__.c
-                connection.execute(end.values({table.state: bindparam("to"), table.cost: bindparam("paid"), table.fault: bindparam("why")}), settled)
+                connection.execute(
+                    end.values({table.state: bindparam("to"), table.cost: bindparam("paid"), table.fault: bindparam("why")}), settled
+                )
             if answers:
                 connection.execute(insert(AnswerRow), answers)
 
     def answers(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The answers that are there, by key."""
-        found = {}
-        for row in self._in_chunks(select(AnswerRow), AnswerRow.key, keys):
-            usage = None if row.prompt_tokens is None else Usage(row.prompt_tokens, row.cached_tokens, row.completion_tokens)
-            found[row.key] = Answer(row.key, row.text, row.finish_reason, usage, row.cost)
-        return found
+        return {row.key: _answer(row) for row in self._in_chunks(select(AnswerRow), AnswerRow.key, keys)}
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that were answered."""
@@ -165,13 +166,14 @@ class Ledger:
         rows = self._in_chunks(columns.where(AnswerRow.writer == self.writer), AnswerRow.question_id, question_ids)
         return {(row.question_id, row.sample): (row.model, row.prompt, row.settings) for row in sorted(rows, key=lambda row: row.answered)}
 
-    def history(self, model: str) -> list[tuple[Usage, int]]:
-        """Usage and answer length (characters) of up to 1,000 answers of `model` for this writer, the newest first."""
-        columns = select(AnswerRow.prompt_tokens, AnswerRow.cached_tokens, AnswerRow.completion_tokens, AnswerRow.text)
-        chosen = columns.where(AnswerRow.writer == self.writer, AnswerRow.model == model, AnswerRow.prompt_tokens.is_not(None))
+    def history(self, model: str, prompt: str, examples: int) -> list[Answer]:
+        """Up to 1,000 counted answers of `model` to this prompt with so many examples, the newest first."""
+        chosen = select(AnswerRow).where(AnswerRow.writer == self.writer, AnswerRow.model == model, AnswerRow.prompt == prompt)
         with self.engine.connect() as connection:
-            rows = connection.execute(chosen.order_by(AnswerRow.answered.desc()).limit(1_000)).all()
-        return [(Usage(row.prompt_tokens, row.cached_tokens, row.completion_tokens), len(row.text)) for row in rows]
+            rows = connection.execute(
+                chosen.where(AnswerRow.prompt_tokens.is_not(None)).order_by(AnswerRow.answered.desc()).limit(HISTORY)
+            ).all()
+        return [_answer(row) for row in rows if len(json.loads(row.examples)) == examples]
 
     def spending(self, run: str) -> Spending:
         """What `run` has spent so far."""
@@ -217,6 +219,11 @@ class Ledger:
         with self.engine.connect() as connection:
             for chunk in _chunks(list(values), CHUNK):
                 yield from connection.execute(statement.where(column.in_(chunk)))
+
+
+def _answer(row: Any) -> Answer:
+    usage = None if row.prompt_tokens is None else Usage(row.prompt_tokens, row.cached_tokens, row.completion_tokens)
+    return Answer(row.key, row.text, row.finish_reason, usage, row.cost)
 
 
 def _replace(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

@@ -41,7 +41,8 @@ class Planner:
         self._rotation = Rotation(corpus.training, writer.teacher.examples, writer.teacher.seed, self._kept)
 
     def take(self, number: int) -> list[Call]:
-        """The next `number` calls."""
+        """The next `number` calls; none when it is not positive. Raises CorpusTooSmall when a question has no fit examples."""
+        number = max(0, number)
         calls = [self._call(*next(self._walk)) for _ in range(number)]
         chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
         if self._keep:
@@ -69,10 +70,9 @@ def settings_hash(request: dict[str, Any]) -> str:
     return sha256(repr(sorted((name, str(value)) for name, value in request.items() if name != "model")).encode()).hexdigest()[:12]
 
 
-def reasons_to_buy(calls: Sequence[Call], known: set[str], planner: Planner) -> dict[str, int]:
-    """Why the calls that the ledger does not hold must be bought, each reason with its number of calls."""
-    missing = [call for call in calls if call.key not in known]
-    earlier = planner._ledger.earlier({call.question.id for call in missing})
+def reasons_to_buy(missing: Sequence[Call], planner: Planner, ledger: Ledger) -> dict[str, int]:
+    """Why these calls, which the ledger does not hold, must be bought: each reason with its number of calls."""
+    earlier = ledger.earlier({call.question.id for call in missing})
     return dict(Counter(_reason(earlier.get((call.question.id, call.sample)), planner) for call in missing))
 
 

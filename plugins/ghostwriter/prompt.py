@@ -43,12 +43,16 @@ def load_prompt(name: str) -> Prompt:
     """The prompt of `prompts/NAME.md`. Raises WriterFileError when there is none or it lacks a part."""
     path = PROMPTS / f"{name}.md"
     if name not in prompt_names():
-        raise WriterFileError(f"There is no prompt {name!r}; there are: {', '.join(prompt_names())}. Write {path}, or name one of those in teacher.prompt.")
+        raise WriterFileError(
+            f"There is no prompt {name!r}; there are: {', '.join(prompt_names())}. Write {path}, or name one of those in teacher.prompt."
+        )
     text = path.read_text(encoding="utf-8")
     pieces = re.split(r"^# (\w+)\n", text, flags=re.MULTILINE)[1:]
     parts = dict(zip(pieces[::2], (piece.strip() for piece in pieces[1::2]), strict=True))
     if tuple(parts) != PARTS:
-        raise WriterFileError(f"{path} has the parts {', '.join(parts) or 'none'}; it needs, in this order: {', '.join('# ' + part for part in PARTS)}.")
+        raise WriterFileError(
+            f"{path} has the parts {', '.join(parts) or 'none'}; it needs, in this order: {', '.join('# ' + part for part in PARTS)}."
+        )
     return Prompt(name=name, hash=sha256(text.encode()).hexdigest()[:12], **parts)
 
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from itertools import count
 
 from ghostwriter.corpus import Pair, Question
+from ghostwriter.errors import CorpusTooSmall
 from ghostwriter.similarity import questions_index
 
 Place = tuple[str, int]
@@ -34,13 +35,15 @@ class Rotation:
         self._seed = seed
         self._index = questions_index((pair.id, pair.question) for pair in pairs)
         self._banned: dict[str, frozenset[str]] = {}
-        self._kept = {place: tuple(ids) for place, ids in (kept or {}).items() if len(ids) == examples and all(pair in self._pairs for pair in ids)}
+        self._kept = {
+            place: tuple(ids) for place, ids in (kept or {}).items() if len(ids) == examples and all(pair in self._pairs for pair in ids)
+        }
         self._heap = self._start()
 
     def choose(self, question: Question, sample: int) -> tuple[Pair, ...]:
         """The examples for one sample of a question, the kept ones if they still hold.
 
-        Raises ValueError when every pair is a near duplicate of the question.
+        Raises CorpusTooSmall when too few pairs are no near duplicates of the question.
         """
         banned = self._banned_for(question)
         ids = self._kept.get((question.id, sample))
@@ -53,7 +56,11 @@ class Rotation:
         passed: list[tuple[int, str, str]] = []
         while len(taken) < self._examples:
             if not self._heap:
-                raise ValueError(f"only {len(taken)} of {self._examples} examples are no near duplicates of the question")
+                raise CorpusTooSmall(
+                    f"Only {len(taken)} of the writer's {len(self._pairs)} pairs differ enough from one of the questions, "
+                    f"{self._examples} are shown in each prompt. "
+                    "Collect more answers, or lower teacher.examples. Nothing was asked of the teacher."
+                )
             entry = heapq.heappop(self._heap)
             (passed if entry[2] in banned else taken).append(entry)
         for entry in passed:

@@ -22,9 +22,8 @@ def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
     return list(zip(*(tokens[start:] for start in range(n)), strict=False))
 
 
-def cjk_share(text: str) -> float:
-    """Share of Chinese (or Japanese) characters among the words of `text`; 0 for an empty one."""
-    found = words(text)
+def cjk_share(found: Sequence[str]) -> float:
+    """Share of Chinese (or Japanese) characters among words; 0 for none."""
     return sum(1 for word in found if _CJK.match(word)) / len(found) if found else 0.0
 
 

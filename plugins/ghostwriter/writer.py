@@ -30,15 +30,17 @@ class Section(BaseModel):
 class Source(Section):
     """Where the answers come from."""
 
-    kind: Literal["zhihu", "jsonl", "stackexchange"]
+    kind: Literal["zhihu", "har", "jsonl", "stackexchange"]
     account: str
-    """Zhihu: the token in /people/TOKEN. Stack Exchange: `site/user id`. jsonl: a file or folder."""
+    """Zhihu: the token in /people/TOKEN. Stack Exchange: `site/user id`. har, jsonl: a file or folder."""
     connection: str | None = None
     """Airflow connection: the password is the cookie (or API key); a host in it replaces the real site (the demo's)."""
     pace_seconds: float = Field(4.5, ge=0)
     """Mean pause between pages; each pause is jittered by a third."""
     tolerance: float = Field(0.05, ge=0, le=1)
     """Share of the site's own count that may be missing before the collection fails as incomplete."""
+    consent: bool = False
+    """The writer has agreed (or is you): answers whose reuse setting forbids or charges for reposting are trained on too."""
 
 
 class Schedule(Section):
@@ -93,6 +95,12 @@ class Teacher(Section):
     """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
     extra_questions: Path | None = None
     """A text file with one more question a line."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """TOML numbers are read as decimals for the prices; a request holds floats."""
+        return {name: float(item) if isinstance(item, Decimal) else item for name, item in value.items()}
 
 
 class Budget(Section):

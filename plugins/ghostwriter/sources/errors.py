@@ -42,6 +42,8 @@ class SourceFailure(SourceError):
         self.what = what
         self.kept = ""
         self.retry_after = retry_after
+        self.report: object = None
+        """The collector's report of what was kept."""
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.kept, self.advice) if part)

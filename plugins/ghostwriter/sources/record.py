@@ -55,14 +55,23 @@ class Source(Protocol):
     """A place answers come from, newest first."""
 
     page_size: int
-    requests: int
-    """HTTP requests made so far."""
+    complete: bool
+    """Whether what is not in the list is gone; not so for a recording of a part of it."""
+    always_full: bool
+    """Whether reading costs nothing, so that everything is read each time."""
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests made so far."""
 
     def check(self) -> None:
         """Raise AuthMissing (or SourceFileUnusable) for what can be known before the first request."""
 
     def page(self, offset: int) -> Page:
         """The page that starts at `offset`. Raises SourceFailure."""
+
+    def error_body(self) -> str | None:
+        """What the last reply said, without secrets, for the report of an unknown error; None when there is nothing to show."""
 
 
 def storable(text: str) -> str:

@@ -70,10 +70,11 @@ class Pacer:
 class Transport:
     """GET requests to the host of `base` alone, one after another over one connection."""
 
-    def __init__(self, base: str, headers: Headers, pacer: Pacer) -> None:
+    def __init__(self, base: str, headers: Headers, pacer: Pacer, *, retry: bool = True) -> None:
         self.base = base.rstrip("/")
         self.headers = headers
         self.pacer = pacer
+        self.retry = retry
         self.requests = 0
         self._session = _session(self.base)
 
@@ -86,7 +87,7 @@ class Transport:
             try:
                 return judge(self._get(f"{self.base}{path}?{query}"))
             except SourceFailure as failure:
-                if not self.pacer.before_retry(failure, tries):
+                if not self.retry or not self.pacer.before_retry(failure, tries):
                     raise
 
     def _get(self, url: str) -> Reply:

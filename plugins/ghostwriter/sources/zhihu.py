@@ -4,6 +4,7 @@ When the site wants a signature or a proof of a person, the run ends and says so
 """
 
 import ipaddress
+import json
 import logging
 import re
 from typing import Any
@@ -35,14 +36,18 @@ class ZhihuSource:
     """The answers of `account` (the token in /people/TOKEN, or the 32-digit id), newest first."""
 
     page_size = PAGE_SIZE
+    complete = True
+    always_full = False
 
-    def __init__(self, account: str, cookie: Cookie, pacer: Pacer, user_agent: str | None = None, site: str | None = None) -> None:
+    def __init__(
+        self, account: str, cookie: Cookie, pacer: Pacer, *, user_agent: str | None = None, site: str | None = None, retry: bool = True
+    ) -> None:
         self.account = account
         self._cookie = cookie
         self._site = checked_site(site or SITE)
         self._author: str | None = None
         self.last_reply: Reply | None = None
-        self._transport = Transport(self._site, self._headers(user_agent), pacer)
+        self._transport = Transport(self._site, self._headers(user_agent), pacer, retry=retry)
 
     @property
     def requests(self) -> int:
@@ -78,6 +83,14 @@ class ZhihuSource:
         except SourceFailure as failure:
             failure.what = self._cookie.scrub(failure.what)
             raise
+
+    def last_document(self) -> Json | None:
+        """The last reply as a JSON object, whatever it says; None when it is none."""
+        try:
+            document = json.loads(self.last_reply.body.decode("utf-8-sig", errors="replace")) if self.last_reply else None
+        except (ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
 
     def error_body(self) -> str | None:
         """The last reply as text, without cookies and tokens: for the report of an unknown error."""

@@ -1,0 +1,116 @@
+"""`distill`: a snapshot of answers becomes a dataset, with the teacher's help; `--dry-run` shows plan and cost and asks nothing."""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ghostwriter.distill import Endpoint, default_mode, distill, estimate
+from ghostwriter.errors import ConnectionMissing, SnapshotError
+from ghostwriter.home import Home
+from ghostwriter.progress import Listener, LogLines, Progress
+from ghostwriter.snapshot import MANIFEST, read_manifest
+from ghostwriter.writer import Writer, load_writer
+
+LINE_SECONDS = 5.0
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `distill`."""
+    parser = commands.add_parser("distill", help="have the teacher answer in the writer's style, and build the dataset")
+    parser.add_argument("writer", metavar="WRITER", help="a file in writers/, without .toml")
+    parser.add_argument("--home", type=Path, help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
+    parser.add_argument("--answers", type=Path, metavar="FOLDER", help="snapshot of answers (default: the writer's newest)")
+    parser.add_argument(
+        "--base-url", metavar="URL", help="the teacher's address, like https://api.example.com/v1 (default: the Airflow connection's)"
+    )
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="file that holds the teacher's key and nothing else")
+    parser.add_argument("--mode", choices=["distilled", "self-instruct", "direct"], help="default: what the writer's arm trains on")
+    parser.add_argument("--model", help="another model than teacher.model")
+    parser.add_argument("--wanted", type=int, metavar="N", help="another number of answers than teacher.answers")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost; ask nothing, spend nothing")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, or distil; print the result."""
+    home = Home(arguments.home.resolve()) if arguments.home else Home.default()
+    writer = _chosen(load_writer(arguments.writer), arguments)
+    answers = arguments.answers or newest(home.answers(writer.stem))
+    mode = arguments.mode or default_mode(writer)
+    if arguments.dry_run:
+        plan = estimate(writer, home, answers, mode=mode)
+        print(plan.model_dump_json() if arguments.json else plan)
+        return 0
+    endpoint = None if mode == "direct" else _endpoint(writer, arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    with Live(console=Console(stderr=True), transient=True) as live:
+        listener = _live_line(live) if live.console.is_terminal else LogLines(LINE_SECONDS)
+        folder = distill(writer, home, answers, endpoint, mode=mode, progress=listener)
+    print(json.dumps(_facts(folder), ensure_ascii=False) if arguments.json else _summary(folder))
+    return 0
+
+
+def newest(folder: Path) -> Path:
+    """The newest finished snapshot in a folder. Raises SnapshotError when there is none."""
+    finished = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
+    if not finished:
+        raise SnapshotError(f"There are no answers in {folder}. Collect first, or name a snapshot with --answers.")
+    return max(finished, key=lambda path: read_manifest(path).created)
+
+
+def _chosen(writer: Writer, arguments: argparse.Namespace) -> Writer:
+    changes = {"model": arguments.model, "answers": arguments.wanted}
+    teacher = writer.teacher.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    return writer.model_copy(update={"teacher": teacher})
+
+
+def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:
+    if not arguments.base_url:
+        from ghostwriter.connections import teacher_endpoint
+
+        return teacher_endpoint(writer.teacher.connection)
+    try:
+        key = arguments.key_file.read_text(encoding="utf-8").strip() if arguments.key_file else "none"
+    except OSError as error:
+        raise ConnectionMissing(f"--key-file {arguments.key_file} cannot be read: {error.strerror}.") from None
+    return Endpoint(base_url=arguments.base_url, key=SecretStr(key))
+
+
+def _live_line(live: Live) -> Listener:
+    def show(progress: Progress) -> None:
+        live.update(Text(str(progress)))
+
+    return show
+
+
+def _facts(folder: Path) -> dict[str, object]:
+    manifest = read_manifest(folder)
+    return {
+        "folder": str(folder),
+        "rows": {name: entry.rows for name, entry in manifest.files.items()},
+        "dropped": manifest.dropped,
+        **manifest.facts,
+    }
+
+
+def _summary(folder: Path) -> str:
+    manifest = read_manifest(folder)
+    lines = [f"Dataset {folder}"]
+    lines += [f"  {name:<16} {entry.rows:>7} rows" for name, entry in manifest.files.items()]
+    lines += [f"  left out         {number:>7} {reason}" for reason, number in sorted(manifest.dropped.items())]
+    for name, figures in manifest.facts.get("diversity", {}).items():
+        lines.append(f"  {name:<16} " + ", ".join(f"{figure} {value:g}" for figure, value in figures.items()))
+    if cost := manifest.facts.get("cost"):
+        lines.append(
+            f"  cost             {cost['run']} in this run, {cost['run_perhaps_paid']} of it perhaps paid; the answers {cost['answers']}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""The DAGs that the writer files become: names, schedules, chain, forms, pages."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+
+from ghostwriter.home import ROOT
+from training.contract import recipe_names
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from airflow.dag_processing.dagbag import DagBag
+
+STAGES = ("collect", "distill", "train", "rollback")
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
+    writers = tmp_path_factory.mktemp("writers")
+    (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
+    (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
+    before = os.environ["GHOSTWRITER_WRITERS"]
+    os.environ["GHOSTWRITER_WRITERS"] = str(writers)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return DagBag(dag_folder=str(ROOT / "dags"))
+    finally:
+        os.environ["GHOSTWRITER_WRITERS"] = before
+
+
+def test_every_file_is_parsed(bag: "DagBag") -> None:
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES)]
+
+
+def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: "DagBag") -> None:
+    assert "nonsense: unknown key" in (bag.dags["broken_collect"].doc_md or "")
+
+
+def test_the_assets_chain_the_dags(bag: "DagBag") -> None:
+    def outlets(dag: str, task: str) -> list[str]:
+        return [asset.name for asset in bag.dags[dag].get_task(task).outlets]
+
+    def scheduled_on(dag: str) -> list[str]:
+        return [asset.name for asset in bag.dags[dag].timetable.asset_condition.objects]
+
+    assert outlets("lamplight_collect", "snapshot") == scheduled_on("lamplight_distill") == ["answers/lamplight"]
+    assert outlets("lamplight_distill", "ask_teacher") == scheduled_on("lamplight_train") == ["dataset/lamplight"]
+    assert outlets("lamplight_train", "promote") == ["champion/lamplight"]
+
+
+def test_collecting_follows_the_writers_own_clock(bag: "DagBag") -> None:
+    timetable = bag.dags["lamplight_collect"].timetable
+    assert (timetable.expression, str(timetable.timezone)) == ("0 3 * * *", "Europe/London")
+
+
+def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: "DagBag") -> None:
+    train = bag.dags["lamplight_train"]
+    assert {train.get_task(task).pool for task in ("train", "evaluate")} == {"gpu"}
+    assert bag.dags["lamplight_distill"].get_task("ask_teacher").pool == "teacher"
+    assert {dag.max_active_runs for name, dag in bag.dags.items() if name.startswith("lamplight")} == {1}
+
+
+def test_the_form_offers_every_recipe(bag: "DagBag") -> None:
+    schema = bag.dags["lamplight_train"].params.get_param("recipe").schema
+    assert schema["enum"] == recipe_names()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_dag_has_a_page_and_each_task_a_line(bag: "DagBag", stage: str) -> None:
+    dag = bag.dags[f"lamplight_{stage}"]
+    assert dag.doc_md
+    assert dag.doc_md.startswith("###")
+    assert [task.task_id for task in dag.tasks if not (task.doc or task.doc_md or task.__doc__)] == []
+
+
+def test_the_dags_folder_holds_nothing_else() -> None:
+    names = sorted(path.name for path in Path(ROOT / "dags").iterdir() if path.suffix == ".py")
+    assert names == ["collect.py", "distill.py", "rollback.py", "train.py", "unreadable.py"]
