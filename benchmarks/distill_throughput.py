@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,18 @@ def full_speed(calls: int, peer: str | None) -> None:
     print(f"{calls} calls, {LATENCY} s latency, {IN_FLIGHT} in flight, ideal {ideal:.0f} answers/s")
     for contender in ["plain", "ours", *(["curator"] if peer else [])]:
         with Server("--latency", str(LATENCY)) as server:
-            figures = in_child(contender, server.url, calls, peer)
+            try:
+                figures = in_child(contender, server.url, calls, peer)
+            except subprocess.CalledProcessError as error:
+                print(f"  {contender:<8} ended with status {error.returncode}; its own words are above")
+                continue
             stats = server.stats()
         sent, first, last = stats["completions"], stats["first"], stats["last"]
         asking = sent / (last - first + LATENCY)
         print(
             f"  {contender:<8} {asking:6.1f} answers/s while asking ({asking / ideal:5.1%} of ideal), {figures['seconds']:6.1f} s in all, "
-            f"{figures['cpu_ms']:5.2f} ms CPU and {figures['kilobytes']:5.1f} KB a call, most in flight {stats['most_in_flight']}"
+            f"{figures['cpu_ms']:5.2f} ms CPU and {figures['kilobytes']:5.1f} KB a call, most in flight {stats['most_in_flight']}",
+            flush=True,
         )
 
 
@@ -71,11 +77,9 @@ def rate_limited(calls: int) -> None:
         stats = server.stats()
     refused = stats["statuses"].get("429", 0)
     rate = stats["completions"] / (stats["last"] - stats["first"])
+    share = refused / (refused + calls)
     print(f"{calls} calls, limited to {RATE:.0f} answers/s, 0.2 s latency, 64 allowed in flight")
-    print(
-        f"  ours     {rate:6.1f} answers/s ({rate / RATE:5.1%} of the limit), {refused} refused ({refused / (refused + calls):.1%} of sends)"
-    )
-    print(f"           {figures['seconds']:.1f} s in all")
+    print(f"  ours     {rate:6.1f} answers/s ({rate / RATE:.1%} of the limit), {share:.1%} of sends refused, {figures['seconds']:.1f} s")
 
 
 class Server:
@@ -170,7 +174,10 @@ def plain(url: str, calls: int) -> None:
 
 
 def curator(url: str, calls: int) -> None:
-    """bespokelabs-curator's online processor against the same endpoint."""
+    """bespokelabs-curator's online processor against the same endpoint. Its tokenizer file comes with litellm, which it depends on."""
+    tokenizers = find_spec("litellm")
+    assert tokenizers and tokenizers.submodule_search_locations
+    os.environ["TIKTOKEN_CACHE_DIR"] = f"{tokenizers.submodule_search_locations[0]}/litellm_core_utils/tokenizers"
     os.environ.update(
         OPENAI_API_KEY="sk-test-4f8c2d7e91ab", CURATOR_DISABLE_RICH_DISPLAY="1", TELEMETRY_ENABLED="false", CURATOR_VIEWER="0"
     )

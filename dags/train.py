@@ -44,34 +44,34 @@ def train_dag(writer: Writer) -> DAG:
 
         @task
         @actionable
-        def plan_evaluation(run_id: str, trained: dict) -> str:
+        def plan_evaluation(mlflow_run: str, trained: dict) -> str:
             """Fetch the champion and write the evaluation request."""
-            return stages.plan_evaluation(writer, trained["request"], run_id)
+            return stages.plan_evaluation(writer, trained["request"], mlflow_run)
 
         @task
         @actionable
-        def judge(run_id: str, evaluated: dict) -> dict:
+        def judge(mlflow_run: str, evaluated: dict) -> dict:
             """Decide whether the candidate is better than the champion (the base, while there is none)."""
-            return stages.judge(writer, evaluated["request"], run_id)
+            return stages.judge(writer, evaluated["request"], mlflow_run)
 
         @task(outlets=[champion])
         @actionable
-        def promote(run_id: str, trained: dict, verdict: dict, *, outlet_events: dict, dag_run: object) -> str:
+        def promote(mlflow_run: str, trained: dict, verdict: dict, *, outlet_events: dict, dag_run: object) -> str:
             """Make the candidate the champion; skipped, with the reason, when it is not better."""
-            outlet_events[champion].extra = {"location": (version := stages.promote(writer, trained, verdict, run_id, dag_run))}
+            outlet_events[champion].extra = {"location": (version := stages.promote(writer, trained, verdict, mlflow_run, dag_run))}
             return version
 
         @teardown
         @task
-        def close_run(run_id: str, *, ti: object) -> None:
+        def close_run(mlflow_run: str, *, ti: object) -> None:
             """End the MLflow run with a true status."""
-            stages.close_run(run_id, ti)
+            stages.close_run(mlflow_run, ti)
 
         planned, launcher = plan(), writer.training.launcher
-        run_id = planned["run_id"]
+        mlflow_run = planned["run_id"]
         trained = gpu_stage(launcher, "train", planned["request"])
-        evaluated = gpu_stage(launcher, "evaluate", plan_evaluation(run_id, trained.output))
-        promote(run_id, trained.output, judge(run_id, evaluated.output)) >> close_run(run_id)
+        evaluated = gpu_stage(launcher, "evaluate", plan_evaluation(mlflow_run, trained.output))
+        promote(mlflow_run, trained.output, judge(mlflow_run, evaluated.output)) >> close_run(mlflow_run)
 
     return train()
 

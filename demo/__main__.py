@@ -86,13 +86,8 @@ def site_service(port: int) -> Service:
 
 def teacher_service(port: int) -> Service:
     """The local teacher, in the training environment."""
-    threads = str(max(1, (os.cpu_count() or 2)))
-    return Service(
-        "teacher",
-        [training_python(), "-m", "demo.teacher", "--port", str(port), "--threads", threads],
-        folder=ROOT,
-        health_url=f"http://{HOST}:{port}/health",
-    )
+    command: list[str | Path] = [training_python(), "-m", "demo.teacher", "--port", str(port)]
+    return Service("teacher", command, folder=ROOT, health_url=f"http://{HOST}:{port}/health")
 
 
 def prepare_base(home: Home, supervisor: Supervisor) -> None:
@@ -109,7 +104,7 @@ def connect(api: AirflowApi, site_port: int, teacher_port: int) -> None:
     """Pools, connections, and the writer's DAGs switched on."""
     make_pools(api)
     api.put_connection("demo_site", "http", f"http://{HOST}:{site_port}", COOKIE)
-    api.put_connection("demo_teacher", "http", f"http://{HOST}:{teacher_port}/v1", "demo")
+    api.put_connection("demo_teacher", "http", f"http://{HOST}:{teacher_port}/v1", "demo-needs-no-key")
     dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")]
     try:
         wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")

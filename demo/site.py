@@ -55,18 +55,20 @@ class Response:
 
 def json_response(document: Any, status: int = 200) -> Response:
     """`document` as the site sends JSON."""
-    return Response(status, json.dumps(document, ensure_ascii=False).encode(), {"Content-Type": "application/json; charset=utf-8"})
+    return Response(status, json.dumps(document).encode(), {"Content-Type": "application/json; charset=utf-8"})
 
 
 class Site:
     """The site of one account; `items` are its answers, newest first, and may change between requests."""
+
+    handler: type["Handler"]
 
     def __init__(self, account: str, items: list[Json], port: int = 0, host: str = "127.0.0.1") -> None:
         self.account = account
         self.items = items
         self.hidden = 0
         """Answers that are counted but never listed."""
-        self._server = _Server((host, port), _Handler)
+        self._server = Server((host, port), self.handler)
         self._server.site = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
@@ -217,12 +219,16 @@ def author_id(account: str) -> str:
     return hashlib.md5(account.encode(), usedforsecurity=False).hexdigest()
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """One thread a connection."""
+
     daemon_threads = True
     site: Site
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """HTTP around `Site.respond`."""
+
     protocol_version = "HTTP/1.1"
     timeout = 60
 
@@ -231,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         server = self.server
-        assert isinstance(server, _Server)
+        assert isinstance(server, Server)
         self.send(server.site.respond(Request(parts.path, query, {name.lower(): value for name, value in self.headers.items()})))
 
     def send(self, response: Response) -> None:
@@ -245,6 +251,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing: a request line a page helps nobody, and a cookie never belongs in a log."""
+
+
+Site.handler = Handler
 
 
 def _number(text: str | None, default: int) -> int:

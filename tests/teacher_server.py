@@ -75,8 +75,7 @@ class TeacherServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._level, self._filled = 1.0, time.monotonic()
-        self.files: dict[str, bytes] = {}
-        self.batches: dict[str, dict[str, Any]] = {}
+
         self._thread.start()
         ready.wait()
         return self
@@ -170,6 +169,8 @@ class TeacherServer:
         messages = request["messages"]
         if request["model"] != MODEL:
             return 404, self._error(f"The model `{request['model']}` does not exist.", "model_not_found", headers or {})
+        if not messages:
+            return 400, self._error("messages is empty.", None, headers or {})
         prompt = sum(count_tokens(message["content"]) + 4 for message in messages) + 3
         limit = request.get("max_tokens") or request.get("max_completion_tokens") or 1024
         if prompt + limit > self.script.context_tokens:

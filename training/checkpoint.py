@@ -61,11 +61,7 @@ def load_newest(run_folder: Path, identity: str, device: torch.device) -> tuple[
             state = State(**json.loads((folder / "state.json").read_bytes()))
             optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
         except UNREADABLE as error:
-            log.warning(
-                "The checkpoint %s cannot be read (%s); trying the one before.",
-                folder,
-                str(error).splitlines()[0] if str(error) else repr(error),
-            )
+            log.warning("The checkpoint %s cannot be read (%s); trying the one before.", folder, type(error).__name__)
             continue
         if state.identity != identity:
             raise CheckpointError(

@@ -22,7 +22,8 @@ from training.degeneration import degeneration
 from training.generate import Answer, answer_batch
 from training.loss import batch_loss
 from training.memorisation import verbatim_share
-from training.model import Base, best_device, load_adapter, load_base
+from training.model import Base, load_adapter, load_base
+from training.processes import best_device
 from training.progress import Progress
 from training.signals import StopFlag
 from training.style import Style, style

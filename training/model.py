@@ -37,13 +37,14 @@ class Base:
 
 def load_base(name: str, revision: str | None, precision: str, models: Path, device: torch.device) -> Base:
     """Load a base model and its tokenizer, padding token set. Raises BaseModelError."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     location = prepare(name, models)
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise BaseModelError(f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}") from error
     chat = ChatFormat(tokenizer)
     set_padding_token(tokenizer, chat)
@@ -91,7 +92,7 @@ def check_end_token(base: Base) -> None:
     names = ", ".join(repr(tokenizer.decode([end])) for end in sorted(ends)) or "nothing"
     raise BaseModelError(
         f"{base.name} was trained to end on {names}, but its chat template ends answers on {base.chat.end_token!r}, which it cannot"
-        f" learn while embeddings and head are frozen. Start from its instruct version, or change the template in its folder to end on {names}."
+        f" learn while embeddings and head are frozen. Start from its instruct version, or change its folder's template to end on {names}."
     )
 
 
@@ -119,13 +120,13 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def save_adapter(model: Any, base: Base, folder: Path) -> None:
     """Write the adapter alone, in bf16 and PEFT's own format, plus which base it belongs to; the folder appears by rename."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     weights = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in get_peft_model_state_dict(model).items()}
-    save_file(weights, unfinished / "adapter_model.safetensors", metadata={"format": "pt"})
+    (unfinished / "adapter_model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
     config = model.peft_config["default"]
     kept = config.base_model_name_or_path, config.inference_mode
     config.base_model_name_or_path, config.inference_mode = base.name, True
@@ -139,11 +140,12 @@ def save_adapter(model: Any, base: Base, folder: Path) -> None:
 def load_adapter(base: Base, folder: Path) -> Any:
     """The base with the adapter in `folder`, for inference. Raises AdapterError when it is none, or one of another base."""
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     check_adapter(folder, base)
     try:
         return PeftModel.from_pretrained(base.model, folder, autocast_adapter_dtype=False).eval()
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise AdapterError(f"The adapter in {folder} cannot be loaded on {base.name}: {str(error).splitlines()[0]}") from error
 
 
@@ -170,14 +172,6 @@ def fingerprint(model: nn.Module) -> str:
     embedding: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[operator]
     rows = embedding[:64].detach().to("cpu", torch.bfloat16).view(torch.int16).numpy().tobytes()
     return hashlib.sha256(shapes.encode() + rows).hexdigest()[:16]
-
-
-def best_device() -> torch.device:
-    """This process's GPU, else the CPU."""
-    from accelerate import PartialState  # type: ignore[import-untyped]
-
-    device: torch.device = PartialState().device
-    return device
 
 
 def _as_set(ids: int | list[int] | None) -> set[int]:

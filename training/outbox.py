@@ -35,6 +35,10 @@ class Outbox:
         self._file.write((json.dumps(entry, ensure_ascii=False) + "\n").encode())
         self._file.flush()
 
+    def close(self) -> None:
+        """Take no more entries; those there can still be read."""
+        self._file.close()
+
     def pending(self, limit: int = 200) -> list[Pending]:
         """The first entries that were not sent."""
         found: list[Pending] = []

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -17,11 +18,9 @@ class Processes:
     """Sums over all processes; with one process everything here is a no-op. Raises TrainingError when NCCL could not work."""
 
     def __init__(self) -> None:
-        from accelerate import PartialState  # type: ignore[import-untyped]
-
         if torch.cuda.is_available() and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
             check_shared_memory(shutil.disk_usage(SHARED_MEMORY).total)
-        state = PartialState()
+        state = _state()
         self.rank, self.count = int(state.process_index), int(state.num_processes)
         self.device: torch.device = state.device
 
@@ -49,6 +48,12 @@ class Processes:
             torch.distributed.barrier()
 
 
+def best_device() -> torch.device:
+    """This process's GPU, else the CPU."""
+    device: torch.device = _state().device
+    return device
+
+
 def check_shared_memory(size: int) -> None:
     """Refuse a /dev/shm (`size` in bytes) in which NCCL fails with "unhandled system error" and "shared memory error"."""
     if size < SHARED_MEMORY_BYTES:
@@ -57,3 +62,9 @@ def check_shared_memory(size: int) -> None:
             " 'unhandled system error'."
             " Start the container with --shm-size=1g (compose: shm_size, Kubernetes: an emptyDir of medium Memory at /dev/shm)."
         )
+
+
+def _state() -> Any:
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
+    return PartialState(cpu=not torch.cuda.is_available())  # without a GPU it would start no process group by itself

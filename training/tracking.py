@@ -82,6 +82,7 @@ class TrackedRun:
         self._add("status", value=status)
         if self._sender and not self._sender.close(CLOSE_SECONDS):
             log.warning("MLflow has not got everything of this run. Send the rest later with: python -m training send %s", self._run_folder)
+        self._outbox.close()
 
     def _add(self, kind: str, child: str = "", **fields: Any) -> None:
         self._outbox.add({"run": child, "kind": kind, **fields})
@@ -110,7 +111,9 @@ def send_rest(run_folder: Path) -> None:
     if not path.exists():
         raise TrainingError(f"{run_folder} holds no tracked run ({STATE_FILE}).")
     tracking = Tracking.model_validate(json.loads(path.read_bytes())["tracking"])
-    sender = Sender(tracking, run_folder, Outbox(run_folder), reopen=False)
+    outbox = Outbox(run_folder)
+    outbox.close()
+    sender = Sender(tracking, run_folder, outbox, reopen=False)
     sender.start(OPEN_SECONDS)
     if not sender.close(CLOSE_SECONDS):
         raise TrainingError(f"MLflow at {tracking.uri} does not answer: {sender.failing}")

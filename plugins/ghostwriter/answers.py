@@ -14,14 +14,12 @@ from ghostwriter.archive import Answer, all_answers
 from ghostwriter.clean import Cleaned, clean, excerpt_matches, prose
 from ghostwriter.database import open_database
 from ghostwriter.home import Home
+from ghostwriter.near_duplicates import THRESHOLD, near_duplicates
 from ghostwriter.personal_data import mask
-from ghostwriter.similarity import NearDuplicates, answer_shingles
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.writer import Writer
 
 ANSWERS_FILE = "answers.jsonl"
-NEAR_DUPLICATE = 0.8
-"""Jaccard similarity of word (in Chinese: character) trigrams from which two answers count as one."""
 UNTRAINABLE = (
     "gone", "deleted", "private", "paid", "truncated", "collapsed", "foreign_author", "not_answer",
     "question_unavailable", "image-only", "video_only", "empty_content",
@@ -49,7 +47,7 @@ def snapshot_answers(writer: Writer, home: Home) -> Path:
             selection = select_trainable(all_answers(session, writer.stem), consent=writer.source.consent)
     finally:
         engine.dispose()
-    facts = {"changed": dict(sorted(selection.changed.items())), "near_duplicate_threshold": NEAR_DUPLICATE}
+    facts = {"changed": dict(sorted(selection.changed.items())), "near_duplicate_threshold": THRESHOLD}
     return write_snapshot(
         home.answers(writer.stem),
         "answers",
@@ -112,12 +110,8 @@ def _row(answer: Answer, cleaned: Cleaned, changed: Counter[str]) -> Row:
 
 
 def _collapse(rows: list[Row], dropped: Counter[str]) -> list[Row]:
-    kept = NearDuplicates(answer_shingles, NEAR_DUPLICATE)
-    chosen = set()
-    for row in sorted(rows, key=lambda row: (-len(row["text"]), row["created"] or "", row["id"])):
-        if kept.find(row["text"]) is not None:
-            dropped["near_duplicate"] += 1
-            continue
-        kept.add(row["id"], row["text"])
-        chosen.add(row["id"])
-    return [row for row in rows if row["id"] in chosen]
+    longest_first = sorted(rows, key=lambda row: (-len(row["text"]), row["created"] or "", row["id"]))
+    repeats = near_duplicates((row["id"], row["text"]) for row in longest_first)
+    if repeats:
+        dropped["near_duplicate"] += len(repeats)
+    return [row for row in rows if row["id"] not in repeats]

@@ -212,9 +212,16 @@ def _columns(record: Record) -> dict[str, Any]:
     return {
         **record.model_dump(exclude={"id", "flags", "raw"}),
         "flags": json.dumps(record.flags),
-        "raw": json.dumps(record.raw),
+        "raw": _raw_json(record),
         "content_hash": record.content_hash,
     }
+
+
+def _raw_json(record: Record) -> str:
+    try:
+        return json.dumps(record.raw)
+    except RecursionError:
+        return json.dumps({"id": record.id, "note": "nested too deeply to be kept"})
 
 
 def _refresh(answer: Answer, record: Record, crawl: int, *, rewrite: bool) -> None:

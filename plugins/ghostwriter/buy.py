@@ -156,12 +156,14 @@ class Buyer:
             self._answers += 1
             return
         self._failures += 1
-        if not self._answers and self._failures >= FIRST_FAILURES:
+        if not self._answers:
+            if self._failures < FIRST_FAILURES:
+                return
             raise TeacherError(
                 f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
                 "Look at the teacher's settings in the writer file."
             )
-        if self._failures > self._settings.failed_share * max(self._planner.planned, FIRST_FAILURES):
+        if self._failures > self._settings.failed_share * self._planner.planned:
             share = self._settings.failed_share
             raise TeacherUnfit(
                 f"{self._failures} of {self._planner.planned} calls failed, more than teacher.failed_share = {share:g} allows. "

@@ -19,6 +19,7 @@ LINE_BREAKS = re.compile("\r\n?|\u2028|\u2029|\x85")
 SURROGATES = re.compile("[\ud800-\udfff]")
 IMAGE_LINE = re.compile(r"!\[\]\([^()\s]*\)|" + re.escape(PICTURE))
 LINK = re.compile(r"(?<!!)\[([^\[\]\n]+)\]\(https?://[^()\s]*\)")
+FENCE = re.compile(r"\s*(`{3,})[\w+#.-]*$")
 PLACEHOLDERS = re.compile(r"\[(?:图片|视频|公式|文件|链接|image|video)\]", re.IGNORECASE)
 
 
@@ -71,10 +72,21 @@ def excerpt_matches(text: str, excerpt: str) -> bool | None:
 
 
 def _tidy(text: str) -> str:
-    """Lines without blanks at their ends (an ideographic space is one only there), never two blank lines in a row."""
-    lines = [line.rstrip(" \t\u3000") for line in text.split("\n")]
-    lines = [line if line.startswith(("    ", "\t")) or not line else line.lstrip("\u3000") for line in lines]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    """Lines without blanks at their ends (an ideographic space is one only there), never two blank lines in a row; fenced code as it is."""
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        if fence:
+            fence = "" if line.strip() == fence else fence
+        elif mark:
+            fence = mark[1]
+        else:
+            line = line.rstrip(" \t\u3000").lstrip("\u3000")
+            if not line and (not lines or not lines[-1]):
+                continue
+        lines.append(line)
+    return "\n".join(lines).strip("\n")
 
 
 def _bare(text: str) -> str:

@@ -117,7 +117,7 @@ class Walk:
         crawl.rereads = json.dumps(planned + fresh)
 
     def _read_head_again(self) -> bool:
-        """If answers were added meanwhile, read from the top until a page holds none this crawl has not seen."""
+        """If answers were added meanwhile, read from the top until a page holds one this crawl has seen."""
         with self._sessions() as session:
             crawl = self._crawl(session)
             moved, total = crawl.head_moved, crawl.total
@@ -126,7 +126,7 @@ class Walk:
         offset = 0
         while True:
             page, change = self._step(offset, onward=False)
-            if page.is_end or not change.unseen:
+            if page.is_end or change.unseen < len({record.id for record in page.records}) or not page.records:
                 break
             offset += self._source.page_size
         with self._sessions.begin() as session:

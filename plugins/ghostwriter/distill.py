@@ -8,29 +8,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy.exc import OperationalError
 
+from ghostwriter.batch_ledger import BatchLedger
 from ghostwriter.budget import Prices, Purse, money
 from ghostwriter.buy import Buyer
 from ghostwriter.corpus import Corpus, read_corpus
 from ghostwriter.database import open_database
 from ghostwriter.dataset import teacher_row, write_dataset
 from ghostwriter.diversity import compare
-from ghostwriter.errors import HomeError
+from ghostwriter.errors import GhostwriterError, HomeError
 from ghostwriter.forecast import Estimate, make_estimate
 from ghostwriter.harvest import Counts, Harvest
 from ghostwriter.home import Home
 from ghostwriter.journal import Journal
 from ghostwriter.ledger import Ledger, Spending
 from ghostwriter.lock import only_one
-from ghostwriter.plan import Call, Planner
+from ghostwriter.plan import Call, Planner, run_name
 from ghostwriter.progress import Listener, LogLines, duration
 from ghostwriter.prompt import Prompt, load_prompt
-from ghostwriter.snapshot import read_manifest
 from ghostwriter.teacher import Endpoint, Teacher, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tracker import Tracker
@@ -39,6 +38,13 @@ from ghostwriter.writer import Teacher as Settings, Writer
 __all__ = ["Endpoint", "Estimate", "Mode", "default_mode", "distill", "estimate"]
 
 log = logging.getLogger(__name__)
+
+
+class BatchOpen(GhostwriterError):
+    """A batch of this writer is with the teacher, and not yet applied."""
+
+    code = "batch_open"
+
 
 Mode = Literal["distilled", "self-instruct", "direct"]
 """Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
@@ -78,18 +84,13 @@ def default_mode(writer: Writer) -> Mode:
     return "distilled" if writer.training.arm == "mixed" else writer.training.arm
 
 
-def run_name(writer: Writer, answers: Path, planner: Planner) -> str:
-    """Names a run by what it buys from what, so that a retry goes on under the same cap."""
-    parts = (writer.stem, read_manifest(answers).digest, planner.prompt.hash, planner.settings, str(planner.parameters["model"]))
-    return sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
 def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, endpoint: Endpoint, mode: Mode, progress: Listener) -> Path:
     home.check_space()
     engine = open_database(home.database_url)
     try:
         with only_one(engine, writer.stem):
             ledger = Ledger(engine, writer.stem)
+            _check_no_batch(BatchLedger(engine, writer.stem))
             _close_interrupted(ledger)
             prompt = _prompt(writer)
             planner = Planner(writer, corpus, prompt, ledger)
@@ -107,6 +108,11 @@ def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, end
 
 def _prompt(writer: Writer) -> Prompt:
     return load_prompt(writer.teacher.prompt or writer.language)
+
+
+def _check_no_batch(batches: BatchLedger) -> None:
+    if found := batches.open():
+        raise BatchOpen(f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. Go on with --batch.")
 
 
 def _close_interrupted(ledger: Ledger) -> None:

@@ -20,13 +20,97 @@ HIGHEST_LOOK = 16
 PICTURE, VIDEO = "[图片]", "[视频]"
 
 BLOCKS = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "thead", "tr", "ul", "video"]
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "center",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "thead",
+        "tr",
+        "ul",
+        "video",
+    ]
 )
 DROPPED = frozenset(
-    ["script", "style", "svg", "iframe", "template", "head", "title", "object", "embed", "audio", "canvas", "textarea", "select", "button", "input", "meta", "link", "-comment", "-doctype"]
+    [
+        "script",
+        "style",
+        "svg",
+        "iframe",
+        "template",
+        "head",
+        "title",
+        "object",
+        "embed",
+        "audio",
+        "canvas",
+        "textarea",
+        "select",
+        "button",
+        "input",
+        "meta",
+        "link",
+        "-comment",
+        "-doctype",
+    ]
 )
 SELF_CLOSING = frozenset(
-    ["p", "li", "td", "th", "tr", "tbody", "thead", "dd", "dt", "option", "br", "hr", "img", "input", "meta", "link", "wbr", "source", "col", "area", "base", "embed", "param", "track"]
+    [
+        "p",
+        "li",
+        "td",
+        "th",
+        "tr",
+        "tbody",
+        "thead",
+        "dd",
+        "dt",
+        "option",
+        "br",
+        "hr",
+        "img",
+        "input",
+        "meta",
+        "link",
+        "wbr",
+        "source",
+        "col",
+        "area",
+        "base",
+        "embed",
+        "param",
+        "track",
+    ]
 )
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 CJK = "\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u3000-\u303f"
@@ -184,7 +268,7 @@ class Renderer:
         fence = "`" * max(3, longest + 1)
         self._break()
         for line in (f"{fence}{_language(node)}", *content.split("\n"), fence):
-            self._raw(line or " ")
+            self._raw(line)
             self._parts.append("\n")
             self._at_line_start = True
 

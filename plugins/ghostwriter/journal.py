@@ -43,7 +43,7 @@ class Journal:
         """Write down that a request is about to be sent; returns the send's id once that is committed."""
         send = secrets.token_hex(16)
         row = {"id": send, "key": key, "writer": self._ledger.writer, "run": self._run, "state": "in_flight", "sent": now(), "worst": worst}
-        self._batch.sends.append({**row, "cost": None, "fault": None})
+        self._batch.sends.append({**row, "cost": None, "fault": None, "batch": None})
         await self._committed()
         return send
 
@@ -53,7 +53,7 @@ class Journal:
         """Write down how a send ended, and its answer in the same transaction."""
         self._batch.settled.append({"send": send, "to": state, "paid": cost, "why": fault})
         if answer:
-            self._batch.answers.append({**answer, "writer": self._ledger.writer, "answered": now()})
+            self._batch.answers.append(self._ledger.stamped(answer))
         await self._committed()
 
     async def _committed(self) -> None:

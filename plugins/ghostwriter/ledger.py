@@ -59,6 +59,8 @@ class SendRow(Base):
     worst: Mapped[Decimal] = mapped_column(Money)
     cost: Mapped[Decimal | None] = mapped_column(Money)
     fault: Mapped[str | None] = mapped_column(String(32))
+    batch: Mapped[str | None] = mapped_column(String(32), index=True)
+    """The batch it went with (`ghostwriter.batch`); none when it was sent alone."""
 
 
 class AnswerRow(Base):
@@ -152,6 +154,10 @@ class Ledger:
             if answers:
                 connection.execute(insert(AnswerRow), answers)
 
+    def stamped(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """An answer's row with the writer and the time."""
+        return {**answer, "writer": self.writer, "answered": now()}
+
     def answers(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The answers that are there, by key."""
         return {row.key: _answer(row) for row in self._in_chunks(select(AnswerRow), AnswerRow.key, keys)}
@@ -190,9 +196,10 @@ class Ledger:
     def close_interrupted(self) -> Spending:
         """Mark what was in flight when an earlier process ended as perhaps paid; say how many and at most how much.
 
+        Batches go on by themselves and are left alone.
         Only while the writer's lock is held (`ghostwriter.lock`): otherwise another process may still wait for them.
         """
-        open_sends = (SendRow.writer == self.writer, SendRow.state == "in_flight")
+        open_sends = (SendRow.writer == self.writer, SendRow.state == "in_flight", SendRow.batch.is_(None))
         with self.engine.begin() as connection:
             worst = list(connection.execute(select(SendRow.worst).where(*open_sends)).scalars())
             connection.execute(update(SendRow).where(*open_sends).values(state="perhaps_paid", fault="interrupted"))

@@ -1,6 +1,7 @@
 """What the DAGs are made of beyond plain tasks: the GPU stage, its button to MLflow, and errors that say whether to retry."""
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -37,15 +38,12 @@ class MlflowRunLink(BaseOperatorLink):
     name = "MLflow run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The run's page; empty before the task has one."""
-        from airflow.sdk import XCom
-
-        value = XCom.get_value(ti_key=ti_key, key="return_value")
-        return str(value.get("mlflow_url") or "") if isinstance(value, dict) else ""
+        """The run's page. Asked in the task's own process after it ran, so the operator knows; Airflow keeps the answer."""
+        return str(getattr(operator, "mlflow_url", ""))
 
 
 class LocalStageOperator(BaseOperator):
-    """Train or evaluate in the training environment on this machine; returns the run folder, MLflow run and its page."""
+    """Train or evaluate in the training environment on this machine; returns the run folder, the request and the MLflow run."""
 
     template_fields = ("request",)
     operator_extra_links = (MlflowRunLink(),)
@@ -54,6 +52,7 @@ class LocalStageOperator(BaseOperator):
     def __init__(self, *, stage: Stage, request: Any, **settings: Any) -> None:
         super().__init__(**settings)
         self.stage, self.request = stage, request
+        self.mlflow_url = ""
         self._running: LocalStage | None = None
 
     @actionable
@@ -61,14 +60,10 @@ class LocalStageOperator(BaseOperator):
         """Run the stage to its end."""
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
-        result = read_run_id(self._running.run(self.log.info))
+        run_id = read_run_id(self._running.run(self.log.info))
         tracking = read_json(TrainRequest if self.stage == "train" else EvaluateRequest, path).tracking
-        return {
-            "run_folder": str(path.parent),
-            "request": str(path),
-            "run_id": result,
-            "mlflow_url": run_url(tracking.uri if tracking else "", result),
-        }
+        self.mlflow_url = run_url(tracking.uri if tracking else "", run_id)
+        return {"run_folder": str(path.parent), "request": str(path), "run_id": run_id}
 
     def on_kill(self) -> None:
         """The task was cleared, marked or timed out: the process saves a checkpoint and ends."""
@@ -85,8 +80,6 @@ def gpu_stage(launcher: str, stage: Stage, request: Any, **settings: Any) -> Bas
 
 def read_run_id(result: Path) -> str:
     """The MLflow run a stage logged to, from its result file; empty without tracking."""
-    import json
-
     return str(json.loads(result.read_text())["run_id"] or "")
 
 

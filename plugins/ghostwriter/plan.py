@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from ghostwriter.budget import Message
@@ -11,6 +12,7 @@ from ghostwriter.corpus import Corpus, Pair, Question
 from ghostwriter.ledger import Ledger, request_key
 from ghostwriter.prompt import Prompt
 from ghostwriter.sampling import Rotation, walk
+from ghostwriter.snapshot import read_manifest
 from ghostwriter.writer import Teacher, Writer
 
 
@@ -68,6 +70,12 @@ def parameters(teacher: Teacher) -> dict[str, Any]:
 def settings_hash(request: dict[str, Any]) -> str:
     """A short name for the parameters but the model."""
     return sha256(repr(sorted((name, str(value)) for name, value in request.items() if name != "model")).encode()).hexdigest()[:12]
+
+
+def run_name(writer: Writer, answers: Path, planner: Planner) -> str:
+    """Names a run by what it buys from what, so that a retry goes on under the same cap."""
+    parts = (writer.stem, read_manifest(answers).digest, planner.prompt.hash, planner.settings, str(planner.parameters["model"]))
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def reasons_to_buy(missing: Sequence[Call], planner: Planner, ledger: Ledger) -> dict[str, int]:

@@ -81,7 +81,7 @@ class Endpoint(BaseModel):
     def without_key(self, text: str) -> str:
         """`text` with the key blotted out, and cut to a line's length: a server may echo what it was sent."""
         key = self.key.get_secret_value()
-        return (text.replace(key, "[key]") if len(key) > 3 else text)[:LONGEST_MESSAGE]
+        return (text.replace(key, "[key]") if len(key) > 3 else text)[:LONGEST_MESSAGE].rstrip(" .")
 
 
 @dataclass(frozen=True)
@@ -148,42 +148,46 @@ class Teacher:
         except TimeoutError:
             fault = CallFault("timeout", f"no answer within {self._timeout:g} s", perhaps_paid=True, again=True)
         except APIStatusError as error:
-            fault = self._status_fault(error)
+            fault = status_fault(error, self._endpoint)
         except APIConnectionError as error:
-            fault = self._connection_fault(error)
+            fault = connection_fault(error, self._endpoint)
         finally:
             self._idle.append(client)
         raise fault from None
 
-    def _status_fault(self, error: APIStatusError) -> CallFault:
-        status, words = error.status_code, self._endpoint.without_key(f"{error.status_code}: {_server_words(error)}")
-        if status in (401, 403):
-            return CallFault("key_refused", words, ends_run=TeacherKeyRefused)
-        if status == 429:
-            if "insufficient_quota" in (error.code, error.type):
-                return CallFault("quota", words, ends_run=TeacherQuotaUsed)
-            return CallFault("rate_limit", words, again=True, retry_after=_retry_after(error.response.headers))
-        if status == 402:
-            return CallFault("quota", words, ends_run=TeacherQuotaUsed)
-        if status >= 500 or status in (408, 409):
-            return CallFault("server_error", words, again=True, retry_after=_retry_after(error.response.headers))
-        if error.code == "context_length_exceeded" or _CONTEXT.search(words):
-            return CallFault("context_too_long", words)
-        if status == 404 or error.code == "model_not_found" or _NO_MODEL.search(words):
-            return CallFault("model_unknown", words, ends_run=TeacherModelUnknown)
-        return CallFault("bad_request", words)
 
-    def _connection_fault(self, error: APIConnectionError) -> CallFault:
-        cause = error.__cause__
-        words = self._endpoint.without_key(f"{type(cause).__name__}: {cause}" if cause else error.message)
-        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-            return CallFault("unreachable", words, again=True)
-        code = "timeout" if isinstance(cause, httpx2.TimeoutException) else "connection_lost"
-        return CallFault(code, words, perhaps_paid=True, again=True)
+def status_fault(error: APIStatusError, endpoint: Endpoint) -> CallFault:
+    """What a refusal means, by status, code and words."""
+    status, words = error.status_code, endpoint.without_key(f"{error.status_code}: {_server_words(error)}")
+    if status in (401, 403):
+        return CallFault("key_refused", words, ends_run=TeacherKeyRefused)
+    if status == 429:
+        if "insufficient_quota" in (error.code, error.type):
+            return CallFault("quota", words, ends_run=TeacherQuotaUsed)
+        return CallFault("rate_limit", words, again=True, retry_after=_retry_after(error.response.headers))
+    if status == 402:
+        return CallFault("quota", words, ends_run=TeacherQuotaUsed)
+    if status >= 500 or status in (408, 409):
+        return CallFault("server_error", words, again=True, retry_after=_retry_after(error.response.headers))
+    if error.code == "context_length_exceeded" or _CONTEXT.search(words):
+        return CallFault("context_too_long", words)
+    if status == 404 or error.code == "model_not_found" or _NO_MODEL.search(words):
+        return CallFault("model_unknown", words, ends_run=TeacherModelUnknown)
+    return CallFault("bad_request", words)
+
+
+def connection_fault(error: APIConnectionError, endpoint: Endpoint) -> CallFault:
+    """What a broken connection means: whether the request can have reached the teacher."""
+    cause = error.__cause__
+    words = endpoint.without_key(f"{type(cause).__name__}: {cause}" if cause else error.message)
+    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return CallFault("unreachable", words, again=True)
+    code = "timeout" if isinstance(cause, httpx2.TimeoutException) else "connection_lost"
+    return CallFault(code, words, perhaps_paid=True, again=True)
 
 
 def _clients(endpoint: Endpoint, timeout_seconds: float, number: int) -> list[AsyncOpenAI]:
-    """Clients with one connection each: a shared pool looks at every connection for every request, which at 64 costs as much as the call."""
+    """Clients with one connection each: a shared pool looks through all of them for each request, which costs as much as the call."""
     context = httpx2.create_ssl_context()
     timeout = httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds))
     limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)

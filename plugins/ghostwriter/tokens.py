@@ -7,9 +7,11 @@ CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 KANA = "\u3040-\u30ff"
 _WORD = re.compile(rf"[{CJK}{KANA}]|[^\W_{CJK}{KANA}]+(?:['’][^\W_{CJK}{KANA}]+)*")
 _CJK = re.compile(f"[{CJK}{KANA}]")
+_WIDE_MARK = re.compile("[\u3000-\u303f\uff00-\uffef“”‘’…—]")
 LATIN_CHARACTERS_A_TOKEN = 4.2
 CJK_TOKENS_A_CHARACTER = 0.7
-"""Both are typical of byte-level BPE with 100,000 or more entries; the ledger's own history replaces them after the first calls."""
+"""Both are typical of byte-level BPE with 100,000 or more entries, where a full-width mark is a token of its own.
+The ledger's own history replaces them after the first calls."""
 
 
 def words(text: str) -> list[str]:
@@ -29,5 +31,5 @@ def cjk_share(found: Sequence[str]) -> float:
 
 def estimate_tokens(text: str) -> float:
     """About how many tokens a teacher will count in `text`."""
-    cjk = len(_CJK.findall(text))
-    return cjk * CJK_TOKENS_A_CHARACTER + (len(text) - cjk) / LATIN_CHARACTERS_A_TOKEN
+    cjk, marks = len(_CJK.findall(text)), len(_WIDE_MARK.findall(text))
+    return cjk * CJK_TOKENS_A_CHARACTER + marks + (len(text) - cjk - marks) / LATIN_CHARACTERS_A_TOKEN

@@ -112,6 +112,8 @@ class Budget(Section):
     output_price: Decimal = Decimal(0)
     cap: Decimal | None = None
     """Hard cap of a run, in the same currency; no call is sent that could cross it."""
+    batch_share: Decimal = Decimal("0.5")
+    """What a batch costs, as a share of these prices."""
 
 
 class Training(Section):

@@ -22,7 +22,10 @@ def test_a_lower_loss_within_the_limits_is_promoted() -> None:
 def test_a_tie_is_not_promoted() -> None:
     decision = decide(candidate(loss=3.0), RIVAL, WRITER, Gate(), "champion-v3")
     assert not decision.promote
-    assert decision.summary == "Not promoted: held-out loss 3.0000 is not better than champion-v3's 3.0000 (gain +0.0000, needed more than 0.0000)."
+    assert (
+        decision.summary
+        == "Not promoted: held-out loss 3.0000 is not better than champion-v3's 3.0000 (gain +0.0000, needed more than 0.0000)."
+    )
 
 
 def test_a_gain_below_the_margin_is_not_promoted() -> None:

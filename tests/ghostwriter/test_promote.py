@@ -61,7 +61,10 @@ def test_a_promotion_moves_both_aliases_and_is_recorded(client: MlflowClient, wr
     assert promoted(client, writer, tmp_path, b"two") == "2"
     assert versions(client) == {CHAMPION: "2", PREVIOUS: "1"}
     moves = [json.loads(move) for _, move in sorted(client.get_registered_model("ghostwriter-lamplight").tags.items())]
-    assert [(move["who"], move["from"], move["to"], move["why"]) for move in moves] == [("me", None, "1", "better"), ("me", "1", "2", "better")]
+    assert [(move["who"], move["from"], move["to"], move["why"]) for move in moves] == [
+        ("me", None, "1", "better"),
+        ("me", "1", "2", "better"),
+    ]
 
 
 def test_promoting_the_same_adapter_again_changes_nothing(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:

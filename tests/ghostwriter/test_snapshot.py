@@ -18,7 +18,13 @@ def test_rows_and_manifest_come_back_as_they_were_written(tmp_path: Path) -> Non
     folder = write(tmp_path)
     manifest = read_manifest(folder)
     assert read_rows(folder, "answers.jsonl") == ROWS
-    assert (manifest.kind, manifest.writer, manifest.parents, manifest.dropped, manifest.facts) == ("answers", "lamplight", ("p",), {"paid": 2}, {"x": 1})
+    assert (manifest.kind, manifest.writer, manifest.parents, manifest.dropped, manifest.facts) == (
+        "answers",
+        "lamplight",
+        ("p",),
+        {"paid": 2},
+        {"x": 1},
+    )
     assert manifest.files["answers.jsonl"].rows == 2
     assert folder.name == manifest.digest[:16]
 

@@ -5,6 +5,8 @@ import json
 import logging
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_collect(arguments: argparse.Namespace) -> int:
     """Collect, with progress on a terminal; returns the failure's own exit status, 0 without one."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
     try:
-        report = _collect(arguments)
+        with _log_to_stderr():
+            report = _collect(arguments)
     except GhostwriterError as error:
         _say(arguments, getattr(error, "report", None), error)
         return int(getattr(error, "exit_status", 1))
@@ -82,6 +83,21 @@ def _add_site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", metavar="URL", help="another address of the site, for tests")
     parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
     parser.add_argument("--cookie-file", type=Path, metavar="FILE", help="the cookie as you copied it, with the browser's User-Agent")
+
+
+@contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Show this program's log lines; on a terminal, where the progress bar says the rest, its warnings only."""
+    logger, handler = logging.getLogger("ghostwriter"), logging.StreamHandler()
+    handler.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _collect(arguments: argparse.Namespace) -> CollectReport:

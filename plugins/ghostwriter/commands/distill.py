@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ghostwriter.batch import apply_batch, batch_status, open_batch
 from ghostwriter.distill import Endpoint, default_mode, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
@@ -19,6 +21,7 @@ from ghostwriter.snapshot import MANIFEST, read_manifest
 from ghostwriter.writer import Writer, load_writer
 
 LINE_SECONDS = 5.0
+POLL_SECONDS = 60.0
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,6 +37,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--mode", choices=["distilled", "self-instruct", "direct"], help="default: what the writer's arm trains on")
     parser.add_argument("--model", help="another model than teacher.model")
     parser.add_argument("--wanted", type=int, metavar="N", help="another number of answers than teacher.answers")
+    parser.add_argument(
+        "--batch", action="store_true", help="buy through the vendor's Batch API: cheaper, within a day; Ctrl-C and run again at will"
+    )
+    parser.add_argument(
+        "--poll", type=float, default=POLL_SECONDS, metavar="SECONDS", help="time between two looks at a batch (default: %(default)s)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost; ask nothing, spend nothing")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
@@ -52,11 +61,20 @@ def run(arguments: argparse.Namespace) -> int:
     endpoint = None if mode == "direct" else _endpoint(writer, arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    if arguments.batch and endpoint:
+        _wait_for_batches(writer, home, answers, endpoint, arguments.poll)
     with Live(console=Console(stderr=True), transient=True) as live:
         listener = _live_line(live) if live.console.is_terminal else LogLines(LINE_SECONDS)
         folder = distill(writer, home, answers, endpoint, mode=mode, progress=listener)
     print(json.dumps(_facts(folder), ensure_ascii=False) if arguments.json else _summary(folder))
     return 0
+
+
+def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, poll_seconds: float) -> None:
+    while batch := open_batch(writer, home, answers, endpoint):
+        while batch_status(endpoint, batch) == "open":
+            time.sleep(poll_seconds)
+        apply_batch(writer, home, answers, endpoint, batch)
 
 
 def newest(folder: Path) -> Path:

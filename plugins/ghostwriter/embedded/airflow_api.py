@@ -81,9 +81,9 @@ class AirflowApi:
         return self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}", deserialize=True)["value"]
 
     def log_lines(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> list[str]:
-        """The log of one attempt of a task, a line each."""
+        """The log of one attempt of a task, a line each; a failure's line carries its exception."""
         content = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}")["content"]
-        return [str(line.get("event", "")) if isinstance(line, dict) else str(line) for line in content]
+        return [text for line in content if (text := _log_text(line))]
 
     def wait_finished(self, dag_id: str, run_id: str, seconds: float) -> str:
         """The final state of a run. Raises ServiceError when it has none in time."""
@@ -111,3 +111,11 @@ class AirflowApi:
             self.login()
             answer = self._session.request(method, url, timeout=60, **arguments)
         return answer
+
+
+def _log_text(line: Any) -> str:
+    if not isinstance(line, dict):
+        return str(line)
+    event = str(line.get("event", ""))
+    causes = [f"{cause.get('exc_type')}: {cause.get('exc_value')}" for cause in line.get("error_detail") or []]
+    return "" if event.startswith("::") else " ".join([event, *causes])

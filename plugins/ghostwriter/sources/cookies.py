@@ -154,14 +154,17 @@ def _from_header(value: str) -> Pairs:
 
 
 def _user_agent(text: str) -> str | None:
+    plain = re.sub(r"\^(.)", r"\1", text)
     for pattern in (
-        r"user-agent\s*\^?['\"]?\s*:\s*\^?['\"]?\s*(Mozilla/[^'\"\n^]+)",
-        r"user_?-?agent['\"]?\s*[:=]\s*['\"]?(Mozilla/[^'\"\n]+)",
-        r"(?:-A|--user-agent)[\s=]+\^?['\"]([^'\"\n^]+)",
+        r"(?:-H|--header)[\s=]+\$?'user-agent:\s*([^'\n]+)'",
+        r'(?:-H|--header)[\s=]+"user-agent:\s*([^"\n]+)"',
+        r"(?:-A|--user-agent)[\s=]+['\"]([^'\"\n]+)['\"]",
+        r"['\"]user[_-]?agent['\"]\s*:\s*['\"]([^'\"\n]+)['\"]",
+        r"\bUserAgent\s*=\s*\"([^\"\n]+)\"",
         r"^\s*user-agent:\s*([^\n]+)",
         r"^\s*(Mozilla/5\.0 [^\n\"']+)$",
     ):
-        found = re.search(pattern, text, re.IGNORECASE | re.MULTILINE)
+        found = re.search(pattern, plain, re.IGNORECASE | re.MULTILINE)
         if found:
             return _plain(found[1])
     return None

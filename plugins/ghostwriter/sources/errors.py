@@ -14,6 +14,7 @@ Each message says what happened, what was kept, and what to do. `code` is the cl
 """
 
 import re
+from collections.abc import Callable
 from typing import ClassVar
 
 from ghostwriter.errors import SourceError
@@ -44,6 +45,11 @@ class SourceFailure(SourceError):
         self.retry_after = retry_after
         self.report: object = None
         """The collector's report of what was kept."""
+
+    def scrub(self, clean: Callable[[str], str]) -> None:
+        """Take secrets out of what happened; a server may echo them."""
+        self.what = clean(self.what)
+        self.args = (self.what,)
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.kept, self.advice) if part)

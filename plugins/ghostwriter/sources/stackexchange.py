@@ -94,7 +94,7 @@ class StackExchangeSource:
         try:
             document = self._transport.fetch(quote(path, safe="/;"), urlencode(full), judge)
         except SourceFailure as failure:
-            failure.what = failure.what.replace(self._key, "[key]") if self._key else failure.what
+            failure.scrub(lambda text: text.replace(self._key, "[key]") if self._key else text)
             raise
         self._quota = document["quota_remaining"] if isinstance(document.get("quota_remaining"), int) else None
         backoff = document.get("backoff")

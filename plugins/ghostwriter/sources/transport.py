@@ -18,7 +18,7 @@ from requests.utils import get_environ_proxies
 from ghostwriter.sources.errors import NetworkError, SourceFailure, TruncatedJson
 
 CONNECT_SECONDS, READ_SECONDS, WHOLE_REPLY_SECONDS = 15, 30, 90
-LARGEST_BODY_BYTES = 128 * 2**20
+LARGEST_BODY_BYTES = 32 * 2**20
 LONGEST_WAIT_SECONDS = 900.0
 JITTER = 1 / 3
 REST_EVERY_PAGES = (20, 30)

@@ -81,7 +81,7 @@ class ZhihuSource:
         try:
             return self._transport.fetch(f"/api/v4/members/{quote(self.account, safe='')}/answers", query, self._judge)
         except SourceFailure as failure:
-            failure.what = self._cookie.scrub(failure.what)
+            failure.scrub(self._cookie.scrub)
             raise
 
     def last_document(self) -> Json | None:

@@ -42,6 +42,7 @@ BY_STATUS: dict[int, Failure] = {
     410: errors.NotFound,
     422: errors.BadRequest,
 }
+LONGEST_ID = 200
 WHOLE_PAGE_OF_NULLS = 5
 """So many items without any body are a changed shape, not a few odd answers."""
 
@@ -94,8 +95,9 @@ def shape_problem(document: Json) -> str | None:
 
 
 def has_id(item: Any) -> bool:
-    """Whether `item` is an object whose id is a number or a string."""
-    return isinstance(item, dict) and isinstance(item.get("id"), int | str) and not isinstance(item["id"], bool) and item["id"] != ""
+    """Whether `item` is an object whose id is a number or a string of sensible length."""
+    identity = item.get("id") if isinstance(item, dict) else None
+    return isinstance(identity, int | str) and not isinstance(identity, bool) and 0 < len(str(identity).strip()) <= LONGEST_ID
 
 
 def _raise_error_object(status: int, document: Json) -> None:

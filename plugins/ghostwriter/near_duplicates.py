@@ -1,0 +1,45 @@
+"""Which of a writer's answers are near duplicates of each other: MinHash finds candidates, exact Jaccard similarity decides."""
+
+import re
+from collections.abc import Iterable
+
+from datasketch import MinHash, MinHashLSH
+
+THRESHOLD = 0.7
+"""Jaccard similarity of character 5-grams from which two answers count as one."""
+CANDIDATE_THRESHOLD = 0.5
+"""Lower, so that the estimate's error (about 0.09 at 128 permutations) misses no pair at the threshold."""
+PERMUTATIONS = 128
+SHINGLE = 5
+MOST_SHINGLES = 20_000
+
+Shingles = frozenset[bytes]
+
+
+def shingles(text: str) -> Shingles:
+    """Runs of five characters, without case, spaces and punctuation; of Chinese and English alike."""
+    plain = re.sub(r"[\W_]+", "", text).lower()[: MOST_SHINGLES + SHINGLE]
+    return frozenset(plain[start : start + SHINGLE].encode("utf-8", "replace") for start in range(max(1, len(plain) - SHINGLE + 1)))
+
+
+def jaccard(left: Shingles, right: Shingles) -> float:
+    """Shared shingles over all shingles, 0 to 1."""
+    return len(left & right) / len(left | right)
+
+
+def near_duplicates(texts: Iterable[tuple[str, str]], threshold: float = THRESHOLD) -> dict[str, str]:
+    """Of (key, text) pairs, the keys whose text nearly repeats one that came before, each with the key it repeats."""
+    index = MinHashLSH(threshold=min(CANDIDATE_THRESHOLD, threshold), num_perm=PERMUTATIONS)
+    kept: dict[str, Shingles] = {}
+    repeats = {}
+    for key, text in texts:
+        own = shingles(text)
+        signature = MinHash(num_perm=PERMUTATIONS, seed=1)
+        signature.update_batch(list(own))
+        original = next((other for other in sorted(index.query(signature)) if jaccard(own, kept[other]) >= threshold), None)
+        if original is not None:
+            repeats[key] = original
+            continue
+        index.insert(key, signature)
+        kept[key] = own
+    return repeats

@@ -1,0 +1,188 @@
+"""The whole chain through a real Airflow: its scheduler, a real site, teacher and MLflow over HTTP, a tiny random model in the training environment."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from demo.follow import Loop, follow
+from demo.site import Site, load_corpus
+from ghostwriter.commands.up import make_pools
+from ghostwriter.embedded.airflow_api import AirflowApi
+from ghostwriter.embedded.services import Supervisor, wait_until
+from ghostwriter.embedded.stack import Ports, Stack
+from ghostwriter.errors import ServiceError
+from ghostwriter.home import ROOT, Home
+from ghostwriter.launch import training_python
+from ghostwriter.writer import Writer, load_writer
+from tests.teacher_server import KEY, TeacherScript, TeacherServer
+
+STEM, ACCOUNT = "lamplight", "odessa-lamplight"
+COOKIE = "z_c0=cookie-5d1f0c6e; d_c0=device-77aa31"
+WRITER_FILE = f"""
+name = "Odessa Lamplight"
+language = "en"
+[source]
+kind = "zhihu"
+account = "odessa-lamplight"
+connection = "site"
+pace_seconds = 0
+[teacher]
+connection = "teacher"
+model = "test-teacher"
+answers = 24
+[training]
+recipe = "tiny"
+[evaluation]
+questions = 4
+max_new_tokens = 16
+[gate]
+max_rep4_rise = 1
+max_unfinished_share = 1
+"""
+
+
+@dataclass
+class World:
+    """Everything that runs, and the writer it runs for."""
+
+    api: AirflowApi
+    client: MlflowClient
+    home: Home
+    writer: Writer
+    teacher: TeacherServer
+    supervisor: Supervisor
+
+    def go(self) -> Loop:
+        """One pass through the loop."""
+        return follow(Console(force_terminal=False), self.api, self.writer, self.supervisor)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    writers = tmp_path_factory.mktemp("writers")
+    (writers / f"{STEM}.toml").write_text(WRITER_FILE)
+    saved = dict(os.environ)
+    os.environ.update(GHOSTWRITER_HOME=str(home.path), GHOSTWRITER_WRITERS=str(writers))
+    for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__UNIT_TEST_MODE"):
+        os.environ.pop(name, None)
+    subprocess.run([training_python(), ROOT / "tests" / "tiny_model.py", home.models / "tiny-random-qwen2"], check=True, timeout=120)
+    try:
+        with ExitStack() as running:
+            site = running.enter_context(Site(ACCOUNT, load_corpus(ROOT / "demo" / "corpus" / f"{STEM}.jsonl", ACCOUNT)))
+            teacher = running.enter_context(TeacherServer(TeacherScript()))
+            supervisor = running.enter_context(Supervisor(home.path))
+            stack = Stack(home, Ports(free_port(), free_port()), supervisor)
+            stack.start()
+            api = AirflowApi(stack.airflow_url, stack.password())
+            make_pools(api)
+            api.put_connection("site", "http", site.url, COOKIE)
+            api.put_connection("teacher", "http", teacher.base_url, KEY)
+            dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")]
+            wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
+            for dag in dags:
+                api.unpause(dag)
+            yield World(api, MlflowClient(stack.mlflow_url), home, load_writer(STEM), teacher, supervisor)
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def first(world: World) -> Loop:
+    return world.go()
+
+
+def test_the_assets_carry_one_collection_to_a_champion(world: World, first: Loop) -> None:
+    assert {name: task["state"] for name, task in first.tasks["train"].items()} == {
+        "plan": "success",
+        "train": "success",
+        "plan_evaluation": "success",
+        "evaluate": "success",
+        "judge": "success",
+        "promote": "success",
+        "close_run": "success",
+    }
+    champion = world.client.get_model_version_by_alias(f"ghostwriter-{STEM}", "champion")
+    assert str(champion.version) == "1"
+    assert champion.tags["base"] == "tiny-random-qwen2"
+
+
+def test_mlflow_holds_one_finished_run_with_its_parts_below_it(world: World, first: Loop) -> None:
+    run_id = world.api.xcom(f"{STEM}_train", first.runs["train"], "plan")["run_id"]
+    run = world.client.get_run(run_id)
+    children = world.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["ghostwriter.decision"].startswith("Promote")
+    assert {child.info.status for child in children} == {"FINISHED"}
+    assert len(children) >= 2
+    trained = world.client.get_run(world.api.xcom(f"{STEM}_train", first.runs["train"], "train")["run_id"])
+    assert trained.data.params["rank"] == "4"
+    assert trained.inputs.dataset_inputs[0].dataset.digest
+    assert {Path(file.path).name for file in world.client.list_artifacts(trained.info.run_id, "adapter")} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+
+
+def test_the_button_leads_to_the_mlflow_run(world: World, first: Loop) -> None:
+    links = world.api.get(f"dags/{STEM}_train/dagRuns/{first.runs['train']}/taskInstances/train/links")["extra_links"]
+    run_id = world.api.xcom(f"{STEM}_train", first.runs["train"], "train")["run_id"]
+    assert links["MLflow run"].endswith(f"/runs/{run_id}")
+
+
+def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: Loop) -> None:
+    secrets = [KEY.encode(), b"cookie-5d1f0c6e", b"device-77aa31"]
+    files = [path for path in world.home.path.rglob("*") if path.is_file() and path.stat().st_size < 20_000_000]
+    assert len(files) > 50
+    assert [str(path) for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
+def test_a_night_without_news_trains_nothing_and_pays_nothing(world: World, first: Loop) -> None:
+    paid = world.teacher.completions
+    run_id = world.api.trigger(f"{STEM}_collect")
+    assert world.api.wait_finished(f"{STEM}_collect", run_id, 120) == "success"
+    assert {task["task_id"]: task["state"] for task in world.api.tasks(f"{STEM}_collect", run_id)} == {"read_site": "success", "snapshot": "skipped"}
+    again = world.go()
+    assert again.tasks["train"]["promote"]["state"] == "skipped"
+    verdict = world.api.xcom(f"{STEM}_train", again.runs["train"], "judge")
+    assert verdict["summary"] == "Not promoted: this adapter is the champion already."
+    assert world.teacher.completions == paid
+
+
+def test_a_wrong_key_is_said_and_not_retried(world: World, first: Loop) -> None:
+    world.api.put_connection("teacher", "http", world.teacher.base_url, "sk-wrong-0000000")
+    run_id = world.api.trigger(f"{STEM}_distill", {"wanted": 30})
+    assert world.api.wait_finished(f"{STEM}_distill", run_id, 120) == "failed"
+    (task,) = world.api.tasks(f"{STEM}_distill", run_id)
+    assert task["try_number"] == 1
+    log = json.dumps(world.api.get(f"dags/{STEM}_distill/dagRuns/{run_id}/taskInstances/ask_teacher/logs/1")["content"])
+    assert "refused the key" in log or "key" in log
+    assert "sk-wrong-0000000" not in log
+    world.api.put_connection("teacher", "http", world.teacher.base_url, KEY)
+
+
+def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: World, first: Loop) -> None:
+    run_id = world.api.trigger(f"{STEM}_rollback", {"why": "a test"})
+    assert world.api.wait_finished(f"{STEM}_rollback", run_id, 120) == "failed"
+    assert "has no previous champion" in "\n".join(world.api.log_lines(f"{STEM}_rollback", run_id, "roll_back", 1))
+
+
+def test_the_form_refuses_a_bad_value_with_a_sentence(world: World) -> None:
+    with pytest.raises(ServiceError, match="400 .*recipe"):
+        world.api.trigger(f"{STEM}_train", {"recipe": "no-such-recipe"})

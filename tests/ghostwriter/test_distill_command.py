@@ -1,0 +1,79 @@
+"""`python -m ghostwriter distill`, as a person runs it."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from ghostwriter.commands import distill as command
+from ghostwriter.home import Home
+from tests.distill_case import answers_of, pairs
+from tests.teacher_server import KEY, TeacherServer
+
+WRITER = """
+name = "Tess Ter"
+language = "en"
+source = { kind = "jsonl", account = "none" }
+teacher = { connection = "none", model = "test-teacher", answers = 20, max_tokens = 400 }
+budget = { input_price = 2.5, output_price = 10.0, cap = 1.0 }
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    (tmp_path / "writers").mkdir()
+    (tmp_path / "writers" / "tester.toml").write_text(WRITER)
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(tmp_path / "writers"))
+    home = Home(tmp_path / "var")
+    answers_of(home, pairs(60))
+    return home
+
+
+def run(home: Home, teacher: TeacherServer, *arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_commands(parser.add_subparsers(required=True))
+    access = ["--base-url", teacher.base_url, "--key-file", str(home.path.parent / "key")]
+    chosen = parser.parse_args(["distill", "tester", "--home", str(home.path), *access, *arguments])
+    return int(chosen.run(chosen))
+
+
+def test_a_dry_run_prints_plan_and_cost_and_asks_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with TeacherServer() as teacher:
+        assert run(home, teacher, "--dry-run") == 0
+        assert teacher.requests == 0
+    shown = capsys.readouterr().out
+    assert "Plan: 20 answers of test-teacher (prompt en " in shown
+    assert "20 to buy: 20 because never asked." in shown
+    assert "Cost: about 0.0" in shown
+    assert "cap 1.0000" in shown
+    assert not home.datasets("tester").exists()
+
+
+def test_a_dry_run_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with TeacherServer() as teacher:
+        run(home, teacher, "--dry-run", "--json")
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["wanted"], plan["to_buy"], plan["cap"]) == (20, 20, "1.0")
+
+
+def test_the_newest_answers_become_a_dataset_with_a_summary(
+    home: Home, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with TeacherServer() as teacher:
+        assert run(home, teacher, "--wanted", "12") == 0
+    shown = capsys.readouterr()
+    assert "distilled.jsonl       12 rows" in shown.out
+    assert "12/12 calls: 12 accepted, 0 rejected, 0 failed" in caplog.text
+    assert KEY not in shown.out + shown.err + caplog.text
+
+
+def test_the_result_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with TeacherServer() as teacher:
+        run(home, teacher, "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["rows"]["distilled.jsonl"] == 20
+    assert facts["counts"] == {"planned": 20, "accepted": 20, "rejected": {}, "failed": {}}

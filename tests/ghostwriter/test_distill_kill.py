@@ -1,0 +1,77 @@
+"""SIGKILL at fifty random points of a thousand calls: every answer is bought once, and what was in flight is accounted for."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+from sqlalchemy import select
+
+from ghostwriter.database import open_database
+from ghostwriter.home import ROOT, Home
+from ghostwriter.ledger import AnswerRow, SendRow
+from ghostwriter.snapshot import MANIFEST, read_manifest
+from tests.distill_case import answers_of, distilled, pairs
+from tests.teacher_server import TeacherScript, TeacherServer
+
+CALLS, KILLS = 1_000, 50
+
+
+class Killer:
+    """Kills the running process a moment after the teacher has got certain requests."""
+
+    def __init__(self, seed: int) -> None:
+        chooser = random.Random(seed)
+        self.points = set(chooser.sample(range(5, CALLS), KILLS))
+        self.pauses = [chooser.uniform(0, 0.02) for _ in range(KILLS)]
+        self.running: int | None = None
+
+    def __call__(self, number: int) -> None:
+        if number in self.points and self.running:
+            child, self.running = self.running, None
+            threading.Timer(self.pauses.pop(), os.kill, (child, signal.SIGKILL)).start()
+
+
+def test_fifty_kills_in_a_thousand_calls_lose_nothing_and_buy_nothing_twice(tmp_path: Path) -> None:
+    home, killer, kills = Home(tmp_path / "killed"), Killer(seed=1), 0
+    answers = answers_of(home, pairs(120))
+    with TeacherServer(TeacherScript(latency=0.01, words=(40, 50), fault=killer)) as teacher:
+        script = Path(__file__).with_name("killed_distill.py")
+        command = [sys.executable, str(script), str(home.path), str(answers), teacher.base_url, str(CALLS)]
+        paths = {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **paths}) as runner:
+            assert runner.stdin and runner.stdout
+            status = -1
+            while status != 0:
+                runner.stdin.write("run\n")
+                runner.stdin.flush()
+                killer.running = int(runner.stdout.readline())
+                status = int(runner.stdout.readline().split()[1])
+                killer.running = None
+                assert status in (0, signal.SIGKILL)
+                kills += status == signal.SIGKILL
+            runner.stdin.close()
+        asked = Counter(json.dumps(messages) for messages in teacher.prompts)
+    assert kills >= 40
+    folder = next(home.datasets("tester").glob(f"*/{MANIFEST}")).parent
+    assert len(distilled(folder)) == CALLS
+    with open_database(home.database_url).connect() as connection:
+        sends = connection.execute(select(SendRow.key, SendRow.state, SendRow.worst, SendRow.cost)).all()
+        answered = set(connection.execute(select(AnswerRow.key)).scalars())
+    paid = Counter(row.key for row in sends if row.state == "paid")
+    perhaps = [row for row in sends if row.state == "perhaps_paid"]
+    assert len(answered) == CALLS
+    assert set(paid) == answered
+    assert max(paid.values()) == 1
+    assert {row.state for row in sends} == {"paid", "perhaps_paid"}
+    assert 0 < len(perhaps) <= 8 * kills
+    assert CALLS <= sum(asked.values()) <= CALLS + len(perhaps)
+    cost = read_manifest(folder).facts["cost"]
+    assert Decimal(cost["run_perhaps_paid"]) == sum(row.worst for row in perhaps)
+    assert Decimal(cost["run"]) == sum(row.worst for row in perhaps) + sum(row.cost for row in sends if row.state == "paid")

@@ -1,0 +1,89 @@
+"""A tiny random model, datasets of invented rows, and the training command as a real process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_model import make_tiny_model
+from training.contract import Recipe, TrainRequest, load_recipe, write_json
+
+torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
+ROOT = Path(__file__).parents[2]
+WORDS = "lamp sea gull keeper storm tea rope bell tide fog rock boat night wick glass stair".split()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with the tiny model in it."""
+    folder = tmp_path_factory.mktemp("models")
+    make_tiny_model(folder / "tiny-random-qwen2")
+    return folder
+
+
+def pair(question: str, answer: str) -> str:
+    """A dataset row as a line."""
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
+
+
+def sentence(number: int, words: int) -> str:
+    """An invented sentence; each number gives another."""
+    return " ".join(WORDS[(number * 7 + index * (number % 5 + 1)) % len(WORDS)] for index in range(words)) + "."
+
+
+def write_dataset(folder: Path, direct: int = 20, heldout: int = 8) -> Path:
+    """A dataset folder with `direct` training pairs and `heldout` held-out ones, of differing lengths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [pair(f"Why {sentence(number, 3)}", sentence(number, 4 + number % 9)) for number in range(direct + heldout)]
+    (folder / "direct.jsonl").write_text("".join(lines[:direct]), encoding="utf-8")
+    (folder / "heldout.jsonl").write_text("".join(lines[direct:]), encoding="utf-8")
+    return folder
+
+
+def recipe(**changes: object) -> Recipe:
+    """The recipe `tiny`, with changes."""
+    return Recipe.model_validate({**load_recipe("tiny").model_dump(), **changes})
+
+
+@pytest.fixture
+def request_training(tmp_path: Path, models: Path) -> Callable[..., TrainRequest]:
+    """Make (and write) a request: `request_training("run", epochs=2)`; the dataset is `tmp_path/dataset`, made if it is not there."""
+
+    def make(name: str = "run", **changes: object) -> TrainRequest:
+        dataset = tmp_path / "dataset"
+        if not dataset.exists():
+            write_dataset(dataset)
+        request = TrainRequest(run_folder=tmp_path / name, dataset=dataset, arm="direct", recipe=recipe(**changes), models=models)
+        request.run_folder.mkdir(exist_ok=True)
+        write_json(request, request.run_folder / "request.json")
+        return request
+
+    return make
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The training side's command line."""
+    return [sys.executable, "-m", "training", *map(str, arguments)]
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Start the training command as a process."""
+    return subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """What a launcher gives: little."""
+    return {**{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def _quiet_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MLflow looks for a git program, and says so."""
+    monkeypatch.setenv("GIT_PYTHON_REFRESH", "quiet")
+    yield

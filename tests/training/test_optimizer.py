@@ -1,0 +1,84 @@
+"""AdamW with float32 masters, and the learning rate written out."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.training.conftest import recipe
+from training.optimizer import MasterAdamW, learning_rate
+
+
+def parameter(dtype: torch.dtype) -> nn.Parameter:
+    return nn.Parameter(torch.linspace(-1, 1, 12, dtype=torch.float32).reshape(3, 4).to(dtype))
+
+
+def test_in_float32_it_is_plain_adamw_with_clipping() -> None:
+    ours, theirs = parameter(torch.float32), parameter(torch.float32)
+    optimizer, reference = MasterAdamW({"w": ours}, 0.1), torch.optim.AdamW([theirs], lr=0.01, weight_decay=0.1)
+    for step in range(3):
+        (ours**2 * (step + 1)).sum().backward()
+        optimizer.collect_gradients()
+        norm = optimizer.step(0.01, max_norm=1.0)
+        (theirs**2 * (step + 1)).sum().backward()
+        expected_norm = nn.utils.clip_grad_norm_([theirs], 1.0)
+        reference.step()
+        reference.zero_grad()
+        assert norm == pytest.approx(float(expected_norm))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_updates_too_small_for_bf16_are_not_lost() -> None:
+    weight = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))
+    optimizer = MasterAdamW({"w": weight}, 0.0)
+    for _ in range(100):  # each update is 1e-4; a bf16 step below 1 is 4e-3
+        weight.sum().backward()
+        optimizer.collect_gradients()
+        optimizer.step(1e-4, max_norm=10.0)
+    assert float(weight.detach()) == pytest.approx(0.99, abs=4e-3)
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
+    weight = parameter(torch.float32)
+    before = weight.detach().clone()
+    optimizer = MasterAdamW({"w": weight}, 0.0)
+    (weight * float("inf")).sum().backward()
+    optimizer.collect_gradients()
+    assert not torch.isfinite(torch.tensor(optimizer.step(0.1, max_norm=1.0)))
+    assert torch.equal(weight, before)
+
+
+def test_a_state_goes_on_exactly() -> None:
+    first = parameter(torch.bfloat16)
+    optimizer = MasterAdamW({"w": first}, 0.0)
+
+    def step(target: nn.Parameter, by: MasterAdamW) -> None:
+        (target**2).sum().backward()
+        by.collect_gradients()
+        by.step(0.01, max_norm=1.0)
+
+    step(first, optimizer)
+    second = parameter(torch.bfloat16)
+    other = MasterAdamW({"w": second}, 0.0)
+    other.load_state({key: value for key, value in optimizer.state().items()})
+    step(second, other)
+    step(first, optimizer)
+    assert torch.equal(first, second)
+
+
+def test_a_state_of_other_parameters_is_refused() -> None:
+    state = MasterAdamW({"w": parameter(torch.float32)}, 0.0).state()
+    with pytest.raises(ValueError, match="other parameters"):
+        MasterAdamW({"v": parameter(torch.float32)}, 0.0).load_state(state)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("cosine", [0.5, 1.0, 0.8535533905932737, 0.5, 0.14644660940672627]),
+        ("linear", [0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_the_learning_rate_warms_up_and_decays(schedule: str, expected: list[float]) -> None:
+    settings = recipe(schedule=schedule, warmup_share=0.2, learning_rate=1.0)
+    assert [learning_rate(settings, step, 5) for step in range(5)] == pytest.approx(expected)

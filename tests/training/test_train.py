@@ -1,0 +1,170 @@
+"""Whole trainings, as real processes where it matters: killed, stopped, repeated, shared, out of disk."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.conftest import ROOT, command, environment, pair, start
+from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
+from training.errors import CheckpointError, NonFiniteLoss
+from training.signals import StopFlag
+from training.train import train
+
+Make = Callable[..., TrainRequest]
+LONG = {"epochs": 20, "checkpoint_steps": 7}  # 60 steps
+
+
+def losses(request: TrainRequest) -> list[float]:
+    """Training loss of each step, as told to MLflow."""
+    entries = [json.loads(line) for line in (request.run_folder / "outbox.jsonl").read_text().splitlines()]
+    return [entry["values"]["train/loss"] for entry in entries if entry["kind"] == "metrics" and entry["step"]]
+
+
+def adapter(request: TrainRequest) -> dict[str, torch.Tensor]:
+    return dict(load_file(request.run_folder / "adapter" / "adapter_model.safetensors"))
+
+
+def assert_equal(first: TrainRequest, second: TrainRequest) -> None:
+    assert losses(first) == losses(second)
+    assert all(torch.equal(tensor, adapter(second)[name]) for name, tensor in adapter(first).items())
+
+
+def steps_done(request: TrainRequest) -> int:
+    path = request.run_folder / "outbox.jsonl"
+    return path.read_text().count('"train/loss"') if path.exists() else 0
+
+
+def interrupt(request: TrainRequest, after_step: int, number: signal.Signals) -> tuple[int, str]:
+    """Start the training and send it a signal once it has done so many steps; its status and what it said on standard error."""
+    process = start("train", request.run_folder / "request.json")
+    while steps_done(request) < after_step and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    return process.returncode, said
+
+
+def test_killed_at_several_steps_it_ends_like_an_undisturbed_run(request_training: Make) -> None:
+    whole, killed = request_training("whole", **LONG), request_training("killed", **LONG)
+    train(whole, StopFlag())
+    for after_step in (3, 12, 40):
+        assert interrupt(killed, after_step, signal.SIGKILL)[0] == -signal.SIGKILL
+        assert steps_done(killed) < 60
+    result = train(killed, StopFlag())
+    assert_equal(whole, killed)
+    assert (result.steps, result.tokens, result.first_loss) == (60, read_json(TrainResult, whole.run_folder / RESULT_FILE).tokens, losses(whole)[0])
+    assert losses(whole)[-1] < losses(whole)[0] - 0.5
+    assert not (killed.run_folder / "checkpoints").exists()
+
+
+def test_sigterm_saves_a_checkpoint_says_so_and_the_rest_is_the_same(request_training: Make) -> None:
+    whole, stopped = request_training("whole", **LONG), request_training("stopped", **{**LONG, "checkpoint_steps": 1000})
+    status, said = interrupt(stopped, 5, signal.SIGTERM)
+    assert status == 143
+    (step,) = [int(path.name.removeprefix("step-")) for path in (stopped.run_folder / "checkpoints").iterdir()]
+    assert step == steps_done(stopped)
+    assert f"Stopped by SIGTERM. A checkpoint at step {step} of 60 is kept" in said
+    train(stopped, StopFlag())
+    train(whole, StopFlag())
+    assert_equal(whole, stopped)
+
+
+def test_two_runs_give_equal_adapters_and_another_seed_does_not(request_training: Make) -> None:
+    first, second, other = request_training("first"), request_training("second"), request_training("other", seed=1)
+    for request in (first, second, other):
+        train(request, StopFlag())
+    assert_equal(first, second)
+    assert losses(first) != losses(other)
+
+
+def test_dropout_is_the_same_after_a_resume(request_training: Make) -> None:
+    whole, resumed = request_training("whole", dropout=0.3, **LONG), request_training("resumed", dropout=0.3, **LONG)
+    train(whole, StopFlag())
+    assert interrupt(resumed, 6, signal.SIGKILL)[0] == -signal.SIGKILL
+    train(resumed, StopFlag())
+    assert_equal(whole, resumed)
+
+
+def test_a_finished_training_is_not_repeated(request_training: Make) -> None:
+    request = request_training()
+    result = train(request, StopFlag())
+    (request.run_folder / "adapter" / "adapter_model.safetensors").unlink()
+    assert train(request, StopFlag()) == result
+
+
+def test_the_result_says_what_was_trained(request_training: Make) -> None:
+    request = request_training(epochs=2, max_steps=5)
+    result = train(request, StopFlag())
+    assert (result.rows, result.dropped, result.steps, result.base, result.run_id) == (20, {}, 5, "tiny-random-qwen2", None)
+    assert result.last_loss == losses(request)[-1]
+    assert json.loads((request.run_folder / "progress.json").read_text()) == {"stage": "train", "done": 5, "total": 5, "unit": "steps"}
+    assert (request.run_folder / "previews.txt").read_text().count("⟦") == 5
+
+
+def test_an_unreadable_checkpoint_costs_steps_and_nothing_else(request_training: Make) -> None:
+    whole, broken = request_training("whole", **LONG), request_training("broken", **LONG)
+    train(whole, StopFlag())
+    interrupt(broken, 30, signal.SIGKILL)
+    newest = max((broken.run_folder / "checkpoints").glob("step-??????"))
+    (newest / "optimizer.pt").write_bytes(b"cut")
+    train(broken, StopFlag())
+    assert_equal(whole, broken)
+
+
+def test_checkpoints_of_another_dataset_are_refused(request_training: Make) -> None:
+    request = request_training(**LONG)
+    interrupt(request, 10, signal.SIGKILL)
+    path = request.dataset / "direct.jsonl"
+    path.write_text(path.read_text() + pair("one", "more"))
+    with pytest.raises(CheckpointError, match="another recipe, dataset or base"):
+        train(request, StopFlag())
+
+
+def test_a_training_that_diverges_stops_with_the_last_good_checkpoint(request_training: Make) -> None:
+    request = request_training(learning_rate=1e30, warmup_share=0, checkpoint_steps=1, max_gradient_norm=1e9, epochs=5)
+    with pytest.raises(NonFiniteLoss, match=r"Step \d+: .* The last checkpoint is kept in"):
+        train(request, StopFlag())
+    assert list((request.run_folder / "checkpoints").glob("step-*"))
+    assert not (request.run_folder / RESULT_FILE).exists()
+
+
+def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
+    request = request_training(rank=64, checkpoint_steps=1)
+
+    def small_files() -> None:  # a file over the limit fails as on a full disk; the signal would end the process otherwise
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    done = subprocess.run(
+        command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True, preexec_fn=small_files
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("The disk is full")
+
+
+def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_path: Path) -> None:
+    request = request_training()
+    (request.dataset / "direct.jsonl").write_text("")
+    done = subprocess.run(command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"{request.dataset} has no rows to train on in direct.jsonl.\n")
+
+
+def test_two_processes_train_like_one(request_training: Make) -> None:
+    alone, shared = request_training("alone", epochs=4), request_training("shared", epochs=4)
+    train(alone, StopFlag())
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
+    request = str(shared.run_folder / "request.json")
+    done = subprocess.run([*torchrun, "-m", "training", "train", request], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    assert len(losses(alone)) == 12
