@@ -42,7 +42,8 @@ def main() -> None:
     """Collect, export and snapshot invented answers, and print the figures."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 4_000
     command = [sys.executable, "-c", SERVE, str(ROOT), str(count)]
-    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as site:
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with tempfile.TemporaryDirectory() as folder, server as site:
         assert site.stdout and site.stdin
         measure(site.stdout.readline().strip(), Home(Path(folder)), count)
         site.stdin.close()
@@ -62,13 +63,15 @@ def measure(url: str, home: Home, count: int) -> None:
     seconds = time.perf_counter() - began
     tenth = max(1, report.pages // 10)
     print(f"{os.cpu_count()} CPUs, {count:,} answers, {report.pages} pages, {report.requests} requests")
-    print(f"collect   {seconds:6.1f} s  {report.known / seconds:6.0f} answers/s  peak memory {peaks[tenth]:.0f} MiB after {tenth} pages, {peaks[report.pages]:.0f} MiB at the end")
+    memory = f"peak memory {peaks[tenth]:.0f} MiB after {tenth} pages, {peaks[report.pages]:.0f} MiB at the end"
+    print(f"collect   {seconds:6.1f} s  {report.known / seconds:6.0f} answers/s  {memory}")
     began = time.perf_counter()
     exported = sum(1 for _ in export_rows(home, "lamplight"))
     print(f"export    {time.perf_counter() - began:6.1f} s  {exported:,} rows")
     began = time.perf_counter()
     manifest = read_manifest(snapshot_answers(writer, home))
-    print(f"snapshot  {time.perf_counter() - began:6.1f} s  {manifest.files['answers.jsonl'].rows:,} rows, peak memory {peak_mib():.0f} MiB")
+    rows = manifest.files["answers.jsonl"].rows
+    print(f"snapshot  {time.perf_counter() - began:6.1f} s  {rows:,} rows, peak memory {peak_mib():.0f} MiB")
 
 
 def peak_mib() -> float:

@@ -1,6 +1,7 @@
 """What Airflow itself loads: the button that leads from a training or evaluation task to its MLflow run."""
 
 from airflow.plugins_manager import AirflowPlugin
+
 from ghostwriter.operators import MlflowRunLink
 
 

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError, LaunchError
 from ghostwriter.launch import LocalStage, Stage
-from training.contract import EvaluateRequest, TrainRequest, read_json
+from ghostwriter.stages import tracking_uri
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -61,8 +61,7 @@ class LocalStageOperator(BaseOperator):
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
         run_id = read_run_id(self._running.run(self.log.info))
-        tracking = read_json(TrainRequest if self.stage == "train" else EvaluateRequest, path).tracking
-        self.mlflow_url = run_url(tracking.uri if tracking else "", run_id)
+        self.mlflow_url = run_url(tracking_uri(), run_id)
         return {"run_folder": str(path.parent), "request": str(path), "run_id": run_id}
 
     def on_kill(self) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one pattern a line)
 """Find and mask other people's numbers in text: phones, e-mail addresses, Chinese ID numbers, WeChat and QQ ids.
 
 How well it does on a seeded set of rows is measured by tests/ghostwriter/test_personal_data.py.

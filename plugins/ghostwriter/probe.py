@@ -12,7 +12,7 @@ Seen = dict[str, Any]
 
 
 def probe(writer: Writer, *, cookie: str | None, site: str | None = None, user_agent: str | None = None) -> Seen:
-    """Status, class, code, key names and item count of the first page. Raises AuthMissing before the request when the cookie lacks a part."""
+    """Status, class, code, key names and item count of the first page. Raises AuthMissing before it when the cookie lacks a part."""
     if writer.source.kind != "zhihu":
         raise BadRequest(f'{writer.stem} reads from {writer.source.kind!r}; probe is for writers with kind = "zhihu".')
     source = ZhihuSource(writer.source.account, parse_cookie(cookie or ""), Pacer(0), user_agent=user_agent, site=site, retry=False)

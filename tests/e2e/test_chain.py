@@ -27,7 +27,7 @@ from tests.teacher_server import KEY, TeacherScript, TeacherServer
 
 STEM, ACCOUNT = "lamplight", "odessa-lamplight"
 COOKIE = "z_c0=cookie-5d1f0c6e; d_c0=device-77aa31"
-WRITER_FILE = f"""
+WRITER_FILE = """
 name = "Odessa Lamplight"
 language = "en"
 [source]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of texts)
 """Seeded rows with and without personal data, in Chinese and English, each with the exact pieces that are personal."""
 
 import random

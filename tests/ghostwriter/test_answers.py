@@ -63,7 +63,7 @@ def test_paid_forbidden_and_flawed_answers_are_left_out_and_counted(writer: Writ
         "pictures": 1,
         "pictures_removed": 1,
     }
-    assert [row["id"] for row in read_rows(folder, "answers.jsonl")] == ["2000000004", "2000000002", "2000000001"]
+    assert [row["id"] for row in read_rows(folder, "answers.jsonl")] == ["2000000003", "2000000002", "2000000001"]
 
 
 def test_a_row_has_the_cleaned_masked_words(writer: Writer, home: Home) -> None:

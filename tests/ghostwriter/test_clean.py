@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of texts)
 """HTML to text, to the table of the site's markup; expected texts written out."""
 
 import time

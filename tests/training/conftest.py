@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,11 +69,6 @@ def request_training(tmp_path: Path, models: Path) -> Callable[..., TrainRequest
 def command(*arguments: str | Path) -> list[str]:
     """The training side's command line."""
     return [sys.executable, "-m", "training", *map(str, arguments)]
-
-
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Start the training command as a process."""
-    return subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
 
 
 def environment() -> dict[str, str]:

@@ -13,14 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.conftest import ROOT, command, environment, pair, start
+from tests.training.child import Child
+from tests.training.conftest import ROOT, command, environment, pair
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
 from training.errors import CheckpointError, NonFiniteLoss
 from training.signals import StopFlag
 from training.train import train
 
 Make = Callable[..., TrainRequest]
-LONG = {"epochs": 20, "checkpoint_steps": 7}  # 60 steps
+LONG = {"epochs": 10, "checkpoint_steps": 4}  # 30 steps
 
 
 def losses(request: TrainRequest) -> list[float]:
@@ -44,25 +45,24 @@ def steps_done(request: TrainRequest) -> int:
 
 
 def interrupt(request: TrainRequest, after_step: int, number: signal.Signals) -> tuple[int, str]:
-    """Start the training and send it a signal once it has done so many steps; its status and what it said on standard error."""
-    process = start("train", request.run_folder / "request.json")
-    while steps_done(request) < after_step and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[1]
-    return process.returncode, said
+    """Start the training and send it a signal once it has done so many steps; its status and what it said."""
+    child = Child(request.run_folder.with_suffix(".txt"), "train", request.run_folder / "request.json")
+    while steps_done(request) < after_step and child.is_running:
+        time.sleep(0.002)
+    child.send(number)
+    return child.wait(), child.said.read_text()
 
 
 def test_killed_at_several_steps_it_ends_like_an_undisturbed_run(request_training: Make) -> None:
     whole, killed = request_training("whole", **LONG), request_training("killed", **LONG)
     train(whole, StopFlag())
-    for after_step in (3, 12, 40):
+    for after_step in (2, 9, 20):
         assert interrupt(killed, after_step, signal.SIGKILL)[0] == -signal.SIGKILL
-        assert steps_done(killed) < 60
+        assert steps_done(killed) < 30
     result = train(killed, StopFlag())
     assert_equal(whole, killed)
-    assert (result.steps, result.tokens, result.first_loss) == (60, read_json(TrainResult, whole.run_folder / RESULT_FILE).tokens, losses(whole)[0])
-    assert losses(whole)[-1] < losses(whole)[0] - 0.5
+    assert (result.steps, result.tokens, result.first_loss) == (30, read_json(TrainResult, whole.run_folder / RESULT_FILE).tokens, losses(whole)[0])
+    assert losses(whole)[-1] < losses(whole)[0] - 0.3
     assert not (killed.run_folder / "checkpoints").exists()
 
 
@@ -72,7 +72,7 @@ def test_sigterm_saves_a_checkpoint_says_so_and_the_rest_is_the_same(request_tra
     assert status == 143
     (step,) = [int(path.name.removeprefix("step-")) for path in (stopped.run_folder / "checkpoints").iterdir()]
     assert step == steps_done(stopped)
-    assert f"Stopped by SIGTERM. A checkpoint at step {step} of 60 is kept" in said
+    assert f"Stopped by SIGTERM. A checkpoint at step {step} of 30 is kept" in said
     train(stopped, StopFlag())
     train(whole, StopFlag())
     assert_equal(whole, stopped)
@@ -113,7 +113,7 @@ def test_the_result_says_what_was_trained(request_training: Make) -> None:
 def test_an_unreadable_checkpoint_costs_steps_and_nothing_else(request_training: Make) -> None:
     whole, broken = request_training("whole", **LONG), request_training("broken", **LONG)
     train(whole, StopFlag())
-    interrupt(broken, 30, signal.SIGKILL)
+    interrupt(broken, 20, signal.SIGKILL)
     newest = max((broken.run_folder / "checkpoints").glob("step-??????"))
     (newest / "optimizer.pt").write_bytes(b"cut")
     train(broken, StopFlag())

@@ -22,7 +22,10 @@ from ghostwriter.errors import SourceError
 BACKOFF = (5.0, 15.0, 45.0)
 RATE_LIMIT_BACKOFF = (60.0, 120.0, 240.0)
 RENEW = "Log in with your browser, copy the whole Cookie header and the User-Agent of that browser again, and run the same command."
-OTHER_WAYS = "Import a HAR file instead (python -m ghostwriter import har FILE --writer WRITER): scroll the answers page with the network tab open, and save it."
+OTHER_WAYS = (
+    "Import a HAR file instead (python -m ghostwriter import har FILE --writer WRITER): "
+    "scroll the answers page with the network tab open, and save it."
+)
 
 
 class SourceFailure(SourceError):
@@ -180,7 +183,10 @@ class TruncatedJson(SourceFailure):
 class ShapeChanged(SourceFailure):
     """Valid JSON, but not the fields this program knows."""
 
-    advice = "The site's interface has probably changed: please report it with the output of `python -m ghostwriter probe WRITER`, which holds no text and no cookie."
+    advice = (
+        "The site's interface has probably changed: please report it with the output of "
+        "`python -m ghostwriter probe WRITER`, which holds no text and no cookie."
+    )
     exit_status = 25
 
 
@@ -208,7 +214,10 @@ class UnknownError(SourceFailure):
 class Incomplete(SourceFailure):
     """The site counts more answers than were found, by more than the tolerance."""
 
-    advice = "Run it with --full to read everything again; if the site really hides that many, raise `tolerance` under [source] in the writer file."
+    advice = (
+        "Run it with --full to read everything again; "
+        "if the site really hides that many, raise `tolerance` under [source] in the writer file."
+    )
     exit_status = 29
 
 

@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 
 def open_har(path: Path, account: str | None = None) -> ListedSource:
-    """The answers in a recording; with `account`, only those from that account's list. Raises SourceFileUnusable, or the site's own error."""
+    """The answers in a recording; with `account`, only that account's. Raises SourceFileUnusable, or the site's own error."""
     skipped: Counter[str] = Counter()
     failures: list[SourceFailure] = []
     pages = []

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_neither_stream_ever_shows_the_cookie(writers: Path, home: Home, cookie_
     with FaultySite(answers(45)) as site:
         site.script = [None, error(400, code=1, message=COOKIE)]
         _, said, err = collect(capfd, site, home, cookie_file)
-        status, out, probe_err = run(capfd, "probe", "laocheng", "--site", site.url, "--cookie-file", cookie_file)
+        _, out, probe_err = run(capfd, "probe", "laocheng", "--site", site.url, "--cookie-file", cookie_file)
     assert "secret" not in json.dumps(said) + err + out + probe_err
 
 
@@ -124,7 +125,8 @@ def test_probe_makes_one_request_and_shows_no_text(writers: Path, cookie_file: P
         status, out, _ = run(capfd, "probe", "laocheng", "--site", site.url, "--cookie-file", cookie_file)
         assert status == 1
         assert {key: json.loads(out)[key] for key in ("status", "class", "code", "keys", "error_keys", "items")} == {
-            "status": 403, "class": "signature_required", "code": 10003, "keys": ["error"], "error_keys": ["code", "message"], "items": None,
+            "status": 403, "class": "signature_required", "code": 10003, "keys": ["error"],
+            "error_keys": ["code", "message"], "items": None,
         }  # fmt: skip
         assert "请求参数异常" not in out
         run(capfd, "probe", "laocheng", "--site", site.url, "--cookie-file", cookie_file)
@@ -135,7 +137,7 @@ def test_pace_is_the_pause_between_pages(writers: Path, home: Home, cookie_file:
     with FaultySite(answers(60)) as site:
         collect(capfd, site, home, cookie_file, "--pace", 0.3)
     starts = [seen.began for seen in site.record.seen]
-    assert all(later - earlier >= 0.2 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(starts))
 
 
 @pytest.mark.parametrize("pace", ["-1", "nan", "soon"])

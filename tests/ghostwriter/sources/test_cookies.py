@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of texts)
 """Cookies as people paste them."""
 
 import json

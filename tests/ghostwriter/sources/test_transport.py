@@ -3,13 +3,13 @@
 import random
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
 
-from ghostwriter.sources.errors import EmptyBody, NetworkError, RateLimited, RiskBlocked
+from ghostwriter.sources.errors import AddressRefused, EmptyBody, NetworkError, RateLimited, RiskBlocked
 from ghostwriter.sources.transport import Pacer, Reply, retry_after
 from ghostwriter.sources.zhihu import checked_site
-from ghostwriter.sources.errors import AddressRefused
 
 
 def pauses(pace: float, pages: int) -> list[float]:
@@ -26,7 +26,7 @@ def test_pages_are_3_to_6_seconds_apart_with_a_rest_every_20_to_30() -> None:
     assert len(slept) == 192
     assert all(3 <= seconds <= 6 for seconds in slept if seconds <= 6)
     assert all(15 <= slept[index] <= 30 for index in rests)
-    assert all(20 <= later - earlier <= 31 for earlier, later in zip(rests, rests[1:], strict=False))
+    assert all(20 <= later - earlier <= 31 for earlier, later in pairwise(rests))
     assert 12 * 60 < sum(slept) < 20 * 60
 
 

@@ -1,0 +1,49 @@
+"""The training command in a process forked from one that has imported everything: a real process, started in no time."""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+PRELOADED = ["tests.training.child", "training.train", "training.evaluate", "accelerate", "peft", "transformers.models.qwen2.modeling_qwen2"]
+
+
+class Child:
+    """`python -m training ARGUMENTS` as a process; what it says is in the file `said`."""
+
+    def __init__(self, said: Path, *arguments: str | Path) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self.said = said
+        self._process = context.Process(target=run, args=(str(said), [str(argument) for argument in arguments]))
+        self._process.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_alive()
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def wait(self) -> int:
+        """Its exit status, negative for a signal."""
+        self._process.join(60)
+        status = self._process.exitcode
+        assert status is not None, f"still running after a minute: {self.said.read_text()}"
+        self._process.close()
+        return status
+
+
+def run(said: str, arguments: list[str]) -> None:
+    """What the forked process does."""
+    import torch
+
+    from training.__main__ import main
+
+    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    torch.set_num_threads(1)
+    sys.exit(main(arguments))
