@@ -3,24 +3,21 @@
 import gc
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from training.contract import Recipe
-from training.data import Row, answer_tokens, collate
+from training.data import Row, answer_tokens
 from training.errors import NonFiniteLoss, OutOfMemory
-from training.loss import batch_loss
 from training.optimizer import MasterAdamW
-from training.order import micro_batches, share_of_process
+from training.order import share_of_process
+from training.paths import ForwardPath, LossSum
 from training.processes import Processes
 
 log = logging.getLogger(__name__)
 
-LossSum = Callable[[Sequence[Row]], torch.Tensor]
-"""Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
 NAMED_ROWS = 8
 
 
@@ -48,38 +45,33 @@ class Step:
     learning_rate: float
 
 
-def padded_loss(model: Any, pad_id: int, device: torch.device) -> LossSum:
-    """The plain path: rows padded to the longest."""
-    return lambda rows: batch_loss(model, collate(rows, pad_id).to(device))
-
-
-def train_step(loss_sum: LossSum, optimizer: MasterAdamW, step: Step, recipe: Recipe, processes: Processes, stop: bool) -> StepResult:
+def train_step(path: ForwardPath, optimizer: MasterAdamW, step: Step, recipe: Recipe, processes: Processes, stop: bool) -> StepResult:
     """Take one step. Raises NonFiniteLoss, naming rows, before any weight is changed."""
     own, total = share_of_process(step.rows, processes.rank, processes.count), answer_tokens(step.rows)
     seed = recipe.seed * 1_000_003 + step.number
     torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
     loss = torch.zeros((), device=processes.device)
-    for micro in micro_batches(own, step.micro_batch):
-        part = loss_sum(micro) / total
+    for micro in path.group(own, step.micro_batch):
+        part = path.loss_sum(micro) / total
         part.backward()  # type: ignore[no-untyped-call]
         optimizer.collect_gradients()
         loss += part.detach()
     processes.sum([*optimizer.gradients(), loss])
     if not math.isfinite(float(loss)):
-        raise NonFiniteLoss(_name_bad_rows(loss_sum, step.rows))
+        raise NonFiniteLoss(_name_bad_rows(path.loss_sum, step.rows))
     norm = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
     if not math.isfinite(norm):
         raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {float(loss):.4f}; rows of the step: {_sources(step.rows)}.")
     return StepResult(float(loss), norm, sum(len(row.ids) for row in step.rows), total, processes.total(float(stop))[0] > 0)
 
 
-def fit_micro_batch(loss_sum: LossSum, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:
-    """Run the longest row `micro_batch` times over, forward and backward, halving until memory suffices; the batch stays as it is.
+def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:
+    """Run the largest forward pass there could be, and its backward, halving until memory suffices; the batch stays as it is.
 
     Returns the micro batch that fits in every process. Raises OutOfMemory when a single row does not.
     """
     while True:
-        fits = _fits(loss_sum, [longest] * micro_batch)
+        fits = _fits(path.loss_sum, path.largest(longest, micro_batch))
         optimizer.drop_gradients()
         if processes.total(float(not fits))[0] == 0:
             return micro_batch

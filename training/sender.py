@@ -38,7 +38,7 @@ class Sender:
         self._state_path = run_folder / STATE_FILE
         self._state: dict[str, Any] = self._read_state()
         self._client: MlflowClient | None = None
-        self._attached, self._wake, self._closing = threading.Event(), threading.Event(), threading.Event()
+        self._attached, self._wake, self._closing, self._given_up = (threading.Event() for _ in range(4))
         self.failing = ""
         """Why the last attempt failed, empty while all is well."""
         self._thread = threading.Thread(target=self._work, name="mlflow-sender", daemon=True)
@@ -66,6 +66,7 @@ class Sender:
             self._thread.join(0.1)
             failing_since = (failing_since or time.monotonic()) if self.failing else None
             if failing_since and time.monotonic() - failing_since > patience:
+                self._given_up.set()
                 return False
         return not self.failing
 
@@ -74,7 +75,7 @@ class Sender:
             self._wake.clear()
             closing = self._closing.is_set()  # read before draining: what was added before closing is sent
             done = self._attempt()
-            if done and closing:
+            if self._given_up.is_set() or (done and closing):
                 return
             self._wake.wait(1.0 if closing or done else AGAIN_SECONDS)
 
@@ -85,7 +86,7 @@ class Sender:
 
         try:
             self._attach()
-            while pending := self._outbox.pending():
+            while (pending := self._outbox.pending()) and not self._given_up.is_set():
                 self._send(pending)
         except (MlflowException, RequestException, OSError) as error:
             self._say_failing(str(error).splitlines()[0][:300])
@@ -145,7 +146,7 @@ class Sender:
 
     def _send(self, pending: list[Pending]) -> None:
         """Send entries in order; metrics that follow one another go in one call."""
-        while pending:
+        while pending and not self._given_up.is_set():
             group = [pending[0]]
             while _is_metrics(group[0].entry) and len(group) < len(pending) and _joins(group, pending[len(group)].entry):
                 group.append(pending[len(group)])
@@ -243,8 +244,10 @@ def _send_artifact(client: "MlflowClient", run_id: str, entries: list[Entry]) ->
 
 
 def _send_table(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
-    columns = json.loads(Path(entries[0]["path"]).read_bytes())
-    client.log_table(run_id, data=columns, artifact_file=entries[0]["name"])
+    """What `log_table` does, less its need of pandas and its appending when it is sent twice."""
+    path = Path(entries[0]["path"])
+    client.log_artifact(run_id, str(path))
+    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": path.name, "type": "table"}]))
 
 
 def _send_status(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:

@@ -69,9 +69,10 @@ class TrackedRun:
 
     def table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
         """Log a table (column name to values) that MLflow shows under `name`, like `samples.json`."""
-        path = self._run_folder / f"table-{name}"
-        path.write_text(json.dumps({key: list(values) for key, values in columns.items()}, ensure_ascii=False), encoding="utf-8")
-        self._add("table", path=str(path), name=name)
+        path = self._run_folder / name
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        path.write_text(json.dumps({"columns": list(columns), "data": rows}, ensure_ascii=False), encoding="utf-8")
+        self._add("table", path=str(path))
 
     def end_child(self, child: str) -> None:
         """Say that a child run is finished."""

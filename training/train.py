@@ -12,10 +12,11 @@ from training.checkpoint import State
 from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
 from training.data import Rows, load_rows
 from training.errors import NonFiniteLoss
-from training.loop import LossSum, Step, StepResult, fit_micro_batch, padded_loss, train_step
+from training.loop import Step, StepResult, fit_micro_batch, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
 from training.order import count_steps, rows_of_step
+from training.paths import ForwardPath, choose_path
 from training.processes import Processes
 from training.progress import Progress
 from training.signals import StopFlag
@@ -37,7 +38,7 @@ class Session:
     rows: Rows
     model: Any
     optimizer: MasterAdamW
-    loss_sum: LossSum
+    path: ForwardPath
     total_steps: int
     identity: str
 
@@ -52,7 +53,7 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     folder = _folder_of_process(request.run_folder, processes)
     with open_run(request.tracking if processes.is_main else None, folder) as run:
         session = prepare_session(request, processes)
-        train_tracking.start(run, request, session.base, session.rows)
+        train_tracking.start(run, request, session.base, session.rows, session.path.name)
         state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
         result = _finish(session, state, run)
     losses = f"{result.first_loss:.4f} to {result.last_loss:.4f}"
@@ -79,7 +80,7 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
         rows=rows,
         model=model,
         optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        loss_sum=padded_loss(model, base.tokenizer.pad_token_id, processes.device),
+        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device),
         total_steps=count_steps(len(rows.rows), recipe),
         identity=_identity(request, base, rows),
     )
@@ -109,14 +110,14 @@ def _step(session: Session, state: State, rate: float, stop: StopFlag) -> StepRe
     recipe = session.request.recipe
     step = Step(state.step, rows_of_step(session.rows.rows, recipe, state.step), state.micro_batch, rate)
     try:
-        return train_step(session.loss_sum, session.optimizer, step, recipe, session.processes, stop.is_set)
+        return train_step(session.path, session.optimizer, step, recipe, session.processes, stop.is_set)
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"Step {state.step + 1}: {error} The last checkpoint is kept in {session.request.run_folder}.") from error
 
 
 def _start(session: Session) -> State:
     longest = max(session.rows.rows, key=lambda row: len(row.ids))
-    micro_batch = fit_micro_batch(session.loss_sum, session.optimizer, longest, session.request.recipe.micro_batch, session.processes)
+    micro_batch = fit_micro_batch(session.path, session.optimizer, longest, session.request.recipe.micro_batch, session.processes)
     return State(session.identity, step=0, micro_batch=micro_batch, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
 
 

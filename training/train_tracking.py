@@ -15,9 +15,9 @@ PREVIEWS = 5
 PREVIEW_FILE, CURVE_FILE = "previews.txt", "loss.png"
 
 
-def start(run: TrackedRun, request: TrainRequest, base: Base, rows: Rows) -> None:
+def start(run: TrackedRun, request: TrainRequest, base: Base, rows: Rows, path_name: str) -> None:
     """Tell what is about to be trained, on what."""
-    facts: dict[str, Any] = {"arm": request.arm, "rows": len(rows.rows), "base_fingerprint": base.fingerprint}
+    facts: dict[str, Any] = {"arm": request.arm, "rows": len(rows.rows), "base_fingerprint": base.fingerprint, "path": path_name}
     run.params({**request.recipe.model_dump(), **facts, **{f"dropped_{reason}": count for reason, count in rows.dropped.items()}})
     run.dataset(request.dataset, "training")
     path = request.run_folder / PREVIEW_FILE

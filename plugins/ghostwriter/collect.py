@@ -177,6 +177,8 @@ def _report(sessions: sessionmaker[Session], stem: str, source: Source, tally: T
 
 def _statement(known: int, gone: int, tally: Tally) -> str:
     live = known - gone
+    if not tally.pages:
+        return f"No page was read; {live} answers are archived."
     parts = [f"{tally.new} new, {tally.changed} changed, {tally.newly_gone} newly gone."]
     if tally.site_total is None:
         parts.append(f"{live} saved; the site does not say how many there are.")
@@ -188,9 +190,9 @@ def _statement(known: int, gone: int, tally: Tally) -> str:
         parts.append(f"{live} saved, as many as the site says.")
     if gone:
         parts.append(f"{gone} more are gone from the site and kept.")
-    if tally.excerpts_failed:
+    if tally.excerpts_checked:
         share = tally.excerpts_failed / tally.excerpts_checked
-        parts.append(f"{tally.excerpts_failed} of {tally.excerpts_checked} cleaned texts ({share:.1%}) do not start like their excerpt.")
+        parts.append(f"{share:.1%} of {tally.excerpts_checked} cleaned texts do not start like the site's own excerpt.")
     if tally.skipped_items:
         parts.append(f"{tally.skipped_items} items without an id were skipped.")
     return " ".join(parts)

@@ -1,6 +1,7 @@
 """Writes a dataset: three JSONL files of `messages` rows with the same columns, checked for leaks before anything is written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,20 @@ def write_dataset(
     return write_snapshot(parent, KIND, writer, files, parents=(read_manifest(answers).digest,), dropped=all_dropped, facts=facts)
 
 
+def dataset_metrics(folder: Path) -> dict[str, float]:
+    """A dataset's totals for a tracking server: rows, calls by their end, cost, diversity. A `direct` one has rows only."""
+    manifest = read_manifest(folder)
+    counts, cost = manifest.facts.get("counts", {}), manifest.facts.get("cost", {})
+    metrics = {f"dataset/rows/{name.removesuffix('.jsonl')}": float(entry.rows) for name, entry in manifest.files.items()}
+    metrics |= {f"teacher/calls/{end}": float(counts[end]) for end in ("planned", "accepted") if end in counts}
+    for end in ("rejected", "failed"):
+        metrics |= {f"teacher/calls/{end}/{reason}": float(number) for reason, number in counts.get(end, {}).items()}
+    metrics |= {f"teacher/cost/{name}": float(amount) for name, amount in cost.items()}
+    for whose, figures in manifest.facts.get("diversity", {}).items():
+        metrics |= {f"diversity/{whose}/{name}": value for name, value in figures.items()}
+    return metrics
+
+
 def pair_row(pair: Pair) -> Row:
     """A row of the writer's own words."""
     return _row(pair.id, pair.question_id, "writer", pair.question, pair.answer)
@@ -44,15 +59,16 @@ def teacher_row(accepted: Accepted, source: str, model: str, prompt_hash: str) -
     """A row of the teacher's words. `source` is the mode: distilled or self-instruct."""
     call = accepted.call
     row = _row(call.key, call.question.id, source, call.question.text, accepted.text)
-    return {**row, "sample": call.sample, "model": model, "prompt": prompt_hash, "examples": [pair.id for pair in call.examples]}
+    return {**row, "sample": call.sample, "model": model, "prompt": prompt_hash, "examples": " ".join(pair.id for pair in call.examples)}
 
 
 def check_leaks(heldout: Sequence[Pair], training: Iterable[tuple[str, str, str]]) -> None:
     """Compare every training row and every text shown to the teacher, as (id, question, answer), with the held-out pairs. Raises Leak."""
     questions = questions_index((pair.id, pair.question) for pair in heldout)
     answers = answers_index((pair.id, pair.answer) for pair in heldout)
+    find_question = cache(questions.find)  # each stands in many rows
     for name, question, answer in training:
-        leaked = questions.find(question) or (answer and answers.find(answer))
+        leaked = find_question(question) or (answer and answers.find(answer))
         if leaked:
             raise Leak(
                 f"Row {name} holds the question or answer of the held-out pair {leaked}, or a near duplicate. "
@@ -67,7 +83,7 @@ def _training_texts(corpus: Corpus) -> Iterable[tuple[str, str, str]]:
 
 
 def _row(name: str, question_id: str, source: str, question: str, answer: str) -> Row:
-    """The columns every file has, so that loaders can join the files; empty where they say nothing."""
+    """The columns every file has, with the same types, so that loaders can join the files (an empty list would have no type)."""
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {
         "id": name,
@@ -77,7 +93,7 @@ def _row(name: str, question_id: str, source: str, question: str, answer: str) -
         "sample": 0,
         "model": "",
         "prompt": "",
-        "examples": [],
+        "examples": "",
     }
 
 

@@ -20,7 +20,7 @@ from ghostwriter.corpus import Corpus, read_corpus
 from ghostwriter.database import open_database
 from ghostwriter.dataset import teacher_row, write_dataset
 from ghostwriter.diversity import compare
-from ghostwriter.errors import GhostwriterError, HomeError
+from ghostwriter.errors import ConnectionMissing, GhostwriterError, HomeError
 from ghostwriter.forecast import Estimate, make_estimate
 from ghostwriter.harvest import Counts, Harvest
 from ghostwriter.home import Home
@@ -38,6 +38,7 @@ from ghostwriter.writer import Teacher as Settings, Writer
 __all__ = ["Endpoint", "Estimate", "Mode", "default_mode", "distill", "estimate"]
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs each of ten thousand calls
 
 
 class BatchOpen(GhostwriterError):
@@ -61,8 +62,10 @@ def distill(
     started, mode = time.monotonic(), mode or default_mode(writer)
     corpus = read_corpus(writer, answers)
     log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
-    if mode == "direct" or endpoint is None:
+    if mode == "direct":
         folder = write_dataset(home.datasets(writer.stem), writer.stem, answers, corpus, [], {}, {"mode": "direct"})
+    elif endpoint is None:
+        raise ConnectionMissing(f"Mode {mode!r} asks a teacher, and none was named. Give its connection, or choose mode 'direct'.")
     else:
         folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress or LogLines())
     log.info("Dataset %s written in %s.", folder, duration(time.monotonic() - started))

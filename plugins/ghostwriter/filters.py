@@ -42,7 +42,7 @@ COMMON_ENGLISH = frozenset(
 
 _LABEL = re.compile(r"^\W*([\w .]{1,40}['’]s )?answer ?:\s*|^\W*(.{1,20}的)?回答[：:]\s*", re.IGNORECASE)
 _THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_LETTER = re.compile(r"[^\W\d_]")
+_NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f]")
 _KANA = re.compile(f"[{KANA}]")
 
 
@@ -109,10 +109,9 @@ def is_language(text: str, found: Sequence[str], language: Language) -> bool:
     """Chinese: most words are Chinese characters and none are kana. English: Latin letters, with English's common words among them."""
     if language == "zh":
         return cjk_share(found) > 0.5 and not _KANA.search(text)
-    letters = _LETTER.findall(text)
-    latin = sum(1 for letter in letters if letter < "\u0250") / max(1, len(letters))
+    foreign = len(_NOT_LATIN.findall(text)) / max(1, sum(map(len, found)))
     common = sum(1 for word in found if word in COMMON_ENGLISH) / max(1, len(found))
-    return latin > 0.9 and (common > 0.12 or len(found) < 12)
+    return foreign < 0.1 and (common > 0.12 or len(found) < 12)
 
 
 def copied_share(found: Sequence[str], sources: Sequence[str], run: int) -> float:

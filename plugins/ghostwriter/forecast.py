@@ -18,6 +18,8 @@ from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
 
 ENOUGH_HISTORY = 20
+TYPICAL_ANSWER = 200
+"""Tokens of a pair (and of an answer) where no corpus is at hand."""
 TEMPLATE_TOKENS = 12
 """What a chat template typically adds to a prompt of one message."""
 
@@ -52,18 +54,39 @@ class Estimate(BaseModel):
         if not self.wanted:
             return f"Plan: {self.pairs} pairs to train on, {self.heldout} held out; the teacher is not asked."
         why = "; ".join(f"{number} because {reason}" for reason, number in self.because.items())
-        cap = "none" if self.cap is None else money(self.cap)
         lines = [
             f"Plan: {self.wanted} answers of {self.model} (prompt {self.prompt}) to {self.questions} questions, "
             f"with {self.pairs} pairs as examples; {self.heldout} held out.",
             f"Calls: about {self.expected_calls}, at most {self.most_calls}; {self.in_ledger} are in the ledger, "
             f"{self.to_buy} to buy{': ' + why if why else ''}.",
             f"Tokens: about {self.prompt_tokens:,} in, {self.completion_tokens:,} out, from {self.basis}.",
-            f"Cost: about {money(self.cost)}, at worst {money(self.worst_cost)}; spent by this run so far {money(self.spent)}, cap {cap}.",
+            self._money(),
         ]
         if self.cap is not None and self.spent + self.cost > self.cap:
             lines.append("The cap will be reached before the end: the run will stop there and can be continued with a higher budget.cap.")
         return "\n".join(lines)
+
+    def _money(self) -> str:
+        if self.to_buy and not self.worst_cost:
+            return "Cost: unknown, the writer file names no prices (budget.input_price, budget.output_price)."
+        cap = "none" if self.cap is None else money(self.cap)
+        return (
+            f"Cost: about {money(self.cost)}, at worst {money(self.worst_cost)}; spent by this run so far {money(self.spent)}, cap {cap}."
+        )
+
+
+def form_estimate(writer: Writer) -> str:
+    """A line for a form, from the writer file alone: what an answer and all of them cost at typical lengths."""
+    settings, prices = writer.teacher, Prices.of(writer.budget)
+    usage = Usage(prompt=(settings.examples + 1) * TYPICAL_ANSWER, cached=0, completion=min(TYPICAL_ANSWER, settings.max_tokens))
+    each = prices.cost(usage)
+    if not each:
+        return "The writer file names no prices, so no cost can be estimated."
+    cap = "no cap" if writer.budget.cap is None else f"cap {money(writer.budget.cap)}"
+    return (
+        f"About {usage.prompt} tokens in and {usage.completion} out an answer: {money(each)} each, {money(each * settings.answers)} "
+        f"for {settings.answers:,} ({cap}). The run's log gives the exact plan before anything is spent."
+    )
 
 
 def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledger, spent: Spending) -> Estimate:

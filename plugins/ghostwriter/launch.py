@@ -25,7 +25,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRA
 
 
 def training_python() -> Path:
-    """The interpreter of the training environment: GHOSTWRITER_TRAINING_PYTHON, else `.venv-training` beside the code. Raises LaunchError."""
+    """The training environment's interpreter: GHOSTWRITER_TRAINING_PYTHON, else `.venv-training` beside the code. Raises LaunchError."""
     path = Path(os.environ.get("GHOSTWRITER_TRAINING_PYTHON") or ROOT / ".venv-training" / "bin" / "python")
     if not path.exists():
         raise LaunchError(
@@ -42,7 +42,7 @@ class LocalStage:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, say: Callable[[str], None]) -> Path:
-        """Run the stage to its end, passing each line it prints to `say`; returns the result file. Raises LaunchError with its last lines."""
+        """Run the stage, passing each line it prints to `say`; returns the result file. Raises LaunchError with its last lines."""
         with _RunLock(self.request.parent, say) as lock:
             self._process = subprocess.Popen(
                 [training_python(), "-m", "training", self.stage, self.request],

@@ -35,12 +35,11 @@ def jaccard(left: Shingles, right: Shingles) -> float:
 def near_duplicates(texts: Iterable[tuple[str, str]], threshold: float = THRESHOLD) -> dict[str, str]:
     """Of (key, text) pairs, the keys whose text nearly repeats one that came before, each with the key it repeats."""
     index = MinHashLSH(threshold=min(CANDIDATE_THRESHOLD, threshold), num_perm=PERMUTATIONS)
-    permutations = MinHash(num_perm=PERMUTATIONS, seed=1).permutations
     kept: dict[str, Shingles] = {}
     repeats = {}
     for key, text in texts:
         own = shingles(text)
-        signature = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int, permutations=permutations)
+        signature = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
         signature.update_batch(own.tolist())
         original = next((other for other in sorted(index.query(signature)) if jaccard(own, kept[other]) >= threshold), None)
         if original is not None:

@@ -87,6 +87,7 @@ RULES = (
     _rule("wechat", rf"{_WECHAT}(?:[ ]?(?:id|ID|号码?))?[ ]{{0,2}}[:：=][ ]{{0,2}}{_NO_ID}(?P<id>[A-Za-z][A-Za-z0-9_-]{{5,19}})(?![A-Za-z0-9_-])"),
     _rule("wechat", rf"{_ASKING}{_WECHAT}(?:号码?)?[ ]{{0,2}}{_NO_ID}(?P<id>[A-Za-z][A-Za-z0-9_-]{{5,19}})(?![A-Za-z0-9_-])"),
     _rule("phone", rf"{_BEFORE}(?:[+＋]?(?:00)?86[ -]?|[(（][+＋]?86[)）][ ]?)?[1１][3-9３-９]{_D}(?:[ -]?{_D}{{4}}){{2}}{_AFTER}", is_phone),
+    _rule("phone", rf"(?<![{_DIGITS}A-Za-z] )(?<![{_DIGITS}A-Za-z])1 [3-9](?: {_D}){{9}}(?![ ]?[{_DIGITS}])", is_phone),
     _rule("phone", rf"{_BEFORE}[1１][3-9３-９]{_D}{{2}}[ -]{_D}{{3}}[ -]{_D}{{4}}{_AFTER}", is_phone),
     _rule("phone", rf"{_BEFORE}[(（]?0{_D}{{2,3}}[)）]?[ -]?{_D}{{3,4}}[ -]?{_D}{{4}}(?:[ ]?(?:转|ext\.?)[ ]?{_D}{{1,5}})?{_AFTER}", is_phone),
     _rule("phone", rf"{_BEFORE}[48]00[ -]?{_D}{{3,4}}[ -]{_D}{{3,4}}{_AFTER}", is_phone),

@@ -1,4 +1,4 @@
-"""Pictures of the two screens for the README: `python tests/e2e/screens.py AIRFLOW_URL PASSWORD MLFLOW_URL DAG_RUN_PATH MLFLOW_RUN_PATH`, a running demo's."""
+"""Pictures of a running demo: `python tests/e2e/screens.py AIRFLOW_URL PASSWORD MLFLOW_URL DAG_RUN_PATH MLFLOW_RUN_PATH`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole chain through a real Airflow: its scheduler, a real site, teacher and MLflow over HTTP, a tiny random model in the training environment."""
+"""The whole chain through a real Airflow: real site, teacher and MLflow over HTTP, a tiny random model in the training environment."""
 
 import json
 import os
@@ -157,7 +157,8 @@ def test_a_night_without_news_trains_nothing_and_pays_nothing(world: World, firs
     paid = world.teacher.completions
     run_id = world.api.trigger(f"{STEM}_collect")
     assert world.api.wait_finished(f"{STEM}_collect", run_id, 120) == "success"
-    assert {task["task_id"]: task["state"] for task in world.api.tasks(f"{STEM}_collect", run_id)} == {"read_site": "success", "snapshot": "skipped"}
+    states = {task["task_id"]: task["state"] for task in world.api.tasks(f"{STEM}_collect", run_id)}
+    assert states == {"read_site": "success", "snapshot": "skipped"}
     again = world.go()
     assert again.tasks["train"]["promote"]["state"] == "skipped"
     verdict = world.api.xcom(f"{STEM}_train", again.runs["train"], "judge")
@@ -172,7 +173,7 @@ def test_a_wrong_key_is_said_and_not_retried(world: World, first: Loop) -> None:
     (task,) = world.api.tasks(f"{STEM}_distill", run_id)
     assert task["try_number"] == 1
     log = json.dumps(world.api.get(f"dags/{STEM}_distill/dagRuns/{run_id}/taskInstances/ask_teacher/logs/1")["content"])
-    assert "refused the key" in log or "key" in log
+    assert "teacher_key" in log
     assert "sk-wrong-0000000" not in log
     world.api.put_connection("teacher", "http", world.teacher.base_url, KEY)
 
@@ -184,5 +185,5 @@ def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: W
 
 
 def test_the_form_refuses_a_bad_value_with_a_sentence(world: World) -> None:
-    with pytest.raises(ServiceError, match="400 .*recipe"):
+    with pytest.raises(ServiceError, match=r"400 .*recipe"):
         world.api.trigger(f"{STEM}_train", {"recipe": "no-such-recipe"})

@@ -41,7 +41,7 @@ def _mobile(chance: random.Random) -> str:
     rest = f"{chance.randint(0, 99_999_999):08d}"
     whole = f"{prefix}{rest}"
     return chance.choice([
-        whole, whole, f"+86 {whole}", f"86-{whole}", f"{prefix}-{rest[:4]}-{rest[4:]}", f"{prefix} {rest[:4]} {rest[4:]}", f"{whole[:4]} {whole[4:7]} {whole[7:]}",
+        whole, whole, f"+86 {whole}", f"86-{whole}", f"{prefix}-{rest[:4]}-{rest[4:]}", f"{prefix} {rest[:4]} {rest[4:]}", f"{whole[:4]} {whole[4:7]} {whole[7:]}", f"+86{whole}", " ".join(whole),
         whole.translate(str.maketrans("0123456789", "０１２３４５６７８９")),
     ])  # fmt: skip
 
@@ -51,7 +51,7 @@ def _phone(chance: random.Random) -> str:
     us = f"{chance.randint(201, 989)}", f"{chance.randint(200, 999)}", f"{chance.randint(0, 9999):04d}"
     return chance.choice([
         f"{area}-{local}", f"({area}){local}", f"{area} {local[:4]} {local[4:]}", f"400-{local[:3]}-{local[3:7]}",
-        f"({us[0]}) {us[1]}-{us[2]}", "-".join(us), f"+1 {us[0]} {us[1]} {us[2]}", f"+44 20 {local[:4]} {local[4:]}", ".".join(us),
+        f"({us[0]}) {us[1]}-{us[2]}", "-".join(us), f"+1 {us[0]} {us[1]} {us[2]}", f"+44 20 {local[:4]} {local[4:]}", " ".join(us), f"0{local[:2]} {local[2:5]} {local[5:]}", ".".join(us),
     ])  # fmt: skip
 
 
@@ -66,7 +66,9 @@ def _email(chance: random.Random) -> str:
 def _id_number(chance: random.Random) -> str:
     region = chance.choice(["110101", "310104", "440305", "330106", "510107", "650102"])
     body = f"{region}{chance.randint(1940, 2015)}{chance.randint(1, 12):02d}{chance.randint(1, 28):02d}{chance.randint(0, 999):03d}"
-    return body + CHECKS[sum(weight * int(digit) for weight, digit in zip(WEIGHTS, body, strict=True)) % 11]
+    body = f"{body[:6]} {body[6:14]} {body[14:]}" if chance.random() < 0.15 else body
+    digits = body.replace(" ", "")
+    return body + CHECKS[sum(weight * int(digit) for weight, digit in zip(WEIGHTS, digits, strict=True)) % 11]
 
 
 def _wechat(chance: random.Random) -> str:
@@ -120,5 +122,7 @@ HARMLESS = [
     "人口 14#### 万，占 ##.#%。", "圆周率 3.14159265358979。", "WeChat is popular in China, WeChat Pay too.", "Meet me at noon, not at 12:##:##.", "坐标 39.9##, 116.3##。",
     "他 @老张 说了一句就走了。", "型号 RTX-4090 和 A100-80G 都试过。", "第 #### 楼的网友说得对。", "身份证要随身带。", "电话打了 3 次都没人接。", "see page ###-### of vol. ##",
     "Keep 1,0##,###,### grains of sand.", "流水号 ####################。", "https://www.zhihu.com/question/#########/answer/##########", "2024年1#月1#日下雨。", "手机 6000 块买的，用了 5 年。",
+    "IP 是 192.168.#.###，端口 ####。", "2023-1#-1# 13:4#:1# 记录", "400-800 字就够了，写 ####-#### 字太长。", "时间戳 17########，别当成电话。", "中奖号码 0# 1# 2# 2# 3# 0#。",
+    "他的号是 139****####，看不全。", "ISBN 9787#########。", "一年 13800 公里，两年 27600 公里。", "7-11 便利店，24/7 营业。", "Flight CA 1#3# leaves gate ##.", "QQ 群里 500 人，微信群 300 人。",
     "commit 3f2a9b1c4d5e6f70 broke it.", "The 1976 fire cost 12#####  pounds.", "ratio ###:### at 20##-0#-1#",
 ]  # fmt: skip

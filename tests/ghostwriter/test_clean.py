@@ -49,6 +49,7 @@ MARKUP = [
         '<span class="visible">a.com/b?</span><span class="invisible">x</span><span class="ellipsis"></span></a>',
         "https://a.com/b?x",
     ),
+    ("link with brackets", '<a href="https://a.com/x_(y)">看[1]</a>', "[看(1)](https://a.com/x_%28y%29)"),
     ("unsafe link", '<a href="javascript:alert(1)">点我</a>', "点我"),
     ("inner link", '<a class="internal" href="https://www.zhihu.com/question/1">问题</a>', "问题"),
     ("mention and search word", '<a class="member_mention" data-hash="ab">@某人</a><a class="RichContent-EntityWord">词<svg><path d=""/></svg></a>', "@某人词"),

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from ghostwriter.corpus import is_heldout, read_corpus
 from ghostwriter.database import open_database
 from ghostwriter.distill import distill, estimate
-from ghostwriter.errors import BudgetExceeded, CorpusTooSmall
+from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall
 from ghostwriter.home import Home
 from ghostwriter.ledger import AnswerRow, SendRow
 from ghostwriter.lock import AlreadyRunning, only_one
@@ -48,9 +48,8 @@ def test_a_dataset_holds_the_pairs_the_teachers_answers_and_the_heldout_pairs(tm
     assert manifest.facts["teacher"]["prompt_hash"] == distilled(folder)[0]["prompt"]
     row = distilled(folder)[0]
     assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
-    assert len(row["examples"]) == 3
-    assert row["question_id"] not in row["examples"]
-    columns = {name: set(read_rows(folder, name)[0]) for name in manifest.files}
+    assert len(row["examples"].split()) == 3
+    columns = {name: {column: type(value) for column, value in read_rows(folder, name)[0].items()} for name in manifest.files}
     assert columns["direct.jsonl"] == columns["distilled.jsonl"] == columns["heldout.jsonl"]
 
 
@@ -241,6 +240,12 @@ def test_direct_asks_nobody(tmp_path: Path) -> None:
     assert distilled(folder) == []
     assert len(read_rows(folder, "direct.jsonl")) > 40
     assert read_manifest(folder).facts["mode"] == "direct"
+
+
+def test_a_mode_that_needs_a_teacher_says_so_when_none_is_named(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with pytest.raises(ConnectionMissing, match="Mode 'distilled' asks a teacher, and none was named"):
+        distill(make_writer(), home, answers_of(home, pairs(60)), None)
 
 
 def test_self_instruct_marks_its_rows(tmp_path: Path) -> None:

@@ -3,14 +3,22 @@
 import argparse
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from ghostwriter.commands import distill as command
-from ghostwriter.home import Home
+from ghostwriter.database import open_database
+from ghostwriter.home import ROOT, Home
+from ghostwriter.ledger import SendRow
 from tests.distill_case import answers_of, pairs
-from tests.teacher_server import KEY, TeacherServer
+from tests.teacher_server import KEY, TeacherScript, TeacherServer
 
 WRITER = """
 name = "Tess Ter"
@@ -77,3 +85,23 @@ def test_the_result_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixtur
     facts = json.loads(capsys.readouterr().out)
     assert facts["rows"]["distilled.jsonl"] == 20
     assert facts["counts"] == {"planned": 20, "accepted": 20, "rejected": {}, "failed": {}}
+
+
+def test_ctrl_c_keeps_what_came_and_leaves_nothing_in_flight(home: Home) -> None:
+    with TeacherServer(TeacherScript(latency=0.3)) as teacher:
+        script = "import sys; from ghostwriter.__main__ import main; sys.exit(main())"
+        access = ["--base-url", teacher.base_url, "--key-file", str(home.path.parent / "key"), "--wanted", "500"]
+        command = [sys.executable, "-c", script, "distill", "tester", "--home", str(home.path), *access]
+        paths = {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **paths}) as running:
+            while teacher.completions < 20:
+                time.sleep(0.01)
+            running.send_signal(signal.SIGINT)
+            _, told = running.communicate(timeout=60)
+        bought = teacher.completions
+    assert running.returncode == 130
+    assert "Interrupted. What was bought is kept: run the same command again to go on." in told
+    with open_database(home.database_url).connect() as connection:
+        states = connection.execute(select(SendRow.state)).scalars().all()
+    assert set(states) == {"paid"}
+    assert len(states) == bought < 500

@@ -70,7 +70,11 @@ def test_a_second_launcher_waits_for_the_process_of_a_killed_first(tmp_path: Pat
 
 
 def test_stopping_lets_the_process_end_itself(tmp_path: Path, interpreter: Path) -> None:
-    program = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\nprint('ready', flush=True)\ntime.sleep(60)"
+    program = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\n"
+        "print('ready', flush=True)\ntime.sleep(60)"
+    )
     stage = LocalStage("train", request(tmp_path / "run", program))
     lines: list[str] = []
     ready = threading.Event()

@@ -1,6 +1,7 @@
-"""Masking of personal data, measured.
+"""Masking of personal data, measured on rows generated for it (tests/ghostwriter/personal_data_rows.py).
 
-Measured on the 400 rows of seed 1: see the figures in `test_precision_and_recall_on_seeded_rows`.
+Measured on 2026-11-25 with seed 1: 400 rows that hold 247 personal pieces, precision 1.000, recall 0.980. Missed: foreign phone
+numbers whose groups are separated by spaces alone and that no word announces.
 """
 
 import re

@@ -51,7 +51,8 @@ def test_a_service_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path)
 def test_what_a_killed_supervisor_left_is_stopped_by_the_next(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from ghostwriter.embedded.services import Service, Supervisor\n"
-        f"with Supervisor(Path({str(tmp_path)!r})) as s: s.start(Service('left', {SLEEP!r})); print(s._running['left'].pid, flush=True); time.sleep(60)"
+        f"with Supervisor(Path({str(tmp_path)!r})) as s: s.start(Service('left', {SLEEP!r})); "
+        "print(s._running['left'].pid, flush=True); time.sleep(60)"
     )
     killed = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert killed.stdout

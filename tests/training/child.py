@@ -5,7 +5,14 @@ import os
 import sys
 from pathlib import Path
 
-PRELOADED = ["tests.training.child", "training.train", "training.evaluate", "accelerate", "peft", "transformers.models.qwen2.modeling_qwen2"]
+PRELOADED = [
+    "tests.training.child",
+    "training.train",
+    "training.evaluate",
+    "accelerate",
+    "peft",
+    "transformers.models.qwen2.modeling_qwen2",
+]
 
 
 class Child:

@@ -14,7 +14,7 @@ from training.contract import Recipe, TrainRequest, load_recipe, write_json
 
 torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
 ROOT = Path(__file__).parents[2]
-WORDS = "lamp sea gull keeper storm tea rope bell tide fog rock boat night wick glass stair".split()
+WORDS = ["lamp", "sea", "gull", "keeper", "storm", "tea", "rope", "bell", "tide", "fog", "rock", "boat", "night", "wick", "glass", "stair"]
 
 
 @pytest.fixture(scope="session")

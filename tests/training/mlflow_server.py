@@ -26,11 +26,25 @@ def mlflow_server(folder: Path, port: int | None = None) -> Iterator[str]:
     """The address of a running server with its state in `folder`."""
     port = port or free_port()
     program = ROOT / ".venv" / "bin" / "mlflow"
-    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    arguments = [
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+    ]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(
-            [program, *arguments, "--artifacts-destination", str(folder / "artifacts")], stdout=log, stderr=log, env=environment, start_new_session=True
+            [program, *arguments, "--artifacts-destination", str(folder / "artifacts")],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
         )
         try:
             _wait(f"http://127.0.0.1:{port}/health", server, folder)

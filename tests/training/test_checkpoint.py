@@ -34,7 +34,9 @@ def test_the_newest_is_read_back_and_only_two_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["optimizer.pt", "state.json"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
-def test_an_unreadable_one_is_said_and_the_one_before_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, damage: str) -> None:
+def test_an_unreadable_one_is_said_and_the_one_before_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, damage: str
+) -> None:
     save_three(tmp_path)
     path = tmp_path / "checkpoints" / "step-000030" / file
     content = path.read_bytes()

@@ -10,9 +10,10 @@ from torch import nn
 from tests.training.conftest import recipe
 from training.data import Row
 from training.errors import NonFiniteLoss, OutOfMemory
-from training.loop import LossSum, Step, fit_micro_batch, padded_loss, train_step
+from training.loop import Step, fit_micro_batch, train_step
 from training.model import add_adapter, load_base, trainable
 from training.optimizer import MasterAdamW
+from training.paths import ForwardPath, padded
 from training.processes import Processes
 
 ROWS = [Row(f"a:{number}", [(number * 31 + index) % 200 for index in range(6 + 3 * number)], 3) for number in range(8)]
@@ -46,16 +47,16 @@ def setting(models: Path) -> tuple[Any, MasterAdamW]:
     return model, MasterAdamW(trainable(model), 0.0)
 
 
-def losses(loss_sum: LossSum, optimizer: MasterAdamW, micro_batch: int) -> list[float]:
+def losses(path: ForwardPath, optimizer: MasterAdamW, micro_batch: int) -> list[float]:
     steps = [Step(number, ROWS, micro_batch, 1e-2) for number in range(3)]
-    return [train_step(loss_sum, optimizer, step, recipe(), Processes(), stop=False).loss for step in steps]
+    return [train_step(path, optimizer, step, recipe(), Processes(), stop=False).loss for step in steps]
 
 
 def test_the_loss_does_not_depend_on_the_micro_batch(models: Path) -> None:
     found = []
     for micro_batch in (1, 3, 8):
         model, optimizer = setting(models)
-        found.append(losses(padded_loss(model, 0, CPU), optimizer, micro_batch))
+        found.append(losses(padded(model, 0, CPU), optimizer, micro_batch))
     assert found[1] == pytest.approx(found[0], rel=1e-5)
     assert found[2] == pytest.approx(found[0], rel=1e-5)
     assert found[0][2] < found[0][0] - 0.01
@@ -64,7 +65,7 @@ def test_the_loss_does_not_depend_on_the_micro_batch(models: Path) -> None:
 def test_the_micro_batch_halves_until_the_longest_row_fits(models: Path, caplog: pytest.LogCaptureFixture) -> None:
     model, optimizer = setting(models)
     before = {name: parameter.detach().clone() for name, parameter in trainable(model).items()}
-    small = padded_loss(SmallMemory(model, tokens=60), 0, CPU)  # the longest row has 27 tokens: two of them fit
+    small = padded(SmallMemory(model, tokens=60), 0, CPU)  # the longest row has 27 tokens: two of them fit
     assert fit_micro_batch(small, optimizer, ROWS[-1], 8, Processes()) == 2
     assert caplog.messages == [
         "Out of memory with micro_batch = 8; going on with 4 and twice the accumulation.",
@@ -75,15 +76,15 @@ def test_the_micro_batch_halves_until_the_longest_row_fits(models: Path, caplog:
 
 def test_a_halved_micro_batch_trains_the_same(models: Path) -> None:
     model, optimizer = setting(models)
-    halved = losses(padded_loss(SmallMemory(model, tokens=60), 0, CPU), optimizer, 2)
+    halved = losses(padded(SmallMemory(model, tokens=60), 0, CPU), optimizer, 2)
     model, optimizer = setting(models)
-    assert halved == pytest.approx(losses(padded_loss(model, 0, CPU), optimizer, 8), rel=1e-5)
+    assert halved == pytest.approx(losses(padded(model, 0, CPU), optimizer, 8), rel=1e-5)
 
 
 def test_a_row_that_does_not_fit_alone_is_named(models: Path) -> None:
     model, optimizer = setting(models)
     with pytest.raises(OutOfMemory, match=r"Row a:7 \(27 tokens\) does not fit into memory alone"):
-        fit_micro_batch(padded_loss(SmallMemory(model, tokens=20), 0, CPU), optimizer, ROWS[-1], 4, Processes())
+        fit_micro_batch(padded(SmallMemory(model, tokens=20), 0, CPU), optimizer, ROWS[-1], 4, Processes())
 
 
 def test_a_loss_that_is_no_number_names_its_rows_and_changes_nothing(models: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_loss_that_is_no_number_names_its_rows_and_changes_nothing(models: Pat
     before = {name: parameter.detach().clone() for name, parameter in trainable(model).items()}
     guilty = [row.source for row in ROWS if 160 in row.ids]
     with pytest.raises(NonFiniteLoss, match=f"rows: {', '.join(guilty)}. Look at them"):
-        train_step(padded_loss(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)
+        train_step(padded(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)
     assert 0 < len(guilty) < len(ROWS)
     assert all(torch.equal(parameter, before[name]) for name, parameter in trainable(model).items())
 
@@ -103,5 +104,5 @@ def test_weights_that_have_diverged_are_told_apart_from_bad_rows(models: Path) -
     with torch.no_grad():
         for parameter in trainable(model).values():
             parameter.fill_(float("nan"))
-    with pytest.raises(NonFiniteLoss, match="every row of the step .*the weights have diverged. Lower learning_rate"):
-        train_step(padded_loss(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)
+    with pytest.raises(NonFiniteLoss, match=r"every row of the step .*the weights have diverged\. Lower learning_rate"):
+        train_step(padded(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)

@@ -24,7 +24,9 @@ def test_loss_and_gradients_are_those_of_the_model_itself(models: Path) -> None:
     total = batch_loss(model, batch)
     (total / 30).backward()  # 18 + 12 answer tokens; transformers averages over them
     assert has_plain_head(model)
-    assert float(total.detach() / 30) == pytest.approx(float(model(input_ids=batch.ids, attention_mask=batch.attention, labels=batch.labels).loss.detach()), rel=1e-6)
+    assert float(total.detach() / 30) == pytest.approx(
+        float(model(input_ids=batch.ids, attention_mask=batch.attention, labels=batch.labels).loss.detach()), rel=1e-6
+    )
     for name, parameter in trainable(model).items():
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
     assert any(float(gradient.abs().max()) > 1e-4 for gradient in expected.values())

@@ -59,7 +59,7 @@ def test_a_state_goes_on_exactly() -> None:
     step(first, optimizer)
     second = parameter(torch.bfloat16)
     other = MasterAdamW({"w": second}, 0.0)
-    other.load_state({key: value for key, value in optimizer.state().items()})
+    other.load_state(optimizer.state())
     step(second, other)
     step(first, optimizer)
     assert torch.equal(first, second)

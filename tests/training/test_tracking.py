@@ -56,7 +56,9 @@ def told_losses(uri: str, run_id: str) -> list[tuple[int, float]]:
 
 def test_a_training_killed_and_rerun_is_one_run_with_everything_in_it(request_training: Make, server: str, tmp_path: Path) -> None:
     request = tracked(request_training(epochs=10, checkpoint_steps=4), server)
-    (request.dataset / "manifest.json").write_text(json.dumps({"digest": "d" * 64, "writer": "lamplight", "files": {"direct.jsonl": {"rows": 20}}}))
+    (request.dataset / "manifest.json").write_text(
+        json.dumps({"digest": "d" * 64, "writer": "lamplight", "files": {"direct.jsonl": {"rows": 20}}})
+    )
     child = Child(tmp_path / "said.txt", "train", request.run_folder / "request.json")
     while (request.run_folder / "outbox.jsonl").exists() is False or '"step": 9' not in (request.run_folder / "outbox.jsonl").read_text():
         assert child.is_running, child.said.read_text()
@@ -72,7 +74,9 @@ def test_a_training_killed_and_rerun_is_one_run_with_everything_in_it(request_tr
     assert [step for step, _ in losses] == list(range(1, 31))
     assert losses[-1][1] == result.last_loss
     assert (run.data.params["rank"], run.data.params["learning_rate"], run.data.params["rows"]) == ("4", "0.01", "20")
-    assert {"train/learning_rate", "train/gradient_norm", "train/tokens_per_second", "train/tflops", "system/cpu_percent"} <= set(run.data.metrics)
+    assert {"train/learning_rate", "train/gradient_norm", "train/tokens_per_second", "train/tflops", "system/cpu_percent"} <= set(
+        run.data.metrics
+    )
     assert run.data.tags["ghostwriter.writer"] == "lamplight"
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest, dataset.tags[0].value) == ("lamplight", "d" * 32, "training")
@@ -148,7 +152,9 @@ def test_one_refused_entry_does_not_hold_up_the_rest(server: str, tmp_path: Path
     assert run_of(server, tmp_path).data.metrics == {"train/loss": 1.0}
 
 
-def test_without_a_server_training_goes_on_and_is_sent_later(request_training: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_server_training_goes_on_and_is_sent_later(
+    request_training: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     request = tracked(request_training(), uri)

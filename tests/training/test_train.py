@@ -61,7 +61,11 @@ def test_killed_at_several_steps_it_ends_like_an_undisturbed_run(request_trainin
         assert steps_done(killed) < 30
     result = train(killed, StopFlag())
     assert_equal(whole, killed)
-    assert (result.steps, result.tokens, result.first_loss) == (30, read_json(TrainResult, whole.run_folder / RESULT_FILE).tokens, losses(whole)[0])
+    assert (result.steps, result.tokens, result.first_loss) == (
+        30,
+        read_json(TrainResult, whole.run_folder / RESULT_FILE).tokens,
+        losses(whole)[0],
+    )
     assert losses(whole)[-1] < losses(whole)[0] - 0.3
     assert not (killed.run_folder / "checkpoints").exists()
 
@@ -145,7 +149,12 @@ def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
     done = subprocess.run(
-        command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True, preexec_fn=small_files
+        command("train", request.run_folder / "request.json"),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files,
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -155,16 +164,28 @@ def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
 def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_path: Path) -> None:
     request = request_training()
     (request.dataset / "direct.jsonl").write_text("")
-    done = subprocess.run(command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (1, f"{request.dataset} has no rows to train on in direct.jsonl.\n")
 
 
 def test_two_processes_train_like_one(request_training: Make) -> None:
     alone, shared = request_training("alone", epochs=4), request_training("shared", epochs=4)
     train(alone, StopFlag())
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-port=0",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=127.0.0.1:0",
+    ]
     request = str(shared.run_folder / "request.json")
-    done = subprocess.run([*torchrun, "-m", "training", "train", request], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*torchrun, "-m", "training", "train", request], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert len(losses(alone)) == 12

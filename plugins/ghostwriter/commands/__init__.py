@@ -1,1 +1,1 @@
-"""The command line's commands: each module has `add_commands(subparsers)`, and each command a function of its arguments that returns the exit status."""
+"""The command line's commands: each module has `add_commands(subparsers)`; a command returns the exit status."""

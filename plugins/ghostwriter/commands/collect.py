@@ -82,7 +82,12 @@ def _add_site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("writer", metavar="WRITER", help="stem of a file in writers/")
     parser.add_argument("--site", metavar="URL", help="another address of the site, for tests")
     parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
-    parser.add_argument("--cookie-file", type=Path, metavar="FILE", help="the cookie as you copied it, with the browser's User-Agent")
+    parser.add_argument(
+        "--cookie-file",
+        type=Path,
+        metavar="FILE",
+        help="the cookie as you copied it; a line `User-Agent: ...` beside it (without one, that of a Chrome is sent)",
+    )
 
 
 @contextmanager
@@ -137,4 +142,5 @@ def _seconds(text: str) -> float:
     return value
 
 
-_EMPTY: dict[str, Any] = {"saved": 0, "known": 0, "site_total": None, "requests": 0, "gone": 0, "statement": None}
+_EMPTY: dict[str, Any] = {"saved": 0, "known": 0, "site_total": None, "requests": 0, "gone": 0}
+_EMPTY |= {"excerpts_checked": 0, "excerpts_failed": 0, "statement": None}

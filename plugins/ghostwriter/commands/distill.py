@@ -10,18 +10,20 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
+from rich.logging import RichHandler
 from rich.text import Text
 
 from ghostwriter.batch import apply_batch, batch_status, open_batch
-from ghostwriter.distill import Endpoint, default_mode, distill, estimate
+from ghostwriter.distill import Endpoint, Mode, default_mode, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
-from ghostwriter.progress import Listener, LogLines, Progress
+from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
 from ghostwriter.writer import Writer, load_writer
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0
+INTERRUPTED = 130
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,13 +63,26 @@ def run(arguments: argparse.Namespace) -> int:
     endpoint = None if mode == "direct" else _endpoint(writer, arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    if arguments.batch and endpoint:
-        _wait_for_batches(writer, home, answers, endpoint, arguments.poll)
-    with Live(console=Console(stderr=True), transient=True) as live:
-        listener = _live_line(live) if live.console.is_terminal else LogLines(LINE_SECONDS)
-        folder = distill(writer, home, answers, endpoint, mode=mode, progress=listener)
+    try:
+        if arguments.batch and endpoint:
+            _wait_for_batches(writer, home, answers, endpoint, arguments.poll)
+        folder = _watched(writer, home, answers, endpoint, mode)
+    except KeyboardInterrupt:
+        print("Interrupted. What was bought is kept: run the same command again to go on.", file=sys.stderr)
+        return INTERRUPTED
     print(json.dumps(_facts(folder), ensure_ascii=False) if arguments.json else _summary(folder))
     return 0
+
+
+def _watched(writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, mode: Mode) -> Path:
+    """Distil with a live line on a terminal, and a line every few seconds elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return distill(writer, home, answers, endpoint, mode=mode, progress=LogLines(LINE_SECONDS))
+    logging.getLogger("ghostwriter").handlers = [RichHandler(console=console, show_path=False, show_time=False, show_level=False)]
+    logging.getLogger("ghostwriter").propagate = False
+    with Live(console=console, transient=True) as live:
+        return distill(writer, home, answers, endpoint, mode=mode, progress=lambda progress: live.update(Text(str(progress))))
 
 
 def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, poll_seconds: float) -> None:
@@ -101,13 +116,6 @@ def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:
     except OSError as error:
         raise ConnectionMissing(f"--key-file {arguments.key_file} cannot be read: {error.strerror}.") from None
     return Endpoint(base_url=arguments.base_url, key=SecretStr(key))
-
-
-def _live_line(live: Live) -> Listener:
-    def show(progress: Progress) -> None:
-        live.update(Text(str(progress)))
-
-    return show
 
 
 def _facts(folder: Path) -> dict[str, object]:

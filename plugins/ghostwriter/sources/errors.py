@@ -207,7 +207,7 @@ class UnsafeNextUrl(SourceFailure):
 class UnknownError(SourceFailure):
     """An answer that fits nothing known; shown as it came."""
 
-    advice = "The site's answer was saved without cookies and tokens; please report it."
+    advice = "Please report it, with the site's answer if one was saved: it holds no cookies and tokens."
     exit_status = 28
 
 

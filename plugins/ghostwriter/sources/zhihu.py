@@ -45,9 +45,10 @@ class ZhihuSource:
         self.account = account
         self._cookie = cookie
         self._site = checked_site(site or SITE)
+        self._user_agent = user_agent or cookie.user_agent
         self._author: str | None = None
         self.last_reply: Reply | None = None
-        self._transport = Transport(self._site, self._headers(user_agent), pacer, retry=retry)
+        self._transport = Transport(self._site, self._headers(), pacer, retry=retry)
 
     @property
     def requests(self) -> int:
@@ -56,10 +57,16 @@ class ZhihuSource:
 
     def check(self) -> None:
         """Raise AuthMissing when the cookie lacks what a login needs; warn when its browser is not known."""
+        if not self._cookie.pairs:
+            raise AuthMissing("There is no cookie (z_c0 and d_c0 are needed): name a file with it by --cookie-file. No request was made.")
         missing = self._cookie.missing
         if missing:
             found = ", ".join(sorted(self._cookie.pairs)) or "nothing"
             raise AuthMissing(f"The cookie has no {' and no '.join(missing)} (found: {found}). No request was made.")
+        if not self._user_agent:
+            log.warning(
+                "Warning: the cookie comes without its browser's User-Agent; a default one is sent. Add a line `User-Agent: ...` to it."
+            )
 
     def page(self, offset: int) -> Page:
         """The page at `offset`. Raises SourceFailure."""
@@ -103,14 +110,9 @@ class ZhihuSource:
         self.last_reply = reply
         return judge_page(reply)
 
-    def _headers(self, user_agent: str | None) -> dict[str, str | bytes]:
-        agent = user_agent or self._cookie.user_agent
-        if not agent:
-            log.warning(
-                "The cookie comes without its browser's User-Agent; a default one is sent. Add a line `User-Agent: ...` to the cookie."
-            )
+    def _headers(self) -> dict[str, str | bytes]:
         return {
-            "User-Agent": (agent or DEFAULT_USER_AGENT).encode("utf-8"),
+            "User-Agent": (self._user_agent or DEFAULT_USER_AGENT).encode("utf-8"),
             "Accept": "application/json, text/plain, */*",
             "Accept-Encoding": "gzip, deflate",
             "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",

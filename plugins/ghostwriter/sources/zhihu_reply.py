@@ -59,7 +59,9 @@ def judge_page(reply: Reply) -> Json:
 def judge(reply: Reply) -> Json:
     """The JSON object in a good reply. Raises the SourceFailure that any other reply is."""
     if reply.status == 429:
-        raise errors.RateLimited("The site says there were too many requests (status 429).", retry_after=retry_after(reply))
+        wait = retry_after(reply)
+        asked = f" and asks to wait {wait:.0f} s" if wait is not None else ""
+        raise errors.RateLimited(f"The site says there were too many requests (status 429){asked}.", retry_after=wait)
     if reply.status >= 500:
         raise errors.ServerError(f"The site answered with status {reply.status}.", retry_after=retry_after(reply))
     try:
@@ -149,7 +151,8 @@ def _raise_redirect(status: int, location: str) -> NoReturn:
         raise errors.UnhumanVerification(f"The site sends us to its check for robots (status {status}).")
     if re.search(r"/(signin|signup|login|account)\b", location):
         raise errors.NeedLogin(f"The site sends us to its sign-in page (status {status}).")
-    raise errors.UnknownError(f"The site sends us elsewhere (status {status}); redirects are not followed.")
+    elsewhere = re.sub(r"[?#].*", "", location)[:100] or "nowhere"
+    raise errors.UnknownError(f"The site sends us elsewhere (status {status}, to {elsewhere}); redirects are not followed.")
 
 
 def _raise_status(reply: Reply) -> NoReturn:

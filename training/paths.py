@@ -1,0 +1,77 @@
+"""The two ways to run rows forward: padded (anywhere) and packed (fast, on a GPU). They are the same training.
+
+Which one is taken is decided once, and said.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from training import attention
+from training.data import Row, collate
+from training.loss import answer_loss, batch_loss, causal_model, has_plain_head, head, hidden_states
+from training.order import micro_batches
+from training.packing import group_by_tokens, pack
+
+log = logging.getLogger(__name__)
+
+LossSum = Callable[[Sequence[Row]], torch.Tensor]
+"""Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
+
+PACKABLE = ("llama", "qwen2", "qwen3")
+"""Model types whose every layer is full causal attention with positions given by the caller."""
+
+
+@dataclass(frozen=True)
+class ForwardPath:
+    """How rows are divided into forward passes, and run. `group` and `largest` take the micro batch (in rows)."""
+
+    name: str
+    loss_sum: LossSum
+    group: Callable[[Sequence[Row], int], list[list[Row]]]
+    largest: Callable[[Row, int], list[Row]]
+    """The largest forward pass there could be, made of copies of the longest row."""
+
+
+def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) -> ForwardPath:
+    """Packed where the kernel, the model and the head allow it, else padded."""
+    kind = causal_model(model).config.model_type
+    reasons = {
+        f"{device.type} has no variable-length attention": not attention.has_flash(device),
+        "float32 has no flash attention": head(model).dtype not in attention.FLASH_TYPES,
+        f"model type {kind} is not known to be packable": kind not in PACKABLE,
+    }
+    against = next((reason for reason, holds in reasons.items() if holds), None)
+    log.info("Forward path: %s", f"padded ({against})" if against else "packed")
+    return padded(model, pad_id, device) if against else packed(model, max_length, device)
+
+
+def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
+    """Rows padded to the longest, `micro batch` of them at a time."""
+
+    def loss_sum(rows: Sequence[Row]) -> torch.Tensor:
+        return batch_loss(model, collate(rows, pad_id).to(device))
+
+    return ForwardPath("padded", loss_sum, micro_batches, lambda row, micro_batch: [row] * micro_batch)
+
+
+def packed(model: Any, max_length: int, device: torch.device) -> ForwardPath:
+    """Rows end to end, up to `micro batch` times `max_length` tokens at a time."""
+    assert has_plain_head(model)
+    causal_model(model).set_attn_implementation(attention.register())
+
+    def loss_sum(rows: Sequence[Row]) -> torch.Tensor:
+        one = pack(rows).to(device)
+        hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)
+        return answer_loss(hidden[:, :-1], one.labels[:, 1:], head(model))
+
+    def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
+        return group_by_tokens(rows, micro_batch * max_length)
+
+    def largest(row: Row, micro_batch: int) -> list[Row]:
+        return [row] * max(1, micro_batch * max_length // len(row.ids))
+
+    return ForwardPath("packed", loss_sum, group, largest)
