@@ -20,12 +20,13 @@ import torch
 from training.contract import Recipe
 from training.data import Row, collate
 from training.loop import Step, train_step
+from training.model import trainable
 from training.optimizer import MasterAdamW
 from training.paths import packed, padded
 from training.processes import Processes
 from training.throughput import flops
 
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "7b": {
         "vocab_size": 152_064,
         "hidden_size": 3584,
@@ -80,10 +81,9 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
         for layer in model.get_base_model().get_decoder().layers:
             layer.compile(dynamic=True)
     recipe = Recipe(base="random", batch=BATCH, micro_batch=options.micro_batch)
-    optimizer = MasterAdamW({name: p for name, p in model.named_parameters() if p.requires_grad}, 0.0)
-    steps = [
-        Step(index, rows[index * BATCH : (index + 1) * BATCH], options.micro_batch, 1e-4) for index in range(options.warmup + options.steps)
-    ]
+    optimizer = MasterAdamW(trainable(model), 0.0)
+    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    steps = [Step(index, batch, options.micro_batch, 1e-4) for index, batch in enumerate(batches)]
     processes = Processes()
     for step in steps[: options.warmup]:
         train_step(path, optimizer, step, recipe, processes, stop=False)
@@ -92,16 +92,7 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
 
 def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:
     """Seconds with the article's recipe: Trainer, padding collator, 4 x 8, gradient checkpointing, float32 adapters under autocast."""
-    from transformers import Trainer, TrainerCallback, TrainingArguments
-
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        began = ended = 0.0
-
-        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_others: Any) -> None:
-            _wait(device)
-            if state.global_step == options.warmup:
-                self.began = time.perf_counter()
-            self.ended = time.perf_counter()
+    from transformers import Trainer, TrainingArguments
 
     def collator(features: Sequence[dict[str, Row]]) -> dict[str, torch.Tensor]:
         batch = collate([feature["row"] for feature in features], 0)
@@ -111,20 +102,12 @@ def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.
     model.enable_input_require_grads()
     arguments = TrainingArguments(
         output_dir="/tmp/article",
-        per_device_train_batch_size=4,
         gradient_accumulation_steps=BATCH // 4,
-        gradient_checkpointing=True,
-        bf16=True,
-        max_steps=options.warmup + options.steps,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
-        save_strategy="no",
-        report_to="none",
-        logging_strategy="no",
-        disable_tqdm=True,
-        use_cpu=device.type == "cpu",
+        **_trainer_settings(options, device),
     )
-    clock = Clock()
+    clock = make_clock(options.warmup, device)
     Trainer(model=model, args=arguments, train_dataset=[{"row": row} for row in rows], data_collator=collator, callbacks=[clock]).train()
     return clock.ended - clock.began, model
 
@@ -132,40 +115,54 @@ def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.
 def measure_trl(options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:
     """Seconds with TRL's SFTTrainer, wrapped packing to 2,048 tokens and Liger kernels (examples see each other and are cut)."""
     from datasets import Dataset
-    from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        began = ended = 0.0
-
-        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_others: Any) -> None:
-            _wait(device)
-            self.began = time.perf_counter() if state.global_step == options.warmup else self.began
-            self.ended = time.perf_counter()
-
-    per_step = sum(len(row.ids) for row in rows) / (options.warmup + options.steps) / 2048
-    data = Dataset.from_list(
-        [{"input_ids": row.ids, "completion_mask": [0] * row.answer_start + [1] * (len(row.ids) - row.answer_start)} for row in rows]
-    )
-    model = make_model(options.shape, options.rank, device, adapters_in_float32=False)
+    masks = [[0] * row.answer_start + [1] * (len(row.ids) - row.answer_start) for row in rows]
+    data = Dataset.from_list([{"input_ids": row.ids, "completion_mask": mask} for row, mask in zip(rows, masks, strict=True)])
+    packs_a_step = sum(len(row.ids) for row in rows) / (options.warmup + options.steps) / 2048
     settings = SFTConfig(
         output_dir="/tmp/trl",
         packing=True,
         packing_strategy="wrapped",
         max_length=2048,
-        per_device_train_batch_size=4,
-        gradient_accumulation_steps=max(1, round(per_step / 4)),
-        max_steps=options.warmup + options.steps,
+        gradient_accumulation_steps=max(1, round(packs_a_step / 4)),
         use_liger_kernel=True,
-        gradient_checkpointing=True,
-        bf16=True,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
+        **_trainer_settings(options, device),
     )
-    clock = Clock()
+    model = make_model(options.shape, options.rank, device, adapters_in_float32=False)
+    clock = make_clock(options.warmup, device)
     SFTTrainer(model=model, args=settings, train_dataset=data, callbacks=[clock]).train()
     return clock.ended - clock.began, model
+
+
+def make_clock(warmup: int, device: torch.device) -> Any:
+    """A callback of transformers' that knows when step `warmup` and the last one ended."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        began = ended = 0.0
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            _wait(device)
+            self.ended = time.perf_counter()
+            if state.global_step == warmup:
+                self.began = self.ended
+
+    return Clock()
+
+
+def _trainer_settings(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    return {
+        "per_device_train_batch_size": 4,
+        "gradient_checkpointing": True,
+        "bf16": device.type == "cuda",
+        "max_steps": options.warmup + options.steps,
+        "save_strategy": "no",
+        "report_to": "none",
+        "logging_strategy": "no",
+        "disable_tqdm": True,
+        "use_cpu": device.type == "cpu",
+    }
 
 
 def measure(method: str, options: argparse.Namespace) -> dict[str, float]:
@@ -212,25 +209,20 @@ def main() -> None:
         return
     peak = float(_in_process("peak", sys.argv[1:]) or 0)
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(
-        f"{time.strftime('%Y-%m-%d')}, {name}, torch {torch.__version__}, matrix peak {peak:.0f} TFLOP/s, {options.steps} steps of {BATCH} rows"
-    )
+    print(f"{time.strftime('%Y-%m-%d')}, {name}, torch {torch.__version__}, matrix peak {peak:.0f} TFLOP/s, steps timed: {options.steps}")
     print("| set-up | tokens/s | TFLOP/s | of peak | peak GiB |\n|---|---|---|---|---|")
     for method in options.methods.split(","):
         figures = _in_process(method, sys.argv[1:])
         if isinstance(figures, dict):
             share = f"{figures['tflops'] / peak:.0%}" if peak else "-"
-            print(
-                f"| {method} | {figures['tokens_per_second']:,.0f} | {figures['tflops']:.1f} | {share} | {figures['peak_gib']:.1f} |",
-                flush=True,
-            )
+            cells = (method, f"{figures['tokens_per_second']:,.0f}", f"{figures['tflops']:.1f}", share, f"{figures['peak_gib']:.1f}")
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def _in_process(method: str, arguments: list[str]) -> Any:
     """The figures of one method from a process of its own; its last line is printed when it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.train_throughput", *arguments, "--one", method], capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "benchmarks.train_throughput", *arguments, "--one", method]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         print(f"| {method} | failed: {(done.stderr.strip().splitlines() or ['no message'])[-1][:300]} | | | |", flush=True)
         return None

@@ -22,8 +22,10 @@ class Pack:
     longest: int
 
     def to(self, device: torch.device) -> "Pack":
-        moved = (tensor.to(device, non_blocking=True) for tensor in (self.ids, self.labels, self.positions, self.bounds))
-        return Pack(*moved, longest=self.longest)
+        ids, labels, positions, bounds = (
+            tensor.to(device, non_blocking=True) for tensor in (self.ids, self.labels, self.positions, self.bounds)
+        )
+        return Pack(ids, labels, positions, bounds, self.longest)
 
 
 def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:

@@ -59,7 +59,13 @@ def teacher_row(accepted: Accepted, source: str, model: str, prompt_hash: str) -
     """A row of the teacher's words. `source` is the mode: distilled or self-instruct."""
     call = accepted.call
     row = _row(call.key, call.question.id, source, call.question.text, accepted.text)
-    return {**row, "sample": call.sample, "model": model, "prompt": prompt_hash, "examples": " ".join(pair.id for pair in call.examples)}
+    return {
+        **row,
+        "sample": call.sample,
+        "model": model,
+        "prompt_hash": prompt_hash,
+        "examples": " ".join(pair.id for pair in call.examples),
+    }
 
 
 def check_leaks(heldout: Sequence[Pair], training: Iterable[tuple[str, str, str]]) -> None:
@@ -83,7 +89,10 @@ def _training_texts(corpus: Corpus) -> Iterable[tuple[str, str, str]]:
 
 
 def _row(name: str, question_id: str, source: str, question: str, answer: str) -> Row:
-    """The columns every file has, with the same types, so that loaders can join the files (an empty list would have no type)."""
+    """The columns every file has, with the same types, so that loaders can join the files (an empty list would have no type).
+
+    None may be called `prompt`: TRL would take the row for a prompt with a completion.
+    """
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {
         "id": name,
@@ -92,7 +101,7 @@ def _row(name: str, question_id: str, source: str, question: str, answer: str) -
         "messages": messages,
         "sample": 0,
         "model": "",
-        "prompt": "",
+        "prompt_hash": "",
         "examples": "",
     }
 

@@ -45,7 +45,7 @@ def test_a_dataset_holds_the_pairs_the_teachers_answers_and_the_heldout_pairs(tm
     assert manifest.kind == "dataset"
     assert manifest.parents == (read_manifest(answers).digest,)
     assert manifest.facts["counts"] == {"planned": 90, "accepted": 90, "rejected": {}, "failed": {}}
-    assert manifest.facts["teacher"]["prompt_hash"] == distilled(folder)[0]["prompt"]
+    assert manifest.facts["teacher"]["prompt_hash"] == distilled(folder)[0]["prompt_hash"]
     row = distilled(folder)[0]
     assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
     assert len(row["examples"].split()) == 3
@@ -283,6 +283,6 @@ def test_the_ledger_keeps_what_each_answer_was_made_from(tmp_path: Path) -> None
     by_key = {row["id"]: row for row in distilled(folder)}
     assert {row.key for row in rows} == set(by_key)
     for row in rows:
-        assert (row.prompt, row.model, row.sample) == (by_key[row.key]["prompt"], "test-teacher", 0)
+        assert (row.prompt, row.model, row.sample) == (by_key[row.key]["prompt_hash"], "test-teacher", 0)
         expected = (row.prompt_tokens * Decimal("2.5") + row.completion_tokens * Decimal(10)) / 1_000_000
         assert row.cost == expected

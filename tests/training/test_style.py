@@ -6,53 +6,13 @@ import pytest
 
 from training.style import style
 
-WRITER = [
-    "Well,",
-    "my",
-    "dear,",
-    "the",
-    "lamp,",
-    "you",
-    "see,",
-    "wants",
-    "trimming;",
-    "the",
-    "gulls",
-    "(bless",
-    "them)",
-    "never",
-    "learn;",
-    "Keeper's",
-    "rule:",
-    "sleep",
-    "light",
-]
-BASE = [
-    "In",
-    "conclusion,",
-    "it",
-    "is",
-    "important",
-    "to",
-    "note",
-    "that",
-    "there",
-    "are",
-    "several",
-    "key",
-    "factors",
-    "to",
-    "consider",
-    "when",
-    "discussing",
-    "this",
-    "topic",
-]
+WRITER = "well, my dear, the lamp, you see, wants trimming; gulls (bless them) never learn; keeper's rule: sleep light"
+BASE = "In conclusion, it is important to note that there are several key factors to consider when discussing this topic"
 
 
-def texts(words: list[str], count: int, seed: int) -> list[str]:
+def texts(sentence: str, count: int, seed: int) -> list[str]:
     generator = random.Random(seed)
-    return [" ".join(generator.choices(words, k=30)) for _ in range(count)]
+    return [" ".join(generator.choices(sentence.split(), k=30)) for _ in range(count)]
 
 
 TRAINING, HELDOUT, ANSWERS = texts(WRITER, 40, 1), texts(WRITER, 16, 2), texts(BASE, 16, 3)
