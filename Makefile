@@ -17,10 +17,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), GHOSTWRITER_HOME"
 
-demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (about 8 minutes the first time)
+demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (8 to 12 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
-test: install-dev ## All tests (about 8 minutes)
+test: install-dev ## All tests (about 10 minutes)
 	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/demo
 	.venv-training/bin/python -m pytest tests/training
 	.venv/bin/python -m pytest tests/e2e
