@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 4,
     },
     "tiny": {
-        "vocab_size": 151_000,
+        "vocab_size": 2000,
         "hidden_size": 64,
         "intermediate_size": 128,
         "num_hidden_layers": 2,
@@ -45,7 +46,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }
 METHODS = ("article", "trl", "padded", "packed", "packed+compile")
-BATCH, MAX_LENGTH = 32, 2000
+MAX_LENGTH = 2000
 
 
 def workload(count: int) -> list[Row]:
@@ -80,9 +81,9 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
     if method.endswith("compile"):
         for layer in model.get_base_model().get_decoder().layers:
             layer.compile(dynamic=True)
-    recipe = Recipe(base="random", batch=BATCH, micro_batch=options.micro_batch)
+    recipe = Recipe(base="random", batch=options.batch, micro_batch=options.micro_batch)
     optimizer = MasterAdamW(trainable(model), 0.0)
-    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    batches = [rows[start : start + options.batch] for start in range(0, len(rows), options.batch)]
     steps = [Step(index, batch, options.micro_batch, 1e-4) for index, batch in enumerate(batches)]
     processes = Processes()
     for step in steps[: options.warmup]:
@@ -102,7 +103,7 @@ def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.
     model.enable_input_require_grads()
     arguments = TrainingArguments(
         output_dir="/tmp/article",
-        gradient_accumulation_steps=BATCH // 4,
+        gradient_accumulation_steps=options.batch // 4,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         **_trainer_settings(options, device),
@@ -168,14 +169,17 @@ def _trainer_settings(options: argparse.Namespace, device: torch.device) -> dict
 def measure(method: str, options: argparse.Namespace) -> dict[str, float]:
     """One line of the table: tokens/s, TFLOP/s, seconds, peak GiB."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = workload(BATCH * (options.warmup + options.steps))
+    vocabulary = SHAPES[options.shape]["vocab_size"]
+    rows = [
+        replace(row, ids=[token % vocabulary for token in row.ids]) for row in workload(options.batch * (options.warmup + options.steps))
+    ]
     if method == "article":
         seconds, model = measure_article(options, rows, device)
     elif method == "trl":
         seconds, model = measure_trl(options, rows, device)
     else:
         seconds, model = measure_own(method, options, rows, device)
-    timed = rows[BATCH * options.warmup :]
+    timed = rows[options.batch * options.warmup :]
     tokens = sum(len(row.ids) for row in timed)
     per_token, per_answer = flops(model)
     work = tokens * per_token + sum(len(row.ids) - row.answer_start for row in timed) * per_answer
@@ -201,6 +205,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="7b")
     parser.add_argument("--rank", type=int, default=256)
     parser.add_argument("--micro-batch", type=int, default=4, help="times 2,000 tokens a forward pass")
+    parser.add_argument("--batch", type=int, default=32, help="rows a step; the workload has 32")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--steps", type=int, default=6)
     options = parser.parse_args()
