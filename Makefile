@@ -35,11 +35,13 @@ format: install-dev ## Format the code
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 up: install ## Airflow and MLflow for your own writers, in the background
-	@mkdir -p var && nohup .venv/bin/python -m ghostwriter up > var/up.log 2>&1 & echo $$! > var/up.pid
-	@until grep -q "Ctrl-C stops" var/up.log; do kill -0 $$(cat var/up.pid) || { cat var/up.log; exit 1; }; sleep 1; done; head -3 var/up.log
+	@mkdir -p var; .venv/bin/python -m ghostwriter up > var/up.log 2>&1 & echo $$! > var/up.pid
+	@until grep -qs "Ctrl-C stops" var/up.log; do kill -0 $$(cat var/up.pid) 2> /dev/null || { cat var/up.log; exit 1; }; sleep 1; done
+	@grep -v "Ctrl-C" var/up.log; echo "make down stops both."
 
 down: ## Stop what `make up` started
-	@test -f var/up.pid && kill $$(cat var/up.pid) && rm var/up.pid && echo "Stopped." || echo "Nothing runs."
+	@kill $$(cat var/up.pid 2> /dev/null) 2> /dev/null || { echo "Nothing runs."; exit 0; }; \
+	while kill -0 $$(cat var/up.pid) 2> /dev/null; do sleep 1; done; rm -f var/up.pid; echo "Stopped."
 
 install: ## Make the two environments
 	@$(MAKE) --no-print-directory -j2 .venv/.installed .venv-training/.installed

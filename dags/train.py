@@ -67,10 +67,10 @@ def train_dag(writer: Writer) -> DAG:
             """End the MLflow run with a true status."""
             stages.close_run(mlflow_run, ti)
 
-        planned, launcher = plan(), writer.training.launcher
+        planned = plan()
         mlflow_run = planned["run_id"]
-        trained = gpu_stage(launcher, "train", planned["request"])
-        evaluated = gpu_stage(launcher, "evaluate", plan_evaluation(mlflow_run, trained.output))
+        trained = gpu_stage("train", planned["request"])
+        evaluated = gpu_stage("evaluate", plan_evaluation(mlflow_run, trained.output))
         promote(mlflow_run, trained.output, judge(mlflow_run, evaluated.output)) >> close_run(mlflow_run)
 
     return train()

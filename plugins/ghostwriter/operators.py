@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from ghostwriter.errors import GhostwriterError, LaunchError
+from ghostwriter.errors import GhostwriterError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.stages import tracking_uri
 
@@ -70,11 +70,15 @@ class LocalStageOperator(BaseOperator):
             self._running.stop()
 
 
-def gpu_stage(launcher: str, stage: Stage, request: Any, **settings: Any) -> BaseOperator:
-    """The task for a GPU stage under a writer's launcher. Raises LaunchError for one that is not known."""
-    if launcher != "local":
-        raise LaunchError(f"launcher = {launcher!r} is not known; write launcher = 'local'.")
-    return LocalStageOperator(task_id=stage, stage=stage, request=request, pool=GPU_POOL, retries=1, **settings)
+DOCS = {
+    "train": "Train the adapter, or go on from its last checkpoint.",
+    "evaluate": "Answer the held-out questions with each arm, and score the answers.",
+}
+
+
+def gpu_stage(stage: Stage, request: Any) -> BaseOperator:
+    """The task for a GPU stage: the one place that says how it is launched. The retry is for a worker that was killed."""
+    return LocalStageOperator(task_id=stage, stage=stage, request=request, pool=GPU_POOL, retries=1, doc_md=DOCS[stage])
 
 
 def read_run_id(result: Path) -> str:

@@ -85,8 +85,9 @@ def roll_back(writer: Writer, why: str, dag_run: Any) -> str:
 
 
 def close_run(run_id: str, task_instance: Any) -> None:
-    """End the MLflow run: FINISHED when a verdict was reached, FAILED otherwise."""
-    close_pipeline_run(_client(), run_id, succeeded=task_instance.xcom_pull(task_ids="judge") is not None)
+    """End the MLflow run: FINISHED when a verdict was reached and carried out, FAILED otherwise."""
+    verdict, version = (task_instance.xcom_pull(task_ids=task) for task in ("judge", "promote"))
+    close_pipeline_run(_client(), run_id, succeeded=bool(verdict and (version or not verdict["promote"])))
 
 
 def _client() -> "MlflowClient":

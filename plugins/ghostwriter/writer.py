@@ -122,7 +122,6 @@ class Training(Section):
     arm: Arm = "distilled"
     recipe: str = "qwen2.5-7b-style"
     """A file in training/recipes, without `.toml`."""
-    launcher: Literal["local"] = "local"
 
 
 class Evaluation(Section):

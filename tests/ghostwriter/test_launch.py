@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ghostwriter import launch
 from ghostwriter.errors import LaunchError
 from ghostwriter.launch import LocalStage, training_python
 
@@ -99,7 +98,3 @@ def test_a_missing_environment_is_said_with_the_command_that_makes_it(monkeypatc
     monkeypatch.setenv("GHOSTWRITER_TRAINING_PYTHON", "/nowhere/python")
     with pytest.raises(LaunchError, match="make install"):
         training_python()
-
-
-def test_the_environment_passed_on_names_no_airflow_setting() -> None:
-    assert not [name for name in launch.PASSED_ON if "AIRFLOW" in name]
