@@ -48,7 +48,7 @@ def plan_evaluation(writer: Writer, training_request: str, run_id: str) -> str:
 
 
 def judge(writer: Writer, evaluation_request: str, run_id: str) -> dict[str, Any]:
-    """Put the scores through the gate; the decision is logged, tagged on the MLflow run, and returned as JSON."""
+    """Put the scores through the gate; decision and candidate's scores go to the MLflow run, the decision is returned as JSON."""
     request = read_json(EvaluateRequest, Path(evaluation_request))
     scores = read_json(EvaluateResult, request.run_folder / RESULT_FILE).scores
     candidate, rival = request.arms[1].name, request.arms[-1].name if len(request.arms) > 2 else request.arms[0].name
@@ -59,7 +59,10 @@ def judge(writer: Writer, evaluation_request: str, run_id: str) -> dict[str, Any
         decision = decide(scores[candidate], scores[rival], scores["writer"], writer.gate, rival)
     for reason in (*decision.reasons, decision.summary):
         log.info(reason)
-    _client().set_tag(run_id, "ghostwriter.decision", decision.summary)
+    client = _client()
+    client.set_tag(run_id, "ghostwriter.decision", decision.summary)
+    for measure, value in scores[candidate].items():
+        client.log_metric(run_id, measure, value)
     return decision.model_dump(mode="json")
 
 
