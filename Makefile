@@ -21,7 +21,7 @@ demo: install ## The whole loop on this machine: collect, distil, train, evaluat
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
 test: install-dev ## All tests (about 10 minutes)
-	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/demo
+	.venv/bin/python -m pytest tests/ghostwriter tests/dags
 	.venv-training/bin/python -m pytest tests/training
 	.venv/bin/python -m pytest tests/e2e
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -61,10 +62,12 @@ def run(console: Console, home: Home, *, once: bool) -> int:
         services = [site_service(site_port), teacher_service(teacher_port)]
         for service in services:
             supervisor.start(service)
-        stack.start()
+        with ThreadPoolExecutor() as pool:
+            base_ready = pool.submit(prepare_base, home, supervisor)
+            stack.start()
+            base_ready.result()
         for service in services:
             supervisor.wait_healthy(service)
-        prepare_base(home, supervisor)
         api = AirflowApi(stack.airflow_url, stack.password())
         connect(api, site_port, teacher_port)
         console.print(f"Airflow  {stack.airflow_url}  (user admin, password {stack.password()})\nMLflow   {stack.mlflow_url}\n")
