@@ -20,6 +20,7 @@ import torch
 
 from training.contract import Recipe
 from training.data import Row, collate
+from training.fused import choose_kernels, plain_kernels
 from training.loop import Step, train_step
 from training.model import trainable
 from training.optimizer import MasterAdamW
@@ -36,6 +37,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 28,
         "num_key_value_heads": 4,
     },
+    "smollm2": {
+        "vocab_size": 49_152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "tie_word_embeddings": True,
+    },
     "tiny": {
         "vocab_size": 2000,
         "hidden_size": 64,
@@ -45,15 +55,19 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 2,
     },
 }
-METHODS = ("article", "trl", "padded", "packed", "packed+compile")
+METHODS = ("article", "trl", "padded", "packed-plain", "packed")
 MAX_LENGTH = 2000
 
 
-def workload(count: int) -> list[Row]:
-    """The fixed rows: mean 460 tokens, median 351."""
+def workload(kind: str, count: int) -> list[Row]:
+    """The fixed rows. Style: mean 460 tokens, median 351. Chains: as long as worked multiplications of 3 digits in SmolLM2's tokens."""
     generator = random.Random(0)
     rows = []
     for number in range(count):
+        if kind == "chains":
+            length = min(max(round(generator.gauss(1433, 200)), 400), 1926)
+            rows.append(Row(f"row:{number}", [generator.randrange(1000, 40_000) for _ in range(length)], 25))
+            continue
         question = generator.randint(20, 60)
         answer = min(max(round(generator.lognormvariate(math.log(300), 0.8)), 16), MAX_LENGTH - question)
         rows.append(Row(f"row:{number}", [generator.randrange(1000, 150_000) for _ in range(question + answer)], question))
@@ -68,7 +82,7 @@ def make_model(shape: str, rank: int, device: torch.device, *, adapters_in_float
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
     with device:
-        model = Qwen2ForCausalLM(Qwen2Config(**SHAPES[shape], max_position_embeddings=4096, tie_word_embeddings=False))
+        model = Qwen2ForCausalLM(Qwen2Config(**{"tie_word_embeddings": False, **SHAPES[shape]}, max_position_embeddings=4096))
     torch.set_default_dtype(torch.float32)
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM")
     return get_peft_model(model, config, autocast_adapter_dtype=adapters_in_float32)
@@ -77,10 +91,8 @@ def make_model(shape: str, rank: int, device: torch.device, *, adapters_in_float
 def measure_own(method: str, options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:
     """Seconds of the timed steps with this project's loop."""
     model = make_model(options.shape, options.rank, device, adapters_in_float32=False).train()
-    path = padded(model, 0, device) if method == "padded" else packed(model, MAX_LENGTH, device)
-    if method.endswith("compile"):
-        for layer in model.get_base_model().get_decoder().layers:
-            layer.compile(dynamic=True)
+    kernels = plain_kernels() if method == "packed-plain" else choose_kernels(device)
+    path = padded(model, 0, device) if method == "padded" else packed(model, MAX_LENGTH, device, kernels)
     recipe = Recipe(base="random", batch=options.batch, micro_batch=options.micro_batch)
     optimizer = MasterAdamW(trainable(model), 0.0)
     batches = [rows[start : start + options.batch] for start in range(0, len(rows), options.batch)]
@@ -171,7 +183,7 @@ def measure(method: str, options: argparse.Namespace) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vocabulary = SHAPES[options.shape]["vocab_size"]
     rows = [
-        replace(row, ids=[token % vocabulary for token in row.ids]) for row in workload(options.batch * (options.warmup + options.steps))
+        replace(row, ids=[token % vocabulary for token in row.ids]) for row in workload(options.workload, options.batch * (options.warmup + options.steps))
     ]
     if method == "article":
         seconds, model = measure_article(options, rows, device)
@@ -203,6 +215,7 @@ def main() -> None:
     parser.add_argument("--methods", default="article,packed")
     parser.add_argument("--one")
     parser.add_argument("--shape", choices=SHAPES, default="7b")
+    parser.add_argument("--workload", choices=("style", "chains"), default="style")
     parser.add_argument("--rank", type=int, default=256)
     parser.add_argument("--micro-batch", type=int, default=4, help="times 2,000 tokens a forward pass")
     parser.add_argument("--batch", type=int, default=32, help="rows a step; the workload has 32")

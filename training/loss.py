@@ -5,6 +5,8 @@ at once and the logits (positions x vocabulary, in float32) are thrown away. The
 held-out loss, and padded and packed batches alike.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,8 +14,8 @@ from torch import nn
 
 from training.data import IGNORED, Batch
 
-SLICE = 1024
-"""Positions whose logits exist at the same time: 1024 x 152,064 float32 values are 0.6 GB."""
+SLICE_VALUES = {"cuda": 2**28, "cpu": 2**25}
+"""Logits that exist at the same time, by kind of device: 2**28 are 0.5 GB in bf16, and 2**25 are 0.1 GB in float32."""
 
 
 def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
@@ -25,7 +27,7 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
 def hidden_states(model: Any, **inputs: Any) -> torch.Tensor:
     """Last hidden states (rows, width, size) of the base inside `model`, adapters included, without the head."""
     decoder = causal_model(model).get_decoder()
-    hidden: torch.Tensor = decoder(**inputs, use_cache=False).last_hidden_state
+    hidden: torch.Tensor = decoder(**inputs, use_cache="past_key_values" in inputs).last_hidden_state
     return hidden
 
 
@@ -43,7 +45,12 @@ def causal_model(model: Any) -> Any:
 def answer_loss(hidden: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Sum of the cross-entropy of `labels` (any shape), predicted from `hidden` (that shape, size) by the frozen head."""
     chosen = labels != IGNORED
-    loss: torch.Tensor = _FrozenHeadLoss.apply(hidden[chosen], labels[chosen], weight)  # type: ignore[no-untyped-call]
+    return target_loss(hidden[chosen], labels[chosen], weight)
+
+
+def target_loss(hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Sum of the cross-entropy of `targets` (positions), predicted from `hidden` (positions, size) by the frozen head."""
+    loss: torch.Tensor = _FrozenHeadLoss.apply(hidden, targets, weight)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -53,16 +60,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         total = hidden.new_zeros((), dtype=torch.float32)
-        needs_gradient = ctx.needs_input_grad[0]
-        gradient = torch.empty_like(hidden) if needs_gradient else None
-        for start in range(0, len(labels), SLICE):
-            part, targets = slice(start, start + SLICE), labels[start : start + SLICE, None]
-            logits = (hidden[part] @ weight.T).float()
-            logits -= logits.logsumexp(dim=-1, keepdim=True)
-            total -= logits.gather(1, targets).sum()
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        size = max(1, SLICE_VALUES[hidden.device.type] // len(weight))
+        for rows in (slice(start, start + size) for start in range(0, len(labels), size)):
+            loss, logits_gradient = _slice_loss(hidden.device.type)(hidden[rows] @ weight.T, labels[rows, None])
+            total += loss
             if gradient is not None:
-                probabilities = logits.exp_().scatter_add_(1, targets, torch.full_like(targets, -1, dtype=torch.float32))
-                gradient[part] = probabilities.to(weight.dtype) @ weight
+                torch.mm(logits_gradient, weight, out=gradient[rows])
         ctx.save_for_backward(gradient)
         return total
 
@@ -70,6 +74,21 @@ class _FrozenHeadLoss(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * upstream[0].to(gradient.dtype), None, None
+
+
+def _loss_and_gradient(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy sum (float32) of logits (positions, vocabulary) against labels (positions, 1), and its gradient in the logits' type."""
+    values = logits.float()
+    logsumexp = values.logsumexp(dim=-1, keepdim=True)
+    loss = (logsumexp - values.gather(1, labels)).sum()
+    hit = torch.arange(logits.shape[1], device=logits.device) == labels
+    return loss, ((values - logsumexp).exp() - hit.float()).to(logits.dtype)
+
+
+@cache
+def _slice_loss(device_type: str) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """Compiled on a GPU, where the passes over the logits cost as much as the products around them."""
+    return torch.compile(_loss_and_gradient, dynamic=True) if device_type == "cuda" else _loss_and_gradient
 
 
 def has_plain_head(model: nn.Module) -> bool:

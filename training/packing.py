@@ -5,27 +5,26 @@ from dataclasses import dataclass
 
 import torch
 
-from training.data import IGNORED, Row
+from training.data import Row
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Rows end to end: int64 `ids`, `labels`, `positions` (each row from 0) of (1, tokens); int32 `bounds` (rows + 1).
+    """Rows end to end: int64 `ids` and `positions` (each row from 0) of (1, tokens); int32 `bounds` (rows + 1).
 
-    `longest` is the longest row in tokens.
+    `targets` are the answer tokens of all rows, and `before` the place in the pack before each; `longest` is the longest row in tokens.
     """
 
     ids: torch.Tensor
-    labels: torch.Tensor
     positions: torch.Tensor
+    before: torch.Tensor
+    targets: torch.Tensor
     bounds: torch.Tensor
     longest: int
 
     def to(self, device: torch.device) -> "Pack":
-        ids, labels, positions, bounds = (
-            tensor.to(device, non_blocking=True) for tensor in (self.ids, self.labels, self.positions, self.bounds)
-        )
-        return Pack(ids, labels, positions, bounds, self.longest)
+        tensors = (self.ids, self.positions, self.before, self.targets, self.bounds)
+        return Pack(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.longest)
 
 
 def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:
@@ -44,13 +43,17 @@ def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:
 
 
 def pack(rows: Sequence[Row]) -> Pack:
-    """Lay rows end to end. A row's first token has no label, so no row is predicted from the one before it."""
+    """Lay rows end to end. Nothing predicts a row's first token: it is no answer token, so no row is learned from the one before it."""
+    ids = torch.tensor([token for row in rows for token in row.ids])
     lengths = [len(row.ids) for row in rows]
-    labels = [label for row in rows for label in [IGNORED] * row.answer_start + row.ids[row.answer_start :]]
+    bounds = torch.tensor([0, *lengths]).cumsum(0)
+    answers = [torch.arange(start + row.answer_start, start + len(row.ids)) for start, row in zip(bounds.tolist(), rows, strict=False)]
+    where = torch.cat(answers)
     return Pack(
-        ids=torch.tensor([[token for row in rows for token in row.ids]]),
-        labels=torch.tensor([labels]),
+        ids=ids[None],
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
-        bounds=torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32),
+        before=where - 1,
+        targets=ids[where],
+        bounds=bounds.to(torch.int32),
         longest=max(lengths),
     )

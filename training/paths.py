@@ -12,7 +12,8 @@ import torch
 
 from training import attention
 from training.data import Row, collate
-from training.loss import answer_loss, batch_loss, causal_model, has_plain_head, head, hidden_states
+from training.fused import FUSABLE, Kernels, choose_kernels, fuse
+from training.loss import batch_loss, causal_model, has_plain_head, head, hidden_states, target_loss
 from training.order import micro_batches
 from training.packing import group_by_tokens, pack
 
@@ -20,10 +21,6 @@ log = logging.getLogger(__name__)
 
 LossSum = Callable[[Sequence[Row]], torch.Tensor]
 """Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
-
-PACKABLE = ("llama", "qwen2", "qwen3")
-"""Model types whose every layer is full causal attention with positions given by the caller."""
-
 
 @dataclass(frozen=True)
 class ForwardPath:
@@ -42,11 +39,13 @@ def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) 
     reasons = {
         f"{device.type} has no variable-length attention": not attention.has_flash(device),
         "float32 has no flash attention": head(model).dtype not in attention.FLASH_TYPES,
-        f"model type {kind} is not known to be packable": kind not in PACKABLE,
+        f"model type {kind} has no fused layers here": kind not in FUSABLE,
+        "the adapter has dropout": any(config.lora_dropout for config in model.peft_config.values()),
     }
     against = next((reason for reason, holds in reasons.items() if holds), None)
-    log.info("Forward path: %s", f"padded ({against})" if against else "packed")
-    return padded(model, pad_id, device) if against else packed(model, max_length, device)
+    path = padded(model, pad_id, device) if against else packed(model, max_length, device, choose_kernels(device))
+    log.info("Forward path: %s%s", path.name, f" ({against})" if against else "")
+    return path
 
 
 def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
@@ -58,15 +57,16 @@ def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
     return ForwardPath("padded", loss_sum, micro_batches, lambda row, micro_batch: [row] * micro_batch)
 
 
-def packed(model: Any, max_length: int, device: torch.device) -> ForwardPath:
-    """Rows end to end, up to `micro batch` times `max_length` tokens at a time."""
+def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) -> ForwardPath:
+    """Rows end to end, up to `micro batch` times `max_length` tokens at a time, through fused layers."""
     assert has_plain_head(model)
     causal_model(model).set_attn_implementation(attention.register())
+    fuse(model, kernels)
 
     def loss_sum(rows: Sequence[Row]) -> torch.Tensor:
         one = pack(rows).to(device)
         hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)
-        return answer_loss(hidden[:, :-1], one.labels[:, 1:], head(model))
+        return target_loss(hidden[0, one.before], one.targets, head(model))
 
     def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
         return group_by_tokens(rows, micro_batch * max_length)
@@ -74,4 +74,4 @@ def packed(model: Any, max_length: int, device: torch.device) -> ForwardPath:
     def largest(row: Row, micro_batch: int) -> list[Row]:
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
-    return ForwardPath("packed", loss_sum, group, largest)
+    return ForwardPath(f"packed, {kernels.name} kernels", loss_sum, group, largest)

@@ -39,7 +39,7 @@ def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = hidden.clone().requires_grad_()
     expected = torch.nn.functional.cross_entropy(whole @ weight.T, labels, reduction="sum")
     expected.backward()
-    monkeypatch.setattr(loss_module, "SLICE", 7)
+    monkeypatch.setattr(loss_module, "SLICE_VALUES", {"cpu": 7 * 20})
     sliced = hidden.clone().requires_grad_()
     total = answer_loss(sliced, labels, weight)
     total.backward()

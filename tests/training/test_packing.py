@@ -8,6 +8,7 @@ import torch
 
 from tests.training.conftest import recipe
 from training.data import Row
+from training.fused import plain_kernels
 from training.loop import Step, train_step
 from training.model import add_adapter, load_base, trainable
 from training.optimizer import MasterAdamW
@@ -37,7 +38,7 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 def test_a_pack_has_no_padding_and_starts_each_row_anew() -> None:
     one = pack([Row("a:1", [5, 6, 7], 1), Row("a:2", [8, 9], 1)])
     assert one.ids.tolist() == [[5, 6, 7, 8, 9]]
-    assert one.labels.tolist() == [[-100, 6, 7, -100, 9]]
+    assert (one.before.tolist(), one.targets.tolist()) == ([0, 1, 3], [6, 7, 9])
     assert one.positions.tolist() == [[0, 1, 2, 0, 1]]
     assert (one.bounds.tolist(), one.longest) == ([0, 3, 5], 3)
 
@@ -53,7 +54,7 @@ def test_packed_and_padded_losses_and_gradients_are_equal(models: Path) -> None:
     loss = padded(model, 0, CPU).loss_sum(ROWS)
     loss.backward()  # type: ignore[no-untyped-call]
     expected, expected_gradients = float(loss.detach()), gradients(model)
-    loss = packed(model, 100, CPU).loss_sum(ROWS)
+    loss = packed(model, 100, CPU, plain_kernels()).loss_sum(ROWS)
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-6)
     for name, gradient in gradients(model).items():
@@ -62,7 +63,7 @@ def test_packed_and_padded_losses_and_gradients_are_equal(models: Path) -> None:
 
 
 def test_a_row_does_not_see_its_neighbours_in_the_pack(models: Path) -> None:
-    path = packed(adapted(models), 100, CPU)
+    path = packed(adapted(models), 100, CPU, plain_kernels())
     with torch.no_grad():
         alone = float(path.loss_sum([ROWS[2]]))
         first, other = ([Row("n", [token] * 20, 19), ROWS[2]] for token in (3, 200))
@@ -72,7 +73,7 @@ def test_a_row_does_not_see_its_neighbours_in_the_pack(models: Path) -> None:
 
 def test_both_paths_give_the_same_loss_curve(models: Path) -> None:
     curves = []
-    for make in (lambda model: padded(model, 0, CPU), lambda model: packed(model, 20, CPU)):
+    for make in (lambda model: padded(model, 0, CPU), lambda model: packed(model, 20, CPU, plain_kernels())):
         model = adapted(models)
         path, optimizer = make(model), MasterAdamW(trainable(model), 0.0)
         curves.append(

@@ -1,0 +1,154 @@
+"""Layers of Llama and Qwen2 models with LoRA, computed in fewer passes over memory than module by module: the same mathematics.
+
+Projections of the same input share one product with their A matrices; the adapter's part is added to the base's output inside the
+matrix product; norms, rotary positions and SwiGLU are Liger's Triton kernels where they can run. The idea of one autograd step for
+a group of LoRA linears is Unsloth's (https://github.com/unslothai/unsloth, fast_lora).
+"""
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import linear, silu
+
+from training.attention import packed_attention
+from training.loss import causal_model
+
+log = logging.getLogger(__name__)
+
+FUSABLE = ("llama", "qwen2")
+"""Model types whose layers are what `fuse` writes down: rotary attention without norms inside, SwiGLU, no mask but the causal one."""
+
+
+class Kernels(NamedTuple):
+    """The thin operations between matrix products; `rms_norm` is None where the module's own is kept."""
+
+    name: str
+    rope: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    swiglu: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    rms_norm: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor] | None
+
+
+def choose_kernels(device: torch.device) -> Kernels:
+    """Liger's kernels on a GPU where the package is installed, else PyTorch's own operations."""
+    if device.type != "cuda" or not importlib.util.find_spec("liger_kernel"):
+        return plain_kernels()
+    from liger_kernel.ops import LigerRMSNormFunction, LigerRopeFunction, LigerSiLUMulFunction  # type: ignore[import-not-found]
+
+    return Kernels("Liger", LigerRopeFunction.apply, LigerSiLUMulFunction.apply, LigerRMSNormFunction.apply)
+
+
+def plain_kernels() -> Kernels:
+    """PyTorch's own operations, which run anywhere."""
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+    return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up, None)
+
+
+def fuse(model: Any, kernels: Kernels) -> None:
+    """Make the layers of a PEFT model (one adapter on all linear layers, no dropout, a type in FUSABLE) compute packs the fast way."""
+    for layer in causal_model(model).get_decoder().layers:
+        layer.self_attn.forward = partial(_attention, layer.self_attn, kernels)
+        layer.mlp.forward = partial(_mlp, layer.mlp, kernels)
+        _fuse_norms(kernels, layer.input_layernorm, layer.post_attention_layernorm)
+    _fuse_norms(kernels, causal_model(model).get_decoder().norm)
+
+
+def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
+    """The outputs (..., width) of PEFT LoRA linears for the same input (..., size)."""
+    parameters = [
+        tensor
+        for layer in layers
+        for tensor in (layer.base_layer.weight, layer.base_layer.bias, layer.lora_A["default"].weight, layer.lora_B["default"].weight)
+    ]
+    outputs: tuple[torch.Tensor, ...] = _Projections.apply(x, layers[0].scaling["default"], *parameters)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def _attention(
+    module: Any,
+    kernels: Kernels,
+    hidden_states: torch.Tensor,
+    position_embeddings: tuple[torch.Tensor, torch.Tensor],
+    *,
+    bounds: torch.Tensor,
+    longest: int,
+    **_others: Any,
+) -> tuple[torch.Tensor, None]:
+    heads = (*hidden_states.shape[:-1], -1, module.head_dim)
+    query, key, value = (
+        states.view(heads).transpose(1, 2) for states in project(hidden_states, module.q_proj, module.k_proj, module.v_proj)
+    )
+    query, key = kernels.rope(query, key, *position_embeddings)
+    attended = packed_attention(query, key, value, bounds, longest, module.scaling)
+    (output,) = project(attended.flatten(2), module.o_proj)
+    return output, None
+
+
+def _mlp(module: Any, kernels: Kernels, x: torch.Tensor) -> torch.Tensor:
+    gate, up = project(x, module.gate_proj, module.up_proj)
+    (output,) = project(kernels.swiglu(gate, up), module.down_proj)
+    return output
+
+
+def _fuse_norms(kernels: Kernels, *norms: Any) -> None:
+    if kernels.rms_norm is None:
+        return
+    for norm in norms:
+        norm.forward = partial(_norm, norm, kernels.rms_norm)
+
+
+def _norm(module: Any, rms_norm: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    return rms_norm(x, module.weight, module.variance_epsilon)
+
+
+class _Projections(torch.autograd.Function):
+    """LoRA linears of one input: x W^T + bias + scaling x A^T B^T for each (weight, bias, a, b) in `parameters`; weights are frozen."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, scaling: float, *parameters: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        flat, layers = x.flatten(0, -2), _by_layer(parameters)
+        low = flat @ torch.cat([a for _, _, a, _ in layers]).T
+        if scaling != 1.0:
+            low *= scaling
+        outputs = []
+        for (weight, bias, _, b), part in zip(layers, _parts(low, layers), strict=True):
+            outputs.append(linear(flat, weight, bias).addmm_(part, b.T).view(*x.shape[:-1], -1))
+        ctx.save_for_backward(x, low, *parameters)
+        ctx.scaling = scaling
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, low, *parameters = ctx.saved_tensors
+        flat, layers = x.flatten(0, -2), _by_layer(parameters)
+        gradients = [gradient.flatten(0, -2) for gradient in upstream]
+        gradient_low = torch.empty_like(low)
+        for gradient, (_, _, _, b), part in zip(gradients, layers, _parts(gradient_low, layers), strict=True):
+            torch.mm(gradient, b, out=part)
+        if ctx.scaling != 1.0:
+            gradient_low *= ctx.scaling
+        for_a = _parts((gradient_low.T @ flat).T, layers)
+        for_parameters: list[torch.Tensor | None] = []
+        for gradient, part, a in zip(gradients, _parts(low, layers), for_a, strict=True):
+            for_parameters += [None, None, a.T, gradient.T @ part]
+        return (_input_gradient(gradients, gradient_low, layers, x) if ctx.needs_input_grad[0] else None, None, *for_parameters)
+
+
+def _input_gradient(gradients: list[torch.Tensor], gradient_low: torch.Tensor, layers: Any, x: torch.Tensor) -> torch.Tensor:
+    total = gradients[0] @ layers[0][0]
+    for gradient, (weight, _, _, _) in zip(gradients[1:], layers[1:], strict=True):
+        total.addmm_(gradient, weight)
+    return total.addmm_(gradient_low, torch.cat([a for _, _, a, _ in layers])).view_as(x)
+
+
+def _by_layer(parameters: Any) -> list[tuple[Any, Any, Any, Any]]:
+    return list(zip(*[iter(parameters)] * 4, strict=True))
+
+
+def _parts(low: torch.Tensor, layers: Any) -> tuple[torch.Tensor, ...]:
+    """Columns of (tokens, all ranks) that belong to each layer."""
+    return low.split([a.shape[0] for _, _, a, _ in layers], dim=1)
