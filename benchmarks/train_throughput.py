@@ -30,14 +30,17 @@ from training.throughput import flops
 
 SHAPES: dict[str, dict[str, Any]] = {
     "7b": {
+        "model_type": "qwen2",
         "vocab_size": 152_064,
         "hidden_size": 3584,
         "intermediate_size": 18_944,
         "num_hidden_layers": 28,
         "num_attention_heads": 28,
         "num_key_value_heads": 4,
+        "tie_word_embeddings": False,
     },
     "smollm2": {
+        "model_type": "llama",
         "vocab_size": 49_152,
         "hidden_size": 576,
         "intermediate_size": 1536,
@@ -47,6 +50,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
     },
     "tiny": {
+        "model_type": "qwen2",
         "vocab_size": 2000,
         "hidden_size": 64,
         "intermediate_size": 128,
@@ -77,15 +81,13 @@ def workload(kind: str, count: int) -> list[Row]:
 def make_model(shape: str, rank: int, device: torch.device, *, adapters_in_float32: bool) -> Any:
     """The shape with random bf16 weights and a LoRA adapter."""
     from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    with device:
-        model = Qwen2ForCausalLM(Qwen2Config(**{"tie_word_embeddings": False, **SHAPES[shape]}, max_position_embeddings=4096))
-    torch.set_default_dtype(torch.float32)
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    return get_peft_model(model, config, autocast_adapter_dtype=adapters_in_float32)
+    with device:
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**SHAPES[shape], max_position_embeddings=4096), dtype=torch.bfloat16)
+        return get_peft_model(model, config, autocast_adapter_dtype=adapters_in_float32)
 
 
 def measure_own(method: str, options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:
@@ -183,7 +185,8 @@ def measure(method: str, options: argparse.Namespace) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vocabulary = SHAPES[options.shape]["vocab_size"]
     rows = [
-        replace(row, ids=[token % vocabulary for token in row.ids]) for row in workload(options.workload, options.batch * (options.warmup + options.steps))
+        replace(row, ids=[token % vocabulary for token in row.ids])
+        for row in workload(options.workload, options.batch * (options.warmup + options.steps))
     ]
     if method == "article":
         seconds, model = measure_article(options, rows, device)

@@ -14,7 +14,9 @@ TORCH_VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
 ATTENTION = "ghostwriter_packed"
 FLASH_TYPES = (torch.bfloat16, torch.float16)
 FLASH_CAPABILITY = (8, 0)
-_GROUPED = {"enable_gqa": True} if TORCH_VERSION >= (2, 12) else {}  # before, fewer key heads than query heads needed no leave
+_GROUPED: dict[str, Any] = (
+    {"enable_gqa": True} if TORCH_VERSION >= (2, 12) else {}
+)  # before, fewer key heads than query heads needed no leave
 
 
 def register() -> str:

@@ -4,7 +4,10 @@ The prompt and the answer are tokenised apart, as generation will see them; a ro
 The mask is kept as a length (`answer_start`), so a token id that is also the padding id is never masked by mistake.
 """
 
+import hashlib
 import json
+import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,29 +71,36 @@ class ChatFormat:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids up to where the assistant's answer begins; `messages` ends with a user turn."""
-        return self._encode(self._prompt_text(messages))
+        return self.encode([self._render(messages, generation=True)])[0]
 
     def answer(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the last turn's text and its end token."""
-        prompt, whole = self._prompt_text(messages[:-1]), self._render(messages, generation=False)
+        return self.encode([self.texts(messages)[1]])[0]
+
+    def texts(self, messages: Sequence[Message]) -> tuple[str, str]:
+        """The text up to where the last turn's answer begins, and the answer with its end token."""
+        prompt, whole = self._render(messages[:-1], generation=True), self._render(messages, generation=False)
         if not whole.startswith(prompt):
             raise DatasetError("The chat template writes another prompt for generation than for training; its answers cannot be masked.")
         answer = whole[len(prompt) :]
-        return self._encode(answer[: answer.rindex(self.end_token) + len(self.end_token)])
+        return prompt, answer[: answer.rindex(self.end_token) + len(self.end_token)]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text; many at once use all cores."""
+        return list(self.tokenizer(list(texts), add_special_tokens=False).input_ids)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the tokenizer and its template: what decides the ids of a text."""
+        state = self.tokenizer.backend_tokenizer.to_str() + self.tokenizer.chat_template
+        return hashlib.sha256(state.encode()).hexdigest()
 
     def has_special_token(self, text: str) -> bool:
         """Whether `text` contains the spelling of a special token, which would be read as the token itself."""
         return any(token in text for token in self._special)
 
-    def _prompt_text(self, messages: Sequence[Message]) -> str:
-        return self._render(messages, generation=True)
-
     def _render(self, messages: Sequence[Message], *, generation: bool) -> str:
         text: str = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=generation)
         return text
-
-    def _encode(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _find_end_token(self) -> str:
         text = self._render([_turn("user", "x"), _turn("assistant", _PROBE)], generation=False)
@@ -103,26 +113,32 @@ class ChatFormat:
         return str(max(found, key=len))
 
 
-def load_rows(dataset: Path, files: Sequence[str], chat: ChatFormat, max_length: int, too_long: Literal["drop", "refuse"] = "drop") -> Rows:
-    """Tokenise the named JSONL files. Rows are kept whole or left out and counted. Raises DatasetError."""
-    rows: list[Row] = []
-    dropped: dict[str, int] = {}
-    for source, messages in read_messages(dataset, files):
-        reason, row = _row(source, messages, chat, max_length)
-        if reason == "too_long" and too_long == "refuse":
-            raise DatasetError(
-                f'{source}: {len(row.ids)} tokens are more than max_length = {max_length}. Raise max_length, or set too_long = "drop".'
-            )
-        if reason:
-            dropped[reason] = dropped.get(reason, 0) + 1
-        else:
-            rows.append(row)
-    if not rows:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+def load_rows(
+    dataset: Path,
+    files: Sequence[str],
+    chat: ChatFormat,
+    max_length: int,
+    too_long: Literal["drop", "refuse"] = "drop",
+    cache: Path | None = None,
+) -> Rows:
+    """Tokenise the named JSONL files, or take their tokens from the folder `cache`. Rows are kept whole or left out and counted.
+
+    Raises DatasetError.
+    """
+    encoded = _cached(dataset, files, chat, cache) if cache else _encode_all(dataset, files, chat)
+    reasons = [_reason(row, max_length) for row in encoded]
+    if too_long == "refuse" and "too_long" in reasons:
+        row = encoded[reasons.index("too_long")]
         raise DatasetError(
-            f"{dataset} has no rows to train on in {', '.join(files)}" + (f"; all were left out: {reasons}." if dropped else ".")
+            f'{row.source}: {len(row.ids)} tokens are more than max_length = {max_length}. Raise max_length, or set too_long = "drop".'
         )
-    return Rows(rows, dropped)
+    rows, dropped = [row for row, reason in zip(encoded, reasons, strict=True) if not reason], Counter(filter(None, reasons))
+    if not rows:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise DatasetError(
+            f"{dataset} has no rows to train on in {', '.join(files)}" + (f"; all were left out: {left_out}." if dropped else ".")
+        )
+    return Rows(rows, dict(dropped))
 
 
 def read_messages(dataset: Path, files: Iterable[str]) -> list[tuple[str, list[Message]]]:
@@ -162,12 +178,42 @@ def answer_tokens(rows: Iterable[Row]) -> int:
     return sum(len(row.ids) - row.answer_start for row in rows)
 
 
-def _row(source: str, messages: list[Message], chat: ChatFormat, max_length: int) -> tuple[str | None, Row]:
-    if any(chat.has_special_token(message["content"]) for message in messages):
-        return "special_token", Row(source, [], 0)
-    prompt = chat.prompt(messages[:-1])
-    row = Row(source, prompt + chat.answer(messages), len(prompt))
-    return ("too_long" if len(row.ids) > max_length else None), row
+def _reason(row: Row, max_length: int) -> str | None:
+    """Why a row is left out, if it is. Rows that spell a special token were not tokenised."""
+    return "special_token" if not row.ids else "too_long" if len(row.ids) > max_length else None
+
+
+def _encode_all(dataset: Path, files: Sequence[str], chat: ChatFormat) -> list[Row]:
+    """All rows in order; those whose text would be read as a special token have no ids."""
+    named = read_messages(dataset, files)
+    plain = [not any(chat.has_special_token(message["content"]) for message in messages) for _, messages in named]
+    texts = [text for (_, messages), good in zip(named, plain, strict=True) if good for text in chat.texts(messages)]
+    ids = iter(chat.encode(texts) if texts else [])
+    rows = []
+    for (source, _), good in zip(named, plain, strict=True):
+        prompt, answer = (next(ids), next(ids)) if good else ([], [])
+        rows.append(Row(source, prompt + answer, len(prompt)))
+    return rows
+
+
+def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) -> list[Row]:
+    """`_encode_all`, done once for each content of the files and tokenizer."""
+    digest = hashlib.sha256(chat.fingerprint().encode())
+    for name in files:
+        digest.update(f"{name}\n".encode() + ((dataset / name).read_bytes() if (dataset / name).exists() else b""))
+    path = cache / f"{digest.hexdigest()[:32]}.pt"
+    if path.exists():
+        found = torch.load(path, weights_only=True)
+        ids = [part.tolist() for part in found["ids"].split(found["lengths"])]
+        return [Row(*row) for row in zip(found["sources"], ids, found["answer_starts"], strict=True)]
+    rows = _encode_all(dataset, files, chat)
+    columns = {"sources": [row.source for row in rows], "answer_starts": [row.answer_start for row in rows]}
+    ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.int32)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
+        torch.save({**columns, "ids": ids, "lengths": [len(row.ids) for row in rows]}, file)
+    Path(file.name).replace(path)
+    return rows
 
 
 def _parse(source: str, line: str) -> list[Message]:

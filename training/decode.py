@@ -35,9 +35,7 @@ class RowCache:
         self.rows = self.places = torch.zeros(0, dtype=torch.long)
         self.reading = True
 
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_others: Any, **_named: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def update(self, key: torch.Tensor, value: torch.Tensor, layer: int, *_others: Any, **_named: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep new keys and values; while reading prompts, attention needs these alone, afterwards the whole cache."""
         keys, values = self._layers[layer]
         keys[self.rows, self.places] = key.transpose(1, 2).flatten(0, 1)
@@ -97,7 +95,7 @@ class Decoder:
         """One step as a CUDA graph; what the steps before the capture changed is put back."""
         state = (self._tokens, self._lengths, self._ended, self._written, self._column)
         kept = [tensor.clone() for tensor in state]
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARMUP_STEPS):

@@ -1,7 +1,7 @@
 """Layers of Llama and Qwen2 models with LoRA, computed in fewer passes over memory than module by module: the same mathematics.
 
 Projections of the same input share one product with their A matrices; the adapter's part is added to the base's output inside the
-matrix product; norms, rotary positions and SwiGLU are Liger's Triton kernels where they can run. The idea of one autograd step for
+matrix product; rotary positions and SwiGLU are Liger's Triton kernels where they can run. The idea of one autograd step for
 a group of LoRA linears is Unsloth's (https://github.com/unslothai/unsloth, fast_lora).
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import linear, silu
+from torch.nn.functional import linear, rms_norm, silu
 
 from training.attention import packed_attention
 from training.loss import causal_model
@@ -24,28 +24,27 @@ FUSABLE = ("llama", "qwen2")
 
 
 class Kernels(NamedTuple):
-    """The thin operations between matrix products; `rms_norm` is None where the module's own is kept."""
+    """The thin operations between matrix products."""
 
     name: str
     rope: Callable[..., tuple[torch.Tensor, torch.Tensor]]
     swiglu: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    rms_norm: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor] | None
 
 
 def choose_kernels(device: torch.device) -> Kernels:
     """Liger's kernels on a GPU where the package is installed, else PyTorch's own operations."""
     if device.type != "cuda" or not importlib.util.find_spec("liger_kernel"):
         return plain_kernels()
-    from liger_kernel.ops import LigerRMSNormFunction, LigerRopeFunction, LigerSiLUMulFunction  # type: ignore[import-not-found]
+    from liger_kernel.ops import LigerRopeFunction, LigerSiLUMulFunction  # type: ignore[import-not-found]
 
-    return Kernels("Liger", LigerRopeFunction.apply, LigerSiLUMulFunction.apply, LigerRMSNormFunction.apply)
+    return Kernels("Liger", LigerRopeFunction.apply, LigerSiLUMulFunction.apply)
 
 
 def plain_kernels() -> Kernels:
     """PyTorch's own operations, which run anywhere."""
     from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-    return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up, None)
+    return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up)
 
 
 def fuse(model: Any, kernels: Kernels) -> None:
@@ -53,8 +52,8 @@ def fuse(model: Any, kernels: Kernels) -> None:
     for layer in causal_model(model).get_decoder().layers:
         layer.self_attn.forward = partial(_attention, layer.self_attn, kernels)
         layer.mlp.forward = partial(_mlp, layer.mlp, kernels)
-        _fuse_norms(kernels, layer.input_layernorm, layer.post_attention_layernorm)
-    _fuse_norms(kernels, causal_model(model).get_decoder().norm)
+        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
+            norm.forward = partial(_norm, norm)
 
 
 def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
@@ -94,29 +93,24 @@ def _mlp(module: Any, kernels: Kernels, x: torch.Tensor) -> torch.Tensor:
     return output
 
 
-def _fuse_norms(kernels: Kernels, *norms: Any) -> None:
-    if kernels.rms_norm is None:
-        return
-    for norm in norms:
-        norm.forward = partial(_norm, norm, kernels.rms_norm)
-
-
-def _norm(module: Any, rms_norm: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    return rms_norm(x, module.weight, module.variance_epsilon)
+def _norm(module: Any, x: torch.Tensor) -> torch.Tensor:
+    """PyTorch's own kernel; Liger's took twice as long backwards on narrow models."""
+    normed: torch.Tensor = rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
+    return normed
 
 
 class _Projections(torch.autograd.Function):
-    """LoRA linears of one input: x W^T + bias + scaling x A^T B^T for each (weight, bias, a, b) in `parameters`; weights are frozen."""
+    """LoRA linears of one input: x W^T + bias + scaling x A^T B^T for each _Layer, given as a flat list of its tensors."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, scaling: float, *parameters: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         flat, layers = x.flatten(0, -2), _by_layer(parameters)
-        low = flat @ torch.cat([a for _, _, a, _ in layers]).T
+        low = flat @ torch.cat([layer.a for layer in layers]).T
         if scaling != 1.0:
             low *= scaling
         outputs = []
-        for (weight, bias, _, b), part in zip(layers, _parts(low, layers), strict=True):
-            outputs.append(linear(flat, weight, bias).addmm_(part, b.T).view(*x.shape[:-1], -1))
+        for layer, part in zip(layers, _parts(low, layers), strict=True):
+            outputs.append(linear(flat, layer.weight, layer.bias).addmm_(part, layer.b.T).view(*x.shape[:-1], -1))
         ctx.save_for_backward(x, low, *parameters)
         ctx.scaling = scaling
         return tuple(outputs)
@@ -127,28 +121,37 @@ class _Projections(torch.autograd.Function):
         flat, layers = x.flatten(0, -2), _by_layer(parameters)
         gradients = [gradient.flatten(0, -2) for gradient in upstream]
         gradient_low = torch.empty_like(low)
-        for gradient, (_, _, _, b), part in zip(gradients, layers, _parts(gradient_low, layers), strict=True):
-            torch.mm(gradient, b, out=part)
+        for gradient, layer, part in zip(gradients, layers, _parts(gradient_low, layers), strict=True):
+            torch.mm(gradient, layer.b, out=part)
         if ctx.scaling != 1.0:
             gradient_low *= ctx.scaling
-        for_a = _parts((gradient_low.T @ flat).T, layers)
+        for_a = torch.split(gradient_low.T @ flat, [len(layer.a) for layer in layers])
         for_parameters: list[torch.Tensor | None] = []
         for gradient, part, a in zip(gradients, _parts(low, layers), for_a, strict=True):
-            for_parameters += [None, None, a.T, gradient.T @ part]
+            for_parameters += [None, None, a, gradient.T @ part]
         return (_input_gradient(gradients, gradient_low, layers, x) if ctx.needs_input_grad[0] else None, None, *for_parameters)
 
 
-def _input_gradient(gradients: list[torch.Tensor], gradient_low: torch.Tensor, layers: Any, x: torch.Tensor) -> torch.Tensor:
-    total = gradients[0] @ layers[0][0]
-    for gradient, (weight, _, _, _) in zip(gradients[1:], layers[1:], strict=True):
-        total.addmm_(gradient, weight)
-    return total.addmm_(gradient_low, torch.cat([a for _, _, a, _ in layers])).view_as(x)
+def _input_gradient(gradients: list[torch.Tensor], gradient_low: torch.Tensor, layers: "list[_Layer]", x: torch.Tensor) -> torch.Tensor:
+    total = gradients[0] @ layers[0].weight
+    for gradient, layer in zip(gradients[1:], layers[1:], strict=True):
+        total.addmm_(gradient, layer.weight)
+    return total.addmm_(gradient_low, torch.cat([layer.a for layer in layers])).view_as(x)
 
 
-def _by_layer(parameters: Any) -> list[tuple[Any, Any, Any, Any]]:
-    return list(zip(*[iter(parameters)] * 4, strict=True))
+class _Layer(NamedTuple):
+    """One LoRA linear: frozen weight (width, size) and bias (width), adapter a (rank, size) and b (width, rank)."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    a: torch.Tensor
+    b: torch.Tensor
 
 
-def _parts(low: torch.Tensor, layers: Any) -> tuple[torch.Tensor, ...]:
+def _by_layer(parameters: Any) -> list[_Layer]:
+    return [_Layer(*parameters[start : start + 4]) for start in range(0, len(parameters), 4)]
+
+
+def _parts(low: torch.Tensor, layers: list[_Layer]) -> tuple[torch.Tensor, ...]:
     """Columns of (tokens, all ranks) that belong to each layer."""
-    return low.split([a.shape[0] for _, _, a, _ in layers], dim=1)
+    return torch.split(low, [len(layer.a) for layer in layers], dim=1)

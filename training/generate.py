@@ -28,9 +28,12 @@ def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], max_new_t
     if len(prompts) > 1 and not _fits(model, prompts, max_new_tokens):
         middle = len(prompts) // 2
         return [answer for part in (prompts[:middle], prompts[middle:]) for answer in answer_batch(model, base, part, max_new_tokens)]
-    decoded = decode(model, prompts, max_new_tokens, base.chat.end_id) if can_decode(model) else _generate(model, base, prompts, max_new_tokens)
+    decoded = (
+        decode(model, prompts, max_new_tokens, base.chat.end_id) if can_decode(model) else _generate(model, base, prompts, max_new_tokens)
+    )
     return [
-        Answer(base.tokenizer.decode(ids, skip_special_tokens=True).strip(), len(ids), finished=len(ids) < max_new_tokens) for ids in decoded
+        Answer(base.tokenizer.decode(ids, skip_special_tokens=True).strip(), len(ids), finished=len(ids) < max_new_tokens)
+        for ids in decoded
     ]
 
 

@@ -24,7 +24,8 @@ class Pack:
 
     def to(self, device: torch.device) -> "Pack":
         tensors = (self.ids, self.positions, self.before, self.targets, self.bounds)
-        return Pack(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.longest)
+        ids, positions, before, targets, bounds = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Pack(ids, positions, before, targets, bounds, self.longest)
 
 
 def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LossSum = Callable[[Sequence[Row]], torch.Tensor]
 """Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
 
+
 @dataclass(frozen=True)
 class ForwardPath:
     """How rows are divided into forward passes, and run. `group` and `largest` take the micro batch (in rows)."""
