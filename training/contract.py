@@ -1,13 +1,16 @@
 """What the Airflow side and the training side tell each other: one request file in, one result file out.
 
 Importable without torch, Airflow or MLflow. The launcher writes `request.json` into a run folder and starts
-`python -m training train|evaluate REQUEST` on it; the stage writes `result.json` into the same folder last, by rename.
+`python -m training train|evaluate|examine REQUEST` on it; the stage writes `result.json` into the same folder last, by rename.
 
 A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
 
     direct.jsonl      the writer's own pairs of the training split
     distilled.jsonl   the teacher's answers to questions of the training split
     heldout.jsonl     the writer's own pairs of the held-out split: never trained on, never shown to the teacher
+
+The multiplication check's dataset has the same form: `direct.jsonl` are worked chains, `heldout.jsonl` those of unseen pairs,
+and `reworded.jsonl` and `beyond.jsonl` are examined too. Its rows also carry `x`, `y` and `phrasing`.
 """
 
 import os
@@ -73,6 +76,8 @@ class Recipe(Frozen):
     """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
+    keep_epochs: bool = False
+    """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""
     checkpoint_steps: int = Field(50, ge=1)
     log_steps: int = Field(10, ge=1)
 
@@ -112,6 +117,8 @@ class TrainResult(Frozen):
     """What training gave. Losses in nats a token, of answer tokens only."""
 
     adapter: Path
+    epoch_adapters: tuple[Path, ...] = ()
+    """With `keep_epochs`: the adapters of the epochs that ended before the last step, in order."""
     base: str
     run_id: str | None
     rows: int
@@ -161,6 +168,68 @@ class EvaluateResult(Frozen):
     seconds: float
     notes: tuple[str, ...] = ()
     """What a reader must know, such as a measure that was withheld, and why."""
+
+
+class MultiplicationData(Frozen):
+    """Which multiplications are trained on and examined. What is examined is never trained on, nor with its factors exchanged."""
+
+    samples: int = Field(10_000, ge=1, le=200_000)
+    """Training rows; pairs come again in other words only when there are no others left."""
+    digits: int = Field(3, ge=1, le=6)
+    """Digits of a factor, at most."""
+    phrasings: int = Field(12, ge=1, le=12)
+    """Ways of asking to train on."""
+    pairs: int = Field(500, ge=1, le=100_000)
+    """Unseen pairs to examine, at most."""
+    reworded_pairs: int = Field(500, ge=0, le=100_000)
+    """Of these, how many to ask again in each of the other ways; 0 for none."""
+    beyond_pairs: int = Field(500, ge=0, le=100_000)
+    """Pairs of numbers one digit longer than any in training; 0 for none."""
+    seed: int = 0
+
+
+class ExamineRequest(Frozen):
+    """Have each arm multiply, greedily, and check every line of its chains. The last arm sits all sets, the others only `unseen`."""
+
+    run_folder: Path
+    dataset: Path
+    base: str
+    revision: str | None = None
+    precision: Literal["bf16", "fp32"] = "bf16"
+    arms: tuple[ArmRequest, ...] = Field(min_length=1)
+    batch: int | None = Field(None, ge=1)
+    """Questions answered at once; None: 512 on a GPU, 16 on a CPU."""
+    ability: bool = True
+    """Whether to probe what else the first and the last arm can do."""
+    models: Path
+    tracking: Tracking | None = None
+
+
+class SetScore(Frozen):
+    """How one arm did on one set of questions. Shares are between 0 and 1."""
+
+    questions: int
+    product: float
+    """Share of exact products."""
+    chain: float
+    """Share of chains that are right in every character."""
+    first_errors: dict[str, int]
+    """Chains by what is wrong first in them (training.arithmetic.KINDS)."""
+    by_carries: dict[str, tuple[int, float]]
+    """Questions and share of right chains, by the number of carries, like `6-10`."""
+    tokens: int
+    seconds: float
+    """What answering took in this process; answers kept from before cost nothing."""
+
+
+class ExamineResult(Frozen):
+    """Scores by arm and set. Sets are `unseen`, `reworded-N` (N a phrasing), `beyond`."""
+
+    scores: dict[str, dict[str, SetScore]]
+    ability: dict[str, dict[str, float]]
+    trained_phrasings: int
+    run_id: str | None
+    seconds: float
 
 
 Model = TypeVar("Model", bound=Frozen)

@@ -3,6 +3,7 @@
 TrainingError
 ├── BaseModelError   the base cannot be found, loaded, or taught with frozen embeddings
 ├── DatasetError     the dataset cannot be trained on
+├── QuestionError    the multiplication check has no such question
 ├── AdapterError     an adapter cannot be used on this base
 ├── CheckpointError  the run folder belongs to another training
 ├── NonFiniteLoss    a loss or gradient that is not a number
@@ -22,6 +23,10 @@ class BaseModelError(TrainingError):
 
 class DatasetError(TrainingError):
     """A row or file of the dataset cannot be used."""
+
+
+class QuestionError(TrainingError):
+    """A number, a phrasing or an amount that the multiplication check has no questions for."""
 
 
 class AdapterError(TrainingError):

@@ -15,7 +15,7 @@ from training.errors import NonFiniteLoss
 from training.loop import Step, StepResult, fit_micro_batch, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
-from training.order import count_steps, rows_of_step
+from training.order import count_steps, rows_of_step, steps_an_epoch
 from training.paths import ForwardPath, choose_path
 from training.processes import Processes
 from training.progress import Progress
@@ -26,6 +26,7 @@ from training.tracking import TrackedRun, open_run
 log = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
+EPOCH_ADAPTER = "adapter-epoch-{}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
             train_tracking.step(run, state.step, step, rate, speed)
             progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
+            _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
             if step.stopping or state.step % recipe.checkpoint_steps == 0:
                 _save_checkpoint(session, state)
             if step.stopping:
@@ -142,6 +144,22 @@ def _advance(state: State, step: StepResult, seconds: float) -> State:
     )
 
 
+def _keep_epoch(session: Session, state: State) -> None:
+    """Save the adapter where an epoch ends, if the recipe says so; the last step's is saved as the result anyway."""
+    epoch, position = divmod(state.step, steps_an_epoch(len(session.rows.rows), session.request.recipe.batch))
+    if session.request.recipe.keep_epochs and not position and state.step < session.total_steps:
+        if session.processes.is_main:
+            save_adapter(session.model, session.base, session.request.run_folder / EPOCH_ADAPTER.format(epoch))
+        session.processes.wait()
+
+
+def _epoch_adapters(session: Session) -> tuple[Path, ...]:
+    if not session.request.recipe.keep_epochs:
+        return ()
+    ended = (session.total_steps - 1) // steps_an_epoch(len(session.rows.rows), session.request.recipe.batch)
+    return tuple(session.request.run_folder / EPOCH_ADAPTER.format(epoch) for epoch in range(1, ended + 1))
+
+
 def _save_checkpoint(session: Session, state: State) -> None:
     if session.processes.is_main:
         checkpoint.save(session.request.run_folder, state, session.optimizer.state())
@@ -155,6 +173,7 @@ def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
     train_tracking.end(run, adapter, state)
     return TrainResult(
         adapter=adapter,
+        epoch_adapters=_epoch_adapters(session),
         base=session.base.name,
         run_id=run.run_id,
         rows=len(session.rows.rows),

@@ -1,0 +1,159 @@
+"""Have the base and each epoch's adapter multiply numbers they were not trained on, greedily, and check every line they write.
+
+Every arm sits the set `unseen`; the last one sits the reworded questions and the longer numbers too. A rerun goes on where
+a killed one stopped.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training import examine_tracking
+from training.answers import answer_all
+from training.arithmetic_data import DIRECT_FILE, Row, read_facts, read_questions
+from training.contract import RESULT_FILE, ArmRequest, ExamineRequest, ExamineResult, SetScore, read_json, write_json
+from training.data import Message, read_messages
+from training.errors import DatasetError
+from training.examine_scores import Marked, mark, score
+from training.generate import Answer, answer_batch
+from training.model import Base, load_adapter, load_base
+from training.processes import best_device
+from training.progress import Progress
+from training.signals import StopFlag
+from training.tracking import TrackedRun, open_run
+
+log = logging.getLogger(__name__)
+
+UNSEEN = "unseen"
+BATCHES = {"cuda": 512, "cpu": 16}
+"""Questions answered at once, by kind of device, where the request does not say."""
+ROOM = 64
+"""Tokens an answer may have beyond the longest right one of its set."""
+Probe = Callable[[Any, Base, int], dict[str, float]]
+ABILITY: Probe | None = None
+"""What probes a model's other abilities (model, base, batch); None while there is no such probe."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one arm gave: its score and marked answers by set, and its other abilities."""
+
+    scores: dict[str, SetScore]
+    marked: dict[str, list[Marked]]
+    ability: dict[str, float]
+
+
+def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
+    """Ask and mark all arms, and write the result last. Raises TrainingError, or Stopped with finished batches kept."""
+    result_path = request.run_folder / RESULT_FILE
+    if result_path.exists():
+        log.info("Already examined: %s", result_path)
+        return read_json(ExamineResult, result_path)
+    request.run_folder.mkdir(parents=True, exist_ok=True)
+    request = request.model_copy(update={"batch": request.batch or BATCHES.get(best_device().type, BATCHES["cpu"])})
+    began = time.monotonic()
+    with open_run(request.tracking, request.run_folder) as run:
+        examine_tracking.start(run, request)
+        sittings = _sit_all(request, stop, run)
+        result = ExamineResult(
+            scores={arm: sitting.scores for arm, sitting in sittings.items()},
+            ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},
+            trained_phrasings=read_facts(request.dataset)["phrasings"],
+            run_id=run.run_id,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        examine_tracking.end(run, request, result, {arm: sitting.marked for arm, sitting in sittings.items()})
+    write_json(result, result_path)
+    log.info("Examined %s in %.0f s.", ", ".join(sittings), result.seconds)
+    return result
+
+
+def _sit_all(request: ExamineRequest, stop: StopFlag, run: TrackedRun) -> dict[str, Sitting]:
+    sets = read_questions(request.dataset)
+    if UNSEEN not in sets:
+        raise DatasetError(f"{request.dataset} holds no multiplications to ask. Make it with `python -m training.arithmetic`.")
+    chosen = {arm.name: sets if arm is request.arms[-1] else {UNSEEN: sets[UNSEEN]} for arm in request.arms}
+    total = sum(len(rows) for given in chosen.values() for rows in given.values())
+    sittings: dict[str, Sitting] = {}
+    with Progress(request.run_folder, "examine", total, "answers", line_every=request.batch or 1) as progress:
+        done = 0
+        for arm in request.arms:
+            sittings[arm.name] = _Examiner(request, arm, stop, progress, done).sit(chosen[arm.name])
+            examine_tracking.arm(run, arm.name, sittings[arm.name].scores)
+            done += sum(map(len, chosen[arm.name].values()))
+    return sittings
+
+
+class _Examiner:
+    """One arm's model, ready to be asked set after set."""
+
+    def __init__(self, request: ExamineRequest, arm: ArmRequest, stop: StopFlag, progress: Progress, done: int) -> None:
+        self._request, self._arm, self._stop, self._progress, self._done = request, arm, stop, progress, done
+        self._base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+        self._model = load_adapter(self._base, arm.adapter) if arm.adapter else self._base.model.eval()
+        self._examples = _examples(request, arm)
+
+    def sit(self, sets: Mapping[str, Sequence[Row]]) -> Sitting:
+        """Answer all sets, and have the other abilities probed where that is asked for."""
+        marked: dict[str, list[Marked]] = {}
+        scores: dict[str, SetScore] = {}
+        for name, rows in sets.items():
+            marked[name], scores[name] = self._sit_set(name, rows)
+            self._done += len(rows)
+        return Sitting(scores, marked, self._probe())
+
+    def _sit_set(self, name: str, rows: Sequence[Row]) -> tuple[list[Marked], SetScore]:
+        prompts = [self._base.chat.prompt([*self._examples, row["messages"][0]]) for row in rows]
+        pace, most = _Pace(), self._most_new_tokens(rows, prompts)
+
+        def ask(batch: Sequence[list[int]]) -> list[Answer]:
+            self._stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
+            return pace.timed(lambda: answer_batch(self._model, self._base, batch, most))
+
+        def say(done: int) -> None:
+            self._progress.update(self._done + done, f"{self._arm.name} on {name}")
+
+        path = self._request.run_folder / f"answers-{self._arm.name}-{name}.jsonl"
+        answers = answer_all(path, prompts, self._request.batch or 1, ask, say)
+        marked = [mark(row, answer) for row, answer in zip(rows, answers, strict=True)]
+        result = score(marked, pace.tokens, pace.seconds)
+        log.info("%s on %s: %.1f %% exact, %.1f %% whole chains%s", self._arm.name, name, 100 * result.product, 100 * result.chain, pace)
+        return marked, result
+
+    def _most_new_tokens(self, rows: Sequence[Row], prompts: Sequence[list[int]]) -> int:
+        """Room for the longest right answer and a little more, inside the model's context."""
+        longest = max(len(self._base.chat.answer(row["messages"])) for row in rows)
+        context = int(self._base.model.config.max_position_embeddings)
+        return max(1, min(longest + ROOM, context - max(map(len, prompts))))
+
+    def _probe(self) -> dict[str, float]:
+        probed = (self._request.arms[0], self._request.arms[-1])
+        if ABILITY is None or not self._request.ability or self._arm not in probed:
+            return {}
+        return ABILITY(self._model, self._base, self._request.batch or 1)
+
+
+@dataclass
+class _Pace:
+    """Tokens generated in this process, and how long that took."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def timed(self, ask: Callable[[], list[Answer]]) -> list[Answer]:
+        began = time.monotonic()
+        answers = ask()
+        self.seconds += time.monotonic() - began
+        self.tokens += sum(answer.tokens for answer in answers)
+        return answers
+
+    def __str__(self) -> str:
+        return f" ({self.tokens} tokens, {self.tokens / self.seconds:.0f} tokens/s)" if self.seconds else ""
+
+
+def _examples(request: ExamineRequest, arm: ArmRequest) -> list[Message]:
+    """The arm's worked examples, as earlier turns: the first training rows in the words of the question."""
+    rows = [messages for _, messages in read_messages(request.dataset, [DIRECT_FILE])[: arm.examples]] if arm.examples else []
+    return [message for messages in rows for message in messages]
