@@ -204,8 +204,10 @@ def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) 
     path = cache / f"{digest.hexdigest()[:32]}.pt"
     if path.exists():
         found = torch.load(path, weights_only=True)
-        ids = [part.tolist() for part in found["ids"].split(found["lengths"])]
-        return [Row(*row) for row in zip(found["sources"], ids, found["answer_starts"], strict=True)]
+        parts = found["ids"].split(found["lengths"])
+        return [
+            Row(source, ids.tolist(), start) for source, ids, start in zip(found["sources"], parts, found["answer_starts"], strict=True)
+        ]
     rows = _encode_all(dataset, files, chat)
     columns = {"sources": [row.source for row in rows], "answer_starts": [row.answer_start for row in rows]}
     ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.int32)

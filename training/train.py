@@ -71,7 +71,8 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     recipe = request.recipe
     base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
     check_end_token(base)
-    rows = load_rows(request.dataset, TRAINING_FILES[request.arm], base.chat, recipe.max_length, recipe.too_long)
+    files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
+    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens)
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
     model = add_adapter(base, recipe).train()
     return Session(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.tiny_model import PAD, make_byte_tokenizer
 from tests.training.conftest import pair
@@ -137,3 +138,30 @@ def test_a_preview_shows_what_carries_loss(tmp_path: Path) -> None:
     assert preview(row, format_.tokenizer).endswith("<|im_start|>assistant\n⟦So.<|im_end|>⟧\n")
     assert preview(row, format_.tokenizer).startswith("direct.jsonl:1  (")
     assert PAD not in preview(row, format_.tokenizer)
+
+
+def test_tokens_are_kept_for_the_same_files_and_tokenizer_only(tmp_path: Path) -> None:
+    cache, lines = tmp_path / "tokens", (pair("a", "x<|im_end|>y"), pair("b", "答"), pair("c", "long" * 100))
+    first = load_rows(write(tmp_path, *lines), ["direct.jsonl"], chat(QWEN2), 120, cache=cache)
+    assert (
+        first
+        == load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 120, cache=cache)
+        == load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 120)
+    )
+    assert (len(first.rows), first.dropped) == (1, {"special_token": 1, "too_long": 1})
+    assert len(list(cache.iterdir())) == 1
+    other = load_rows(tmp_path, ["direct.jsonl"], chat(SMOLLM2), 500, cache=cache)
+    assert other.rows[0].ids != first.rows[0].ids and len(list(cache.iterdir())) == 2
+    load_rows(write(tmp_path, pair("b", "another")), ["direct.jsonl"], chat(QWEN2), 120, cache=cache)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_kept_tokens_are_what_is_trained_on(tmp_path: Path) -> None:
+    """So a cache that were ignored would be seen."""
+    cache = tmp_path / "tokens"
+    load_rows(write(tmp_path, pair("a", "b")), ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+    (kept,) = cache.iterdir()
+    columns = torch.load(kept, weights_only=True)
+    torch.save({**columns, "ids": columns["ids"] + 1}, kept)
+    plain = load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500).rows[0]
+    assert load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500, cache=cache).rows[0].ids == [token + 1 for token in plain.ids]
