@@ -21,7 +21,7 @@ import torch
 from training.contract import Recipe
 from training.data import Row, collate
 from training.fused import choose_kernels, plain_kernels
-from training.loop import Step, train_step
+from training.loop import Step, prepare, train_step
 from training.model import trainable
 from training.optimizer import MasterAdamW
 from training.paths import packed, padded
@@ -100,9 +100,15 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
     batches = [rows[start : start + options.batch] for start in range(0, len(rows), options.batch)]
     steps = [Step(index, batch, options.micro_batch, 1e-4) for index, batch in enumerate(batches)]
     processes = Processes()
-    for step in steps[: options.warmup]:
-        train_step(path, optimizer, step, recipe, processes, stop=False)
-    return _timed(lambda: [train_step(path, optimizer, step, recipe, processes, stop=False) for step in steps[options.warmup :]]), model
+
+    def take(some: list[Step]) -> None:
+        ready = [prepare(path, some[0], processes)]
+        for following in [*some[1:], None]:
+            ahead = (lambda step: lambda: ready.append(prepare(path, step, processes)) if step else None)(following)
+            train_step(path, optimizer, ready.pop(0), recipe, processes, stop=False, meanwhile=ahead)
+
+    take(steps[: options.warmup])
+    return _timed(lambda: take(steps[options.warmup :])), model
 
 
 def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:

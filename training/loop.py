@@ -3,8 +3,9 @@
 import gc
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from training.data import Row, answer_tokens
 from training.errors import NonFiniteLoss, OutOfMemory
 from training.optimizer import MasterAdamW
 from training.order import share_of_process
-from training.paths import ForwardPath, LossSum
+from training.paths import ForwardPath
 from training.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -45,24 +46,52 @@ class Step:
     learning_rate: float
 
 
-def train_step(path: ForwardPath, optimizer: MasterAdamW, step: Step, recipe: Recipe, processes: Processes, stop: bool) -> StepResult:
-    """Take one step. Raises NonFiniteLoss, naming rows, before any weight is changed."""
-    own, total = share_of_process(step.rows, processes.rank, processes.count), answer_tokens(step.rows)
+@dataclass(frozen=True)
+class PreparedStep:
+    """A step with this process's forward passes ready to run, and the tokens and answer tokens of all processes."""
+
+    step: Step
+    passes: list[Any]
+    tokens: int
+    answer_tokens: int
+
+
+def prepare(path: ForwardPath, step: Step, processes: Processes) -> PreparedStep:
+    """Divide this process's rows of a step into forward passes and make their tensors."""
+    own = share_of_process(step.rows, processes.rank, processes.count)
+    passes = [path.make(micro) for micro in path.group(own, step.micro_batch)]
+    return PreparedStep(step, passes, sum(len(row.ids) for row in step.rows), answer_tokens(step.rows))
+
+
+def train_step(
+    path: ForwardPath,
+    optimizer: MasterAdamW,
+    prepared: PreparedStep,
+    recipe: Recipe,
+    processes: Processes,
+    *,
+    stop: bool,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> StepResult:
+    """Take one step; `meanwhile` is called while the device works. Raises NonFiniteLoss, naming rows; no weight is changed then."""
+    step, total = prepared.step, prepared.answer_tokens
     seed = recipe.seed * 1_000_003 + step.number
     torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
-    loss = torch.zeros((), device=processes.device)
-    for micro in path.group(own, step.micro_batch):
-        part = path.loss_sum(micro) / total
+    loss_sum = torch.zeros((), device=processes.device)
+    for one in prepared.passes:
+        part = path.run(one) / total
         part.backward()  # type: ignore[no-untyped-call]
         optimizer.collect_gradients()
-        loss += part.detach()
-    processes.sum([*optimizer.gradients(), loss])
-    if not math.isfinite(float(loss)):
-        raise NonFiniteLoss(_name_bad_rows(path.loss_sum, step.rows))
-    norm = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
+        loss_sum += part.detach()
+    processes.sum([*optimizer.gradients(), loss_sum])
+    norm_of_step = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
+    meanwhile()
+    loss, norm = torch.stack([loss_sum, norm_of_step]).tolist()  # the one place where the host waits for the device
+    if not math.isfinite(loss):
+        raise NonFiniteLoss(_name_bad_rows(path, step.rows))
     if not math.isfinite(norm):
-        raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {float(loss):.4f}; rows of the step: {_sources(step.rows)}.")
-    return StepResult(float(loss), norm, sum(len(row.ids) for row in step.rows), total, processes.total(float(stop))[0] > 0)
+        raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {loss:.4f}; rows of the step: {_sources(step.rows)}.")
+    return StepResult(loss, norm, prepared.tokens, total, processes.total(float(stop))[0] > 0)
 
 
 def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:
@@ -71,7 +100,7 @@ def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, mic
     Returns the micro batch that fits in every process. Raises OutOfMemory when a single row does not.
     """
     while True:
-        fits = _fits(path.loss_sum, path.largest(longest, micro_batch))
+        fits = _fits(path, path.largest(longest, micro_batch))
         optimizer.drop_gradients()
         if processes.total(float(not fits))[0] == 0:
             return micro_batch
@@ -81,9 +110,9 @@ def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, mic
         micro_batch //= 2
 
 
-def _fits(loss_sum: LossSum, rows: list[Row]) -> bool:
+def _fits(path: ForwardPath, rows: list[Row]) -> bool:
     try:
-        (loss_sum(rows) * 0.0).backward()  # type: ignore[no-untyped-call]
+        (path.loss_sum(rows) * 0.0).backward()  # type: ignore[no-untyped-call]
     except torch.OutOfMemoryError:
         _free_memory()
         return False
@@ -97,8 +126,8 @@ def _free_memory() -> None:
 
 
 @torch.no_grad()
-def _name_bad_rows(loss_sum: LossSum, rows: list[Row]) -> str:
-    bad = [row for row in rows if not math.isfinite(float(loss_sum([row])))]
+def _name_bad_rows(path: ForwardPath, rows: list[Row]) -> str:
+    bad = [row for row in rows if not math.isfinite(float(path.loss_sum([row])))]
     if len(bad) == len(rows):
         return f"The loss is not a number on every row of the step ({_sources(rows)}): the weights have diverged. Lower learning_rate."
     return f"The loss is not a number; rows: {_sources(bad or rows)}. Look at them, and remove or repair them."

@@ -11,16 +11,13 @@ from typing import Any
 import torch
 
 from training import attention
-from training.data import Row, collate
+from training.data import Batch, Row, collate
 from training.fused import FUSABLE, Kernels, choose_kernels, fuse
 from training.loss import batch_loss, causal_model, has_plain_head, head, hidden_states, target_loss
 from training.order import micro_batches
-from training.packing import group_by_tokens, pack
+from training.packing import Pack, group_by_tokens, pack
 
 log = logging.getLogger(__name__)
-
-LossSum = Callable[[Sequence[Row]], torch.Tensor]
-"""Rows of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,17 @@ class ForwardPath:
     """How rows are divided into forward passes, and run. `group` and `largest` take the micro batch (in rows)."""
 
     name: str
-    loss_sum: LossSum
+    make: Callable[[Sequence[Row]], Any]
+    """Rows of one forward pass to its tensors, still on the host."""
+    run: Callable[[Any], torch.Tensor]
+    """Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
     group: Callable[[Sequence[Row], int], list[list[Row]]]
     largest: Callable[[Row, int], list[Row]]
     """The largest forward pass there could be, made of copies of the longest row."""
+
+    def loss_sum(self, rows: Sequence[Row]) -> torch.Tensor:
+        """The sum of the cross-entropy of the answer tokens of `rows` in one forward pass, in nats."""
+        return self.run(self.make(rows))
 
 
 def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) -> ForwardPath:
@@ -52,10 +56,13 @@ def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) 
 def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
     """Rows padded to the longest, `micro batch` of them at a time."""
 
-    def loss_sum(rows: Sequence[Row]) -> torch.Tensor:
-        return batch_loss(model, collate(rows, pad_id).to(device))
+    def make(rows: Sequence[Row]) -> Batch:
+        return collate(rows, pad_id)
 
-    return ForwardPath("padded", loss_sum, micro_batches, lambda row, micro_batch: [row] * micro_batch)
+    def run(batch: Batch) -> torch.Tensor:
+        return batch_loss(model, batch.to(device))
+
+    return ForwardPath("padded", make, run, micro_batches, lambda row, micro_batch: [row] * micro_batch)
 
 
 def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) -> ForwardPath:
@@ -64,8 +71,8 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) 
     causal_model(model).set_attn_implementation(attention.register())
     fuse(model, kernels)
 
-    def loss_sum(rows: Sequence[Row]) -> torch.Tensor:
-        one = pack(rows).to(device)
+    def run(one: Pack) -> torch.Tensor:
+        one = one.to(device)
         hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)
         return target_loss(hidden[0, one.before], one.targets, head(model))
 
@@ -75,4 +82,4 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) 
     def largest(row: Row, micro_batch: int) -> list[Row]:
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
-    return ForwardPath(f"packed, {kernels.name} kernels", loss_sum, group, largest)
+    return ForwardPath(f"packed, {kernels.name} kernels", pack, run, group, largest)

@@ -12,7 +12,7 @@ from training.checkpoint import State
 from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
 from training.data import Rows, load_rows
 from training.errors import NonFiniteLoss
-from training.loop import Step, StepResult, fit_micro_batch, train_step
+from training.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
 from training.order import count_steps, rows_of_step, steps_an_epoch
@@ -93,13 +93,13 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
     recipe, total = session.request.recipe, session.total_steps
     throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
     with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step) as progress:
+        ahead = LookAhead(session, state)
         while state.step < total:
             began = time.monotonic()
-            rate = learning_rate(recipe, state.step, total)
-            step = _step(session, state, rate, stop)
+            step = _step(session, ahead, stop)
             state = _advance(state, step, time.monotonic() - began)
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
-            train_tracking.step(run, state.step, step, rate, speed)
+            train_tracking.step(run, state.step, step, learning_rate(recipe, state.step - 1, total), speed)
             progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
             _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
             if step.stopping or state.step % recipe.checkpoint_steps == 0:
@@ -109,13 +109,38 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
     return state
 
 
-def _step(session: Session, state: State, rate: float, stop: StopFlag) -> StepResult:
-    recipe = session.request.recipe
-    step = Step(state.step, rows_of_step(session.rows.rows, recipe, state.step), state.micro_batch, rate)
+class LookAhead:
+    """Prepares the step after the current one while the device works on that."""
+
+    def __init__(self, session: Session, state: State) -> None:
+        self._session, self._number, self._micro_batch = session, state.step, state.micro_batch
+        self._next: PreparedStep | None = None
+
+    def take(self) -> PreparedStep:
+        """The next step to be taken."""
+        self.prepare()
+        assert self._next is not None
+        step, self._next = self._next, None
+        self._number += 1
+        return step
+
+    def prepare(self) -> None:
+        """Make the next step ready, if there is one and it is not."""
+        session, recipe = self._session, self._session.request.recipe
+        if self._next is None and self._number < session.total_steps:
+            rate = learning_rate(recipe, self._number, session.total_steps)
+            rows = rows_of_step(session.rows.rows, recipe, self._number)
+            self._next = prepare(session.path, Step(self._number, rows, self._micro_batch, rate), session.processes)
+
+
+def _step(session: Session, ahead: LookAhead, stop: StopFlag) -> StepResult:
+    prepared, recipe = ahead.take(), session.request.recipe
     try:
-        return train_step(session.path, session.optimizer, step, recipe, session.processes, stop.is_set)
+        return train_step(session.path, session.optimizer, prepared, recipe, session.processes, stop=stop.is_set, meanwhile=ahead.prepare)
     except NonFiniteLoss as error:
-        raise NonFiniteLoss(f"Step {state.step + 1}: {error} The last checkpoint is kept in {session.request.run_folder}.") from error
+        raise NonFiniteLoss(
+            f"Step {prepared.step.number + 1}: {error} The last checkpoint is kept in {session.request.run_folder}."
+        ) from error
 
 
 def _start(session: Session) -> State:

@@ -10,7 +10,7 @@ from torch import nn
 from tests.training.conftest import recipe
 from training.data import Row
 from training.errors import NonFiniteLoss, OutOfMemory
-from training.loop import Step, fit_micro_batch, train_step
+from training.loop import Step, fit_micro_batch, prepare, train_step
 from training.model import add_adapter, load_base, trainable
 from training.optimizer import MasterAdamW
 from training.paths import ForwardPath, padded
@@ -49,7 +49,7 @@ def setting(models: Path) -> tuple[Any, MasterAdamW]:
 
 def losses(path: ForwardPath, optimizer: MasterAdamW, micro_batch: int) -> list[float]:
     steps = [Step(number, ROWS, micro_batch, 1e-2) for number in range(3)]
-    return [train_step(path, optimizer, step, recipe(), Processes(), stop=False).loss for step in steps]
+    return [train_step(path, optimizer, prepare(path, step, Processes()), recipe(), Processes(), stop=False).loss for step in steps]
 
 
 def test_the_loss_does_not_depend_on_the_micro_batch(models: Path) -> None:
@@ -94,15 +94,16 @@ def test_a_loss_that_is_no_number_names_its_rows_and_changes_nothing(models: Pat
     before = {name: parameter.detach().clone() for name, parameter in trainable(model).items()}
     guilty = [row.source for row in ROWS if 160 in row.ids]
     with pytest.raises(NonFiniteLoss, match=f"rows: {', '.join(guilty)}. Look at them"):
-        train_step(padded(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)
+        losses(padded(model, 0, CPU), optimizer, 4)
     assert 0 < len(guilty) < len(ROWS)
     assert all(torch.equal(parameter, before[name]) for name, parameter in trainable(model).items())
 
 
 def test_weights_that_have_diverged_are_told_apart_from_bad_rows(models: Path) -> None:
-    model, optimizer = setting(models)
+    model, _ = setting(models)
     with torch.no_grad():
         for parameter in trainable(model).values():
             parameter.fill_(float("nan"))
+    optimizer = MasterAdamW(trainable(model), 0.0)
     with pytest.raises(NonFiniteLoss, match=r"every row of the step .*the weights have diverged\. Lower learning_rate"):
-        train_step(padded(model, 0, CPU), optimizer, Step(0, ROWS, 4, 1e-2), recipe(), Processes(), stop=False)
+        losses(padded(model, 0, CPU), optimizer, 4)

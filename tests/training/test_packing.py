@@ -9,7 +9,7 @@ import torch
 from tests.training.conftest import recipe
 from training.data import Row
 from training.fused import plain_kernels
-from training.loop import Step, train_step
+from training.loop import Step, prepare, train_step
 from training.model import add_adapter, load_base, trainable
 from training.optimizer import MasterAdamW
 from training.packing import group_by_tokens, pack
@@ -77,7 +77,10 @@ def test_both_paths_give_the_same_loss_curve(models: Path) -> None:
         model = adapted(models)
         path, optimizer = make(model), MasterAdamW(trainable(model), 0.0)
         curves.append(
-            [train_step(path, optimizer, Step(number, ROWS, 2, 1e-2), recipe(), Processes(), stop=False).loss for number in range(20)]
+            [
+                train_step(path, optimizer, prepare(path, Step(number, ROWS, 2, 1e-2), Processes()), recipe(), Processes(), stop=False).loss
+                for number in range(20)
+            ]
         )
     assert curves[1] == pytest.approx(curves[0], rel=1e-3)
     assert curves[0][-1] < curves[0][0] * 0.9
