@@ -79,10 +79,7 @@ def train_step(
     torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
     loss_sum = torch.zeros((), device=processes.device)
     for one in prepared.passes:
-        part = path.run(one) / total
-        part.backward()  # type: ignore[no-untyped-call]
-        optimizer.collect_gradients()
-        loss_sum += part.detach()
+        loss_sum += path.learn(one, 1 / total, optimizer)
     processes.sum([*optimizer.gradients(), loss_sum])
     norm_of_step = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
     meanwhile()

@@ -77,12 +77,15 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
 
 def _loss_and_gradient(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy sum (float32) of logits (positions, vocabulary) against labels (positions, 1), and its gradient in the logits' type."""
-    values = logits.float()
+    """Cross-entropy sum (float32) of logits (positions, vocabulary) against labels (positions, 1), and its gradient in the logits' type.
+
+    A position with the label IGNORED gives nothing to either.
+    """
+    values, counted = logits.float(), labels != IGNORED
     logsumexp = values.logsumexp(dim=-1, keepdim=True)
-    loss = (logsumexp - values.gather(1, labels)).sum()
+    loss = torch.where(counted, logsumexp - values.gather(1, labels.clamp(min=0)), 0.0).sum()
     hit = torch.arange(logits.shape[1], device=logits.device) == labels
-    return loss, ((values - logsumexp).exp() - hit.float()).to(logits.dtype)
+    return loss, torch.where(counted, (values - logsumexp).exp() - hit.float(), 0.0).to(logits.dtype)
 
 
 @cache

@@ -12,19 +12,26 @@ from training.data import Row
 class Pack:
     """Rows end to end: int64 `ids` and `positions` (each row from 0) of (1, tokens); int32 `bounds` (rows + 1).
 
-    `targets` are the answer tokens of all rows, and `before` the place in the pack before each; `longest` is the longest row in tokens.
+    `targets` are the answer tokens of all rows, and `before` the place in the pack before each; with `before` None there is a target
+    for every place, IGNORED where there is nothing to learn. `longest` is the longest row in tokens.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    before: torch.Tensor
+    before: torch.Tensor | None
     targets: torch.Tensor
     bounds: torch.Tensor
     longest: int
 
+    def tensors(self) -> list[torch.Tensor]:
+        """All there are, in a fixed order."""
+        return [tensor for tensor in (self.ids, self.positions, self.before, self.targets, self.bounds) if tensor is not None]
+
     def to(self, device: torch.device) -> "Pack":
-        tensors = (self.ids, self.positions, self.before, self.targets, self.bounds)
-        ids, positions, before, targets, bounds = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        before = None if self.before is None else self.before.to(device, non_blocking=True)
+        ids, positions, targets, bounds = (
+            tensor.to(device, non_blocking=True) for tensor in (self.ids, self.positions, self.targets, self.bounds)
+        )
         return Pack(ids, positions, before, targets, bounds, self.longest)
 
 

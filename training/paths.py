@@ -13,11 +13,22 @@ import torch
 from training import attention
 from training.data import Batch, Row, collate
 from training.fused import FUSABLE, Kernels, choose_kernels, fuse
+from training.graphs import LAUNCH_BOUND, GraphedPasses
 from training.loss import batch_loss, causal_model, has_plain_head, head, hidden_states, target_loss
+from training.optimizer import MasterAdamW
 from training.order import micro_batches
 from training.packing import Pack, group_by_tokens, pack
 
 log = logging.getLogger(__name__)
+
+
+Run = Callable[[Any], torch.Tensor]
+"""Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
+Learn = Callable[[Any, float, MasterAdamW], torch.Tensor]
+"""Tensors of one forward pass, a share, the optimizer: run forward and backward, have the gradients of loss sum x share collected.
+
+Returns loss sum x share.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,8 +38,8 @@ class ForwardPath:
     name: str
     make: Callable[[Sequence[Row]], Any]
     """Rows of one forward pass to its tensors, still on the host."""
-    run: Callable[[Any], torch.Tensor]
-    """Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
+    run: Run
+    learn: Learn
     group: Callable[[Sequence[Row], int], list[list[Row]]]
     largest: Callable[[Row, int], list[Row]]
     """The largest forward pass there could be, made of copies of the longest row."""
@@ -62,7 +73,7 @@ def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
     def run(batch: Batch) -> torch.Tensor:
         return batch_loss(model, batch.to(device))
 
-    return ForwardPath("padded", make, run, micro_batches, lambda row, micro_batch: [row] * micro_batch)
+    return ForwardPath("padded", make, run, learner(run), micro_batches, lambda row, micro_batch: [row] * micro_batch)
 
 
 def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) -> ForwardPath:
@@ -73,8 +84,8 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) 
 
     def run(one: Pack) -> torch.Tensor:
         one = one.to(device)
-        hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)
-        return target_loss(hidden[0, one.before], one.targets, head(model))
+        hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)[0]
+        return target_loss(hidden if one.before is None else hidden[one.before], one.targets, head(model))
 
     def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
         return group_by_tokens(rows, micro_batch * max_length)
@@ -82,4 +93,18 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) 
     def largest(row: Row, micro_batch: int) -> list[Row]:
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
-    return ForwardPath(f"packed, {kernels.name} kernels", pack, run, group, largest)
+    graphed = device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND
+    learn: Learn = GraphedPasses(run, max_length, device) if graphed else learner(run)
+    return ForwardPath(f"packed, {kernels.name} kernels{', CUDA graphs' if graphed else ''}", pack, run, learn, group, largest)
+
+
+def learner(run: Run) -> Learn:
+    """Forward and backward, one kernel after the other."""
+
+    def learn(one: Any, share: float, optimizer: MasterAdamW) -> torch.Tensor:
+        part = run(one) * share
+        part.backward()  # type: ignore[no-untyped-call]
+        optimizer.collect_gradients()
+        return part.detach()
+
+    return learn

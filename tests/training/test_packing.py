@@ -9,6 +9,7 @@ import torch
 from tests.training.conftest import recipe
 from training.data import Row
 from training.fused import plain_kernels
+from training.graphs import fill_up
 from training.loop import Step, prepare, train_step
 from training.model import add_adapter, load_base, trainable
 from training.optimizer import MasterAdamW
@@ -38,7 +39,7 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 def test_a_pack_has_no_padding_and_starts_each_row_anew() -> None:
     one = pack([Row("a:1", [5, 6, 7], 1), Row("a:2", [8, 9], 1)])
     assert one.ids.tolist() == [[5, 6, 7, 8, 9]]
-    assert (one.before.tolist(), one.targets.tolist()) == ([0, 1, 3], [6, 7, 9])
+    assert one.before is not None and (one.before.tolist(), one.targets.tolist()) == ([0, 1, 3], [6, 7, 9])
     assert one.positions.tolist() == [[0, 1, 2, 0, 1]]
     assert (one.bounds.tolist(), one.longest) == ([0, 3, 5], 3)
 
@@ -90,3 +91,18 @@ def test_without_a_gpu_the_padded_path_is_chosen_and_said(models: Path, caplog: 
     with caplog.at_level("INFO", logger="training"):
         assert choose_path(adapted(models), 0, 100, CPU).name == "padded"
     assert caplog.messages == ["Forward path: padded (cpu has no variable-length attention)"]
+
+
+def test_a_pack_filled_up_has_the_same_loss_and_gradients(models: Path) -> None:
+    model = adapted(models)
+    path = packed(model, 100, CPU, plain_kernels())
+    one = pack(ROWS)
+    found = []
+    for given in (one, fill_up(one, 100)):
+        loss = path.run(given)
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append((float(loss.detach()), gradients(model)))
+    assert (fill_up(one, 100).ids.shape, len(fill_up(one, 100).bounds), fill_up(one, 100).longest) == ((1, 512), 9, 100)
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-6)
+    for name, gradient in found[1][1].items():
+        torch.testing.assert_close(gradient, found[0][1][name], rtol=1e-4, atol=1e-5)
