@@ -94,7 +94,9 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
     """Seconds of the timed steps with this project's loop."""
     model = make_model(options.shape, options.rank, device, adapters_in_float32=False).train()
     kernels = plain_kernels() if method == "packed-plain" else choose_kernels(device)
-    path = padded(model, 0, device) if method == "padded" else packed(model, MAX_LENGTH, device, kernels)
+    most = max(sum(len(row.ids) for row in rows[start : start + options.batch]) for start in range(0, len(rows), options.batch))
+    most = min(most, options.micro_batch * MAX_LENGTH)
+    path = padded(model, 0, device) if method == "padded" else packed(model, MAX_LENGTH, device, kernels, most)
     recipe = Recipe(base="random", batch=options.batch, micro_batch=options.micro_batch)
     optimizer = MasterAdamW(trainable(model), 0.0)
     batches = [rows[start : start + options.batch] for start in range(0, len(rows), options.batch)]
@@ -138,6 +140,8 @@ def measure_trl(options: argparse.Namespace, rows: list[Row], device: torch.devi
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    from tests.tiny_model import make_byte_tokenizer  # rows are ids already; TRL wants a tokenizer all the same
+
     masks = [[0] * row.answer_start + [1] * (len(row.ids) - row.answer_start) for row in rows]
     data = Dataset.from_list([{"input_ids": row.ids, "completion_mask": mask} for row, mask in zip(rows, masks, strict=True)])
     packs_a_step = sum(len(row.ids) for row in rows) / (options.warmup + options.steps) / 2048
@@ -152,7 +156,7 @@ def measure_trl(options: argparse.Namespace, rows: list[Row], device: torch.devi
     )
     model = make_model(options.shape, options.rank, device, adapters_in_float32=False)
     clock = make_clock(options.warmup, device)
-    SFTTrainer(model=model, args=settings, train_dataset=data, callbacks=[clock]).train()
+    SFTTrainer(model=model, args=settings, train_dataset=data, processing_class=make_byte_tokenizer(), callbacks=[clock]).train()
     return clock.ended - clock.began, model
 
 

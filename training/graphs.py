@@ -1,7 +1,7 @@
 """Forward and backward pass of a small model as CUDA graphs: launching its kernels one by one takes the host longer than they run.
 
 Packs are filled up to a multiple of TOKENS with a row nobody learns from, so that few different graphs are needed. The first
-pack of a size runs as it is, the second is captured, the others are replayed.
+pack is run, and the second captured, at the largest size there will be: the graphs of other sizes then find room in its memory.
 """
 
 import logging
@@ -33,25 +33,26 @@ class _Captured:
 
 
 class GraphedPasses:
-    """Does what `training.paths.learn` does. `longest` is the longest row there can be."""
+    """Runs passes as a `training.paths.Learn`. `longest` is the longest row there can be, `most_tokens` the largest pack."""
 
-    def __init__(self, run: Run, longest: int, device: torch.device) -> None:
-        self._run, self._longest, self._device = run, max(longest, TOKENS), device
+    def __init__(self, run: Run, longest: int, most_tokens: int, device: torch.device) -> None:
+        self._run, self._longest, self._most_tokens, self._device = run, max(longest, TOKENS), most_tokens, device
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
-        self._captured: dict[tuple[int, int], _Captured | None] = {}
-        self._has_memory = True
+        self._captured: dict[tuple[int, int], _Captured] = {}
+        self._is_warm, self._has_memory = False, True
 
     def __call__(self, one: Pack, share: float, optimizer: MasterAdamW) -> torch.Tensor:
-        pack = fill_up(one, self._longest)
+        if not self._has_memory:
+            return self._plainly(one, share, optimizer)
+        pack = fill_up(one, self._longest, 0 if self._captured else self._most_tokens)
         size = pack.ids.shape[1], len(pack.bounds)
-        if size not in self._captured or not self._has_memory:
-            self._captured[size] = None
+        if not self._is_warm:
+            self._is_warm = True
             return self._plainly(pack, share, optimizer)
-        captured = self._captured[size] or self._capture(pack, optimizer)
-        if captured is None:
-            return self._plainly(pack, share, optimizer)
-        self._captured[size] = captured
+        if size not in self._captured and not self._capture(pack, optimizer):
+            return self._plainly(one, share, optimizer)
+        captured = self._captured[size]
         for fixed, new in zip(captured.pack.tensors(), pack.tensors(), strict=True):
             fixed.copy_(new)
         captured.share.fill_(share)
@@ -66,7 +67,7 @@ class GraphedPasses:
         torch.cuda.current_stream().wait_stream(self._stream)
         return loss
 
-    def _capture(self, pack: Pack, optimizer: MasterAdamW) -> _Captured | None:
+    def _capture(self, pack: Pack, optimizer: MasterAdamW) -> bool:
         fixed, share = pack.to(self._device), torch.zeros((), device=self._device)
         graph = torch.cuda.CUDAGraph()
         try:
@@ -75,24 +76,31 @@ class GraphedPasses:
         except torch.OutOfMemoryError:
             log.warning("Too little memory for CUDA graphs; going on without.")
             self._has_memory = False
+            self._captured.clear()
             optimizer.drop_gradients()
-            return None
-        return _Captured(graph, fixed, share, loss)
+            return False
+        self._captured[pack.ids.shape[1], len(pack.bounds)] = _Captured(graph, fixed, share, loss)
+        return True
 
 
-def fill_up(one: Pack, longest: int) -> Pack:
-    """The same rows, a row of padding up to a multiple of TOKENS, and empty rows up to a multiple of ROWS; a target for every place."""
-    tokens, rows = one.ids.shape[1], len(one.bounds) - 1
-    more, places = -tokens % TOKENS, tokens + -tokens % TOKENS
+def fill_up(one: Pack, longest: int, tokens: int = 0) -> Pack:
+    """The same rows, rows of padding up to a multiple of TOKENS that is `tokens` or more, empty rows up to a multiple of ROWS.
+
+    There is a target for every place. No row is longer than `longest`.
+    """
+    own, rows = one.ids.shape[1], len(one.bounds) - 1
+    places = -(-max(own, tokens) // TOKENS) * TOKENS
+    more = places - own
+    starts = [*range(own + longest, places, longest), places]
     targets = torch.full((places,), IGNORED)
     targets[one.before] = one.targets
-    end = torch.full((1 + -(rows + 1) % ROWS,), places, dtype=torch.int32)
+    starts += [places] * (-(rows + len(starts)) % ROWS)
     return Pack(
         ids=torch.cat([one.ids, torch.zeros((1, more), dtype=torch.long)], dim=1),
         positions=torch.cat([one.positions, torch.arange(more)[None]], dim=1),
         before=None,
         targets=targets,
-        bounds=torch.cat([one.bounds, end]),
+        bounds=torch.cat([one.bounds, torch.tensor(starts, dtype=torch.int32)]),
         longest=longest,
     )
 

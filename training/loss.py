@@ -17,6 +17,9 @@ from training.data import IGNORED, Batch
 SLICE_VALUES = {"cuda": 2**28, "cpu": 2**25}
 """Logits that exist at the same time, by kind of device: 2**28 are 0.5 GB in bf16, and 2**25 are 0.1 GB in float32."""
 
+SLICE_STEP = 512
+"""Slices are a multiple of it, so that their compiled kernel fits all of them."""
+
 
 def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
     """Sum, in nats, of the cross-entropy of all positions with a label (a scalar in float32)."""
@@ -62,6 +65,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         total = hidden.new_zeros((), dtype=torch.float32)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         size = max(1, SLICE_VALUES[hidden.device.type] // len(weight))
+        size -= size % SLICE_STEP if size > SLICE_STEP else 0
         for rows in (slice(start, start + size) for start in range(0, len(labels), size)):
             loss, logits_gradient = _slice_loss(hidden.device.type)(hidden[rows] @ weight.T, labels[rows, None])
             total += loss

@@ -49,8 +49,8 @@ class ForwardPath:
         return self.run(self.make(rows))
 
 
-def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) -> ForwardPath:
-    """Packed where the kernel, the model and the head allow it, else padded."""
+def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int) -> ForwardPath:
+    """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be."""
     kind = causal_model(model).config.model_type
     reasons = {
         f"{device.type} has no variable-length attention": not attention.has_flash(device),
@@ -59,7 +59,7 @@ def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device) 
         "the adapter has dropout": any(config.lora_dropout for config in model.peft_config.values()),
     }
     against = next((reason for reason, holds in reasons.items() if holds), None)
-    path = padded(model, pad_id, device) if against else packed(model, max_length, device, choose_kernels(device))
+    path = padded(model, pad_id, device) if against else packed(model, max_length, device, choose_kernels(device), most_tokens)
     log.info("Forward path: %s%s", path.name, f" ({against})" if against else "")
     return path
 
@@ -76,7 +76,7 @@ def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
     return ForwardPath("padded", make, run, learner(run), micro_batches, lambda row, micro_batch: [row] * micro_batch)
 
 
-def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) -> ForwardPath:
+def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, most_tokens: int) -> ForwardPath:
     """Rows end to end, up to `micro batch` times `max_length` tokens at a time, through fused layers."""
     assert has_plain_head(model)
     causal_model(model).set_attn_implementation(attention.register())
@@ -94,7 +94,7 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels) 
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
     graphed = device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND
-    learn: Learn = GraphedPasses(run, max_length, device) if graphed else learner(run)
+    learn: Learn = GraphedPasses(run, max_length, most_tokens, device) if graphed else learner(run)
     return ForwardPath(f"packed, {kernels.name} kernels{', CUDA graphs' if graphed else ''}", pack, run, learn, group, largest)
 
 

@@ -15,7 +15,7 @@ from training.errors import NonFiniteLoss
 from training.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
-from training.order import count_steps, rows_of_step, steps_an_epoch
+from training.order import count_steps, most_tokens, rows_of_step, steps_an_epoch
 from training.paths import ForwardPath, choose_path
 from training.processes import Processes
 from training.progress import Progress
@@ -75,6 +75,7 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens)
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
     model = add_adapter(base, recipe).train()
+    largest = most_tokens(rows.rows, recipe, processes.count)
     return Session(
         request=request,
         processes=processes,
@@ -82,7 +83,7 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
         rows=rows,
         model=model,
         optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device),
+        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest),
         total_steps=count_steps(len(rows.rows), recipe),
         identity=_identity(request, base, rows),
     )

@@ -55,7 +55,7 @@ def test_packed_and_padded_losses_and_gradients_are_equal(models: Path) -> None:
     loss = padded(model, 0, CPU).loss_sum(ROWS)
     loss.backward()  # type: ignore[no-untyped-call]
     expected, expected_gradients = float(loss.detach()), gradients(model)
-    loss = packed(model, 100, CPU, plain_kernels()).loss_sum(ROWS)
+    loss = packed(model, 100, CPU, plain_kernels(), 200).loss_sum(ROWS)
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-6)
     for name, gradient in gradients(model).items():
@@ -64,7 +64,7 @@ def test_packed_and_padded_losses_and_gradients_are_equal(models: Path) -> None:
 
 
 def test_a_row_does_not_see_its_neighbours_in_the_pack(models: Path) -> None:
-    path = packed(adapted(models), 100, CPU, plain_kernels())
+    path = packed(adapted(models), 100, CPU, plain_kernels(), 200)
     with torch.no_grad():
         alone = float(path.loss_sum([ROWS[2]]))
         first, other = ([Row("n", [token] * 20, 19), ROWS[2]] for token in (3, 200))
@@ -74,7 +74,7 @@ def test_a_row_does_not_see_its_neighbours_in_the_pack(models: Path) -> None:
 
 def test_both_paths_give_the_same_loss_curve(models: Path) -> None:
     curves = []
-    for make in (lambda model: padded(model, 0, CPU), lambda model: packed(model, 20, CPU, plain_kernels())):
+    for make in (lambda model: padded(model, 0, CPU), lambda model: packed(model, 20, CPU, plain_kernels(), 200)):
         model = adapted(models)
         path, optimizer = make(model), MasterAdamW(trainable(model), 0.0)
         curves.append(
@@ -89,20 +89,27 @@ def test_both_paths_give_the_same_loss_curve(models: Path) -> None:
 
 def test_without_a_gpu_the_padded_path_is_chosen_and_said(models: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="training"):
-        assert choose_path(adapted(models), 0, 100, CPU).name == "padded"
+        assert choose_path(adapted(models), 0, 100, CPU, 200).name == "padded"
     assert caplog.messages == ["Forward path: padded (cpu has no variable-length attention)"]
 
 
 def test_a_pack_filled_up_has_the_same_loss_and_gradients(models: Path) -> None:
     model = adapted(models)
-    path = packed(model, 100, CPU, plain_kernels())
+    path = packed(model, 100, CPU, plain_kernels(), 200)
     one = pack(ROWS)
     found = []
-    for given in (one, fill_up(one, 100)):
+    for given in (one, fill_up(one, 100), fill_up(one, 1000, 600)):
         loss = path.run(given)
         loss.backward()  # type: ignore[no-untyped-call]
         found.append((float(loss.detach()), gradients(model)))
-    assert (fill_up(one, 100).ids.shape, len(fill_up(one, 100).bounds), fill_up(one, 100).longest) == ((1, 512), 9, 100)
-    assert found[1][0] == pytest.approx(found[0][0], rel=1e-6)
-    for name, gradient in found[1][1].items():
-        torch.testing.assert_close(gradient, found[0][1][name], rtol=1e-4, atol=1e-5)
+    assert [found[1][0], found[2][0]] == pytest.approx([found[0][0]] * 2, rel=1e-6)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], gradient, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found[2][1][name], gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_packs_of_like_sizes_are_filled_up_to_one_shape() -> None:
+    filled = [fill_up(pack([Row("a:1", [1] * length, 1)]), 300) for length in (3, 250, 512)]
+    assert [one.ids.shape[1] for one in filled] == [512, 512, 512]
+    assert [one.bounds.tolist() for one in filled] == [[0, 3, 303, *[512] * 6], [0, 250, *[512] * 7], [0, *[512] * 8]]
+    assert fill_up(pack([Row("a:1", [1] * 3, 1)]), 300, tokens=513).ids.shape[1] == 1024
