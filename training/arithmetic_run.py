@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from training.__main__ import guarded
 from training.arithmetic_data import NAME
-from training.arithmetic_plan import headline, plan_examination, plan_training
+from training.arithmetic_plan import TABLE_FILE, headline, plan_examination, plan_training
 from training.contract import ExamineResult, MultiplicationData, RecipeError, Tracking, TrainRequest, TrainResult, load_recipe, recipe_names
 from training.errors import QuestionError
 
@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
         summary = summarise(chosen, request, trained, examined, seconds)
         whole.params(chosen)
         whole.metrics({**headline(examined), "seconds": seconds["whole"]})
+        whole.tags({"mlflow.note.content": (request.run_folder.parent / "examine" / TABLE_FILE).read_text(encoding="utf-8")})
         for path in write_summary(request.run_folder.parent, summary, examined):
             whole.artifact(path)
     print((request.run_folder.parent / SUMMARY_TEXT).read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
 
 def test_every_file_is_parsed(bag: "DagBag") -> None:
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES)]
+    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES), "multiplication"]
 
 
 def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: "DagBag") -> None:
@@ -79,4 +79,4 @@ def test_each_dag_has_a_page_and_each_task_a_line(bag: "DagBag", stage: str) -> 
 
 def test_the_dags_folder_holds_nothing_else() -> None:
     names = sorted(path.name for path in Path(ROOT / "dags").iterdir() if path.suffix == ".py")
-    assert names == ["collect.py", "distill.py", "rollback.py", "train.py", "unreadable.py"]
+    assert names == ["collect.py", "distill.py", "multiplication.py", "rollback.py", "train.py", "unreadable.py"]
