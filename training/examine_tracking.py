@@ -30,7 +30,6 @@ def arm(run: TrackedRun, name: str, scores: Mapping[str, SetScore]) -> None:
         run.metrics({"unseen/product_share": unseen.product, "unseen/chain_share": unseen.chain}, step=epoch)
     for set_name, score in scores.items():
         run.metrics({f"{set_name}/product_share": score.product, f"{set_name}/chain_share": score.chain}, child=name)
-    run.end_child(name)
 
 
 def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked: Mapping[str, Mapping[str, Sequence[Marked]]]) -> None:
@@ -39,8 +38,9 @@ def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked:
     for set_name, score in result.scores[last].items():
         if set_name != "unseen":
             run.metrics({f"{set_name}/product_share": score.product, f"{set_name}/chain_share": score.chain})
-    for name, figures in result.ability.items():
-        run.metrics(figures, child=name)
+    for name, pace in result.pace.items():
+        run.metrics({**result.ability.get(name, {}), "tokens_per_second": pace.per_second}, child=name)
+        run.end_child(name)
     table = article_table(result)
     run.table(table.columns(), ARTICLE_TABLE)
     run.table(wrong_chains(marked), WRONG_TABLE)

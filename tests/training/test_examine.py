@@ -92,14 +92,15 @@ def test_killed_it_goes_on_without_asking_again(
     whole = examined[1]
     killed = request(trained, tmp_path / "killed")
     child = Child(tmp_path / "said.txt", "examine", killed.run_folder / "request.json")
-    while not (killed.run_folder / "answers-epoch-1-unseen.jsonl").exists():
+    while not (killed.run_folder / "answers-epoch-1.jsonl").exists():
         assert child.is_running, child.said.read_text()
         time.sleep(0.002)
     child.send(signal.SIGKILL)
     child.wait()
     assert not (killed.run_folder / RESULT_FILE).exists()
-    path = killed.run_folder / "answers-base-unseen.jsonl"
-    x, y = (json.loads((trained[0].dataset / "heldout.jsonl").read_text().splitlines()[0])[name] for name in "xy")
+    path = killed.run_folder / "answers-base.jsonl"
+    rows = [json.loads(line) for line in (trained[0].dataset / "heldout.jsonl").read_text().splitlines()]
+    x, y = max(((row["x"], row["y"]) for row in rows), key=lambda pair: len(chain(*pair)))  # the longest chain is asked for first
     kept = [json.loads(line) for line in path.read_text().splitlines()]
     kept[0] = {**kept[0], "text": chain(x, y), "finished": True}  # an answer that this model would not give
     path.write_text("".join(json.dumps(one) + "\n" for one in kept))

@@ -35,7 +35,7 @@ def test_a_free_answer_may_have_the_exact_product_and_no_right_chain() -> None:
 def test_the_score_counts_first_errors_and_carries() -> None:
     right, wrong = chain(7, 8), chain(35, 35).replace("30 * 30 = 900", "30 * 30 = 600")
     marked = [mark(row(7, 8), answer(right)), mark(row(35, 35), answer(wrong)), mark(row(12, 34), answer("408"))]
-    result = score(marked, tokens=100, seconds=2.0)
+    result = score(marked)
     assert (result.questions, result.product, result.chain) == (3, 1.0, 1 / 3)
     assert result.first_errors == {"partial product": 1, "format": 1}
     assert result.by_carries == {"0": (1, 1.0), "1-2": (2, 0.0)}
@@ -43,6 +43,6 @@ def test_the_score_counts_first_errors_and_carries() -> None:
 
 def test_the_bands_hold_every_question() -> None:
     rows = dataset_files(MultiplicationData(samples=1, digits=6, pairs=40, reworded_pairs=0, beyond_pairs=0))["heldout.jsonl"]
-    bands = score([mark(one, answer("")) for one in rows], 0, 0.0).by_carries
+    bands = score([mark(one, answer("")) for one in rows]).by_carries
     assert sum(count for count, _ in bands.values()) == 40
     assert list(bands)[-1] == "10+"
