@@ -44,7 +44,8 @@ def generate(n: int, digits: int, seed: int, phrasings: int = TRAINABLE) -> list
     if not 1 <= phrasings <= TRAINABLE:
         raise QuestionError(f"{phrasings} phrasings cannot be trained on; choose 1 to {TRAINABLE}.")
     pairs = _draw(n, digits, random.Random(f"{seed} training"), lambda x, y: not is_held_out(x, y))
-    return [_row(*pairs[index % len(pairs)], (index + index // len(pairs)) % phrasings) for index in range(n)]
+    rounds = [divmod(index, len(pairs)) for index in range(n)]
+    return [_row(*pairs[place], (place + again) % phrasings) for again, place in rounds]
 
 
 def unseen(n: int, digits: int, seed: int) -> list[Pair]:

@@ -26,6 +26,8 @@ from training.contract import (
 
 BASE, ONE_EXAMPLE, EPOCH = "base", "one-example", "epoch-"
 """Names of the arms of an examination; `epoch-N` is the adapter at the end of epoch N."""
+TABLE_FILE = "table.md"
+"""In an examination's run folder: the article's table beside the figures reached."""
 
 
 def plan_training(

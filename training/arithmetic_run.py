@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from training.__main__ import guarded
 from training.arithmetic_data import NAME
-from training.arithmetic_plan import headline, plan_examination, plan_training
+from training.arithmetic_plan import TABLE_FILE, headline, plan_examination, plan_training
 from training.contract import ExamineResult, MultiplicationData, RecipeError, Tracking, TrainRequest, TrainResult, load_recipe, recipe_names
 from training.errors import QuestionError
 
@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
         summary = summarise(chosen, request, trained, examined, seconds)
         whole.params(chosen)
         whole.metrics({**headline(examined), "seconds": seconds["whole"]})
+        whole.tags({"mlflow.note.content": (request.run_folder.parent / "examine" / TABLE_FILE).read_text(encoding="utf-8")})
         for path in write_summary(request.run_folder.parent, summary, examined):
             whole.artifact(path)
     print((request.run_folder.parent / SUMMARY_TEXT).read_text(encoding="utf-8"))
@@ -86,7 +87,7 @@ def summarise(
             **trained.model_dump(mode="json", include={"rows", "steps", "tokens", "seconds", "first_loss", "last_loss"}),
             "tokens_per_second": round(trained.tokens / trained.seconds) if trained.seconds else 0,
         },
-        "examination": examined.model_dump(mode="json", include={"scores", "ability", "seconds"}),
+        "examination": examined.model_dump(mode="json", include={"scores", "ability", "pace", "seconds"}),
     }
 
 
@@ -119,11 +120,8 @@ def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path) -> str
 
 
 def _speeds(examined: ExamineResult) -> list[str]:
-    return [
-        f"  {arm} {name}: {score.tokens} tokens, {score.seconds:.1f} s, {score.tokens / score.seconds:.0f} tokens/s; {score.first_errors}"
-        for arm, sets in examined.scores.items()
-        for name, score in sets.items()
-        if score.seconds
+    return [f"  {arm}: {pace.tokens} tokens, {pace.seconds:.1f} s, {pace.per_second} tokens/s" for arm, pace in examined.pace.items()] + [
+        f"  {arm} {name}: first errors {score.first_errors}" for arm, sets in examined.scores.items() for name, score in sets.items()
     ]
 
 
@@ -153,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=int, help=f"{text} (default {GPU_DEFAULTS[name]}; --cpu: {CPU_DEFAULTS[name]})"
         )
-    parser.add_argument("--batch", type=int, help="questions answered at once (default: 512 on a GPU, 16 on a CPU)")
+    parser.add_argument("--batch", type=int, help="questions answered at once (default: 512 on a GPU, 32 on a CPU)")
     parser.add_argument("--ability", action=argparse.BooleanOptionalAction, help="probe what else the model can do, before and after")
     parser.add_argument("--out", type=Path, default=Path("var"), help="folder of datasets, runs and models (default: var)")
     parser.add_argument("--models", type=Path, help="folder of base models (default: OUT/models)")

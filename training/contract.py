@@ -198,7 +198,7 @@ class ExamineRequest(Frozen):
     precision: Literal["bf16", "fp32"] = "bf16"
     arms: tuple[ArmRequest, ...] = Field(min_length=1)
     batch: int | None = Field(None, ge=1)
-    """Questions answered at once; None: 512 on a GPU, 16 on a CPU."""
+    """Questions answered at once; None: 512 on a GPU, 32 on a CPU."""
     ability: bool = True
     """Whether to probe what else the first and the last arm can do."""
     models: Path
@@ -216,10 +216,19 @@ class SetScore(Frozen):
     first_errors: dict[str, int]
     """Chains by what is wrong first in them (training.arithmetic.KINDS)."""
     by_carries: dict[str, tuple[int, float]]
-    """Questions and share of right chains, by the number of carries, like `6-10`."""
+    """Questions and share of right chains, by the number of carries, like `6-9`."""
+
+
+class Pace(Frozen):
+    """What answering took in the process that ended the examination; answers kept from before cost nothing."""
+
     tokens: int
     seconds: float
-    """What answering took in this process; answers kept from before cost nothing."""
+
+    @property
+    def per_second(self) -> int:
+        """Tokens a second; 0 when none were generated."""
+        return round(self.tokens / self.seconds) if self.seconds else 0
 
 
 class ExamineResult(Frozen):
@@ -227,6 +236,7 @@ class ExamineResult(Frozen):
 
     scores: dict[str, dict[str, SetScore]]
     ability: dict[str, dict[str, float]]
+    pace: dict[str, Pace]
     trained_phrasings: int
     run_id: str | None
     seconds: float

@@ -13,7 +13,7 @@ from typing import Any
 from training import examine_tracking
 from training.answers import answer_all
 from training.arithmetic_data import DIRECT_FILE, Row, read_facts, read_questions
-from training.contract import RESULT_FILE, ArmRequest, ExamineRequest, ExamineResult, SetScore, read_json, write_json
+from training.contract import RESULT_FILE, ArmRequest, ExamineRequest, ExamineResult, Pace, SetScore, read_json, write_json
 from training.data import Message, read_messages
 from training.errors import DatasetError
 from training.examine_scores import Marked, mark, score
@@ -27,10 +27,10 @@ from training.tracking import TrackedRun, open_run
 log = logging.getLogger(__name__)
 
 UNSEEN = "unseen"
-BATCHES = {"cuda": 512, "cpu": 16}
+BATCHES = {"cuda": 512, "cpu": 32}
 """Questions answered at once, by kind of device, where the request does not say."""
-ROOM = 64
-"""Tokens an answer may have beyond the longest right one of its set."""
+ROOM = 16
+"""Tokens an answer may have beyond the longest right one of its batch."""
 Probe = Callable[[Any, Base, int], dict[str, float]]
 ABILITY: Probe | None = None
 """What probes a model's other abilities (model, base, batch); None while there is no such probe."""
@@ -38,11 +38,12 @@ ABILITY: Probe | None = None
 
 @dataclass(frozen=True)
 class Sitting:
-    """What one arm gave: its score and marked answers by set, and its other abilities."""
+    """What one arm gave: its score and marked answers by set, its other abilities, and how fast it answered."""
 
     scores: dict[str, SetScore]
     marked: dict[str, list[Marked]]
     ability: dict[str, float]
+    pace: Pace
 
 
 def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
@@ -60,6 +61,7 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
         result = ExamineResult(
             scores={arm: sitting.scores for arm, sitting in sittings.items()},
             ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},
+            pace={arm: sitting.pace for arm, sitting in sittings.items()},
             trained_phrasings=read_facts(request.dataset)["phrasings"],
             run_id=run.run_id,
             seconds=round(time.monotonic() - began, 3),
@@ -87,7 +89,7 @@ def _sit_all(request: ExamineRequest, stop: StopFlag, run: TrackedRun) -> dict[s
 
 
 class _Examiner:
-    """One arm's model, ready to be asked set after set."""
+    """One arm's model, ready to be asked."""
 
     def __init__(self, request: ExamineRequest, arm: ArmRequest, stop: StopFlag, progress: Progress, done: int) -> None:
         self._request, self._arm, self._stop, self._progress, self._done = request, arm, stop, progress, done
@@ -97,36 +99,45 @@ class _Examiner:
 
     def sit(self, sets: Mapping[str, Sequence[Row]]) -> Sitting:
         """Answer all sets, and have the other abilities probed where that is asked for."""
-        marked: dict[str, list[Marked]] = {}
-        scores: dict[str, SetScore] = {}
-        for name, rows in sets.items():
-            marked[name], scores[name] = self._sit_set(name, rows)
-            self._done += len(rows)
-        return Sitting(scores, marked, self._probe())
+        asked = [(name, row) for name, rows in sets.items() for row in rows]
+        answers, pace = self._answer([row for _, row in asked])
+        marked: dict[str, list[Marked]] = {name: [] for name in sets}
+        for (name, row), answer in zip(asked, answers, strict=True):
+            marked[name].append(mark(row, answer))
+        scores = {name: score(ones) for name, ones in marked.items()}
+        for name, one in scores.items():
+            log.info("%s on %s: %.1f %% exact, %.1f %% whole chains", self._arm.name, name, 100 * one.product, 100 * one.chain)
+        log.info("%s generated %d tokens at %d tokens/s", self._arm.name, pace.tokens, pace.per_second)
+        return Sitting(scores, marked, self._probe(), pace)
 
-    def _sit_set(self, name: str, rows: Sequence[Row]) -> tuple[list[Marked], SetScore]:
+    def _answer(self, rows: Sequence[Row]) -> tuple[list[Answer], Pace]:
+        """Answers in order. They are asked for by the length of the right answer, longest first, so that those of a batch end together."""
         prompts = [self._base.chat.prompt([*self._examples, row["messages"][0]]) for row in rows]
-        pace, most = _Pace(), self._most_new_tokens(rows, prompts)
+        lengths = self._right_lengths(rows)
+        order = sorted(range(len(rows)), key=lambda index: -lengths[index])
+        room = {tuple(prompt): length + ROOM for prompt, length in zip(prompts, lengths, strict=True)}
+        watch = _Stopwatch()
 
         def ask(batch: Sequence[list[int]]) -> list[Answer]:
             self._stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
-            return pace.timed(lambda: answer_batch(self._model, self._base, batch, most))
+            most = self._inside_context(batch, max(room[tuple(prompt)] for prompt in batch))
+            return watch.timed(lambda: answer_batch(self._model, self._base, batch, most))
 
         def say(done: int) -> None:
-            self._progress.update(self._done + done, f"{self._arm.name} on {name}")
+            self._progress.update(self._done + done, f"{self._arm.name}  {watch.pace().per_second} tokens/s")
 
-        path = self._request.run_folder / f"answers-{self._arm.name}-{name}.jsonl"
-        answers = answer_all(path, prompts, self._request.batch or 1, ask, say)
-        marked = [mark(row, answer) for row, answer in zip(rows, answers, strict=True)]
-        result = score(marked, pace.tokens, pace.seconds)
-        log.info("%s on %s: %.1f %% exact, %.1f %% whole chains%s", self._arm.name, name, 100 * result.product, 100 * result.chain, pace)
-        return marked, result
+        path = self._request.run_folder / f"answers-{self._arm.name}.jsonl"
+        answers = answer_all(path, [prompts[index] for index in order], self._request.batch or 1, ask, say)
+        found = dict(zip(order, answers, strict=True))
+        return [found[index] for index in range(len(rows))], watch.pace()
 
-    def _most_new_tokens(self, rows: Sequence[Row], prompts: Sequence[list[int]]) -> int:
-        """Room for the longest right answer and a little more, inside the model's context."""
-        longest = max(len(self._base.chat.answer(row["messages"])) for row in rows)
+    def _right_lengths(self, rows: Sequence[Row]) -> list[int]:
+        """Tokens of the right answers."""
+        return [len(ids) for ids in self._base.tokenizer([row["messages"][1]["content"] for row in rows]).input_ids]
+
+    def _inside_context(self, prompts: Sequence[list[int]], wanted: int) -> int:
         context = int(self._base.model.config.max_position_embeddings)
-        return max(1, min(longest + ROOM, context - max(map(len, prompts))))
+        return max(1, min(wanted, context - max(map(len, prompts))))
 
     def _probe(self) -> dict[str, float]:
         probed = (self._request.arms[0], self._request.arms[-1])
@@ -136,7 +147,7 @@ class _Examiner:
 
 
 @dataclass
-class _Pace:
+class _Stopwatch:
     """Tokens generated in this process, and how long that took."""
 
     tokens: int = 0
@@ -149,8 +160,8 @@ class _Pace:
         self.tokens += sum(answer.tokens for answer in answers)
         return answers
 
-    def __str__(self) -> str:
-        return f" ({self.tokens} tokens, {self.tokens / self.seconds:.0f} tokens/s)" if self.seconds else ""
+    def pace(self) -> Pace:
+        return Pace(tokens=self.tokens, seconds=round(self.seconds, 3))
 
 
 def _examples(request: ExamineRequest, arm: ArmRequest) -> list[Message]:

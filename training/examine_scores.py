@@ -39,8 +39,8 @@ def mark(row: Mapping[str, Any], answer: Answer) -> Marked:
     return Marked(row["messages"][0]["content"], x, y, answer.text, read_product(answer.text), mistake)
 
 
-def score(marked: Sequence[Marked], tokens: int, seconds: float) -> SetScore:
-    """The figures of one set; `tokens` and `seconds` say what answering it took."""
+def score(marked: Sequence[Marked]) -> SetScore:
+    """The figures of one set."""
     mistakes = Counter(one.mistake.kind for one in marked if one.mistake)
     return SetScore(
         questions=len(marked),
@@ -48,8 +48,6 @@ def score(marked: Sequence[Marked], tokens: int, seconds: float) -> SetScore:
         chain=_share([one.mistake is None for one in marked]),
         first_errors=dict(mistakes.most_common()),
         by_carries=_by_carries(marked),
-        tokens=tokens,
-        seconds=round(seconds, 3),
     )
 
 

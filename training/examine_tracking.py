@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from training.arithmetic_plan import TABLE_FILE
 from training.article import article_table, epochs_of
 from training.contract import ExamineRequest, ExamineResult, SetScore
 from training.examine_report import accuracy_picture, report
 from training.examine_scores import Marked
 from training.tracking import TrackedRun
 
-REPORT_FILE, PICTURE_FILE, SUMMARY_FILE = "report.html", "accuracy.png", "table.md"
+REPORT_FILE, PICTURE_FILE = "report.html", "accuracy.png"
 ARTICLE_TABLE, WRONG_TABLE = "article.json", "wrong_chains.json"
 WRONG_SHOWN = 10
 """Wrong chains in the table, of each arm and set."""
@@ -29,7 +30,6 @@ def arm(run: TrackedRun, name: str, scores: Mapping[str, SetScore]) -> None:
         run.metrics({"unseen/product_share": unseen.product, "unseen/chain_share": unseen.chain}, step=epoch)
     for set_name, score in scores.items():
         run.metrics({f"{set_name}/product_share": score.product, f"{set_name}/chain_share": score.chain}, child=name)
-    run.end_child(name)
 
 
 def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked: Mapping[str, Mapping[str, Sequence[Marked]]]) -> None:
@@ -38,16 +38,18 @@ def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked:
     for set_name, score in result.scores[last].items():
         if set_name != "unseen":
             run.metrics({f"{set_name}/product_share": score.product, f"{set_name}/chain_share": score.chain})
-    for name, figures in result.ability.items():
-        run.metrics(figures, child=name)
+    for name, pace in result.pace.items():
+        run.metrics({**result.ability.get(name, {}), "tokens_per_second": pace.per_second}, child=name)
+        run.end_child(name)
     table = article_table(result)
     run.table(table.columns(), ARTICLE_TABLE)
     run.table(wrong_chains(marked), WRONG_TABLE)
     picture = request.run_folder / PICTURE_FILE
     accuracy_picture(result, picture)
-    page, summary = request.run_folder / REPORT_FILE, request.run_folder / SUMMARY_FILE
+    page, summary = request.run_folder / REPORT_FILE, request.run_folder / TABLE_FILE
     page.write_text(report(request.base, result, marked[last], picture.read_bytes()), encoding="utf-8")
     summary.write_text(table.markdown(), encoding="utf-8")
+    run.tags({"mlflow.note.content": table.markdown()})
     for path in (picture, page, summary):
         run.artifact(path)
 

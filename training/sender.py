@@ -247,7 +247,9 @@ def _send_table(client: "MlflowClient", run_id: str, entries: list[Entry]) -> No
     """What `log_table` does, less its need of pandas and its appending when it is sent twice."""
     path = Path(entries[0]["path"])
     client.log_artifact(run_id, str(path))
-    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([{"path": path.name, "type": "table"}]))
+    logged = json.loads(client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+    entry = {"path": path.name, "type": "table"}
+    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([*(other for other in logged if other != entry), entry]))
 
 
 def _send_status(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:

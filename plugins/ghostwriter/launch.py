@@ -19,7 +19,7 @@ from ghostwriter.errors import LaunchError
 from ghostwriter.home import ROOT
 from training.contract import RESULT_FILE
 
-Stage = Literal["train", "evaluate"]
+Stage = Literal["train", "evaluate", "examine"]
 STOP_SECONDS = 60
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS")
 

@@ -43,7 +43,7 @@ class MlflowRunLink(BaseOperatorLink):
 
 
 class LocalStageOperator(BaseOperator):
-    """Train or evaluate in the training environment on this machine; returns the run folder, the request and the MLflow run."""
+    """Train, evaluate or examine in the training environment on this machine; returns the run folder, the request and the MLflow run."""
 
     template_fields = ("request",)
     operator_extra_links = (MlflowRunLink(),)
@@ -73,6 +73,7 @@ class LocalStageOperator(BaseOperator):
 DOCS = {
     "train": "Train the adapter, or go on from its last checkpoint.",
     "evaluate": "Answer the held-out questions with each arm, and score the answers.",
+    "examine": "Multiply unseen numbers with the base and with each epoch's adapter, and check every line.",
 }
 
 

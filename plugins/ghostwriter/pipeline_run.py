@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 AIRFLOW_RUN_TAG = "ghostwriter.airflow_run"
 
 
-def open_run(client: "MlflowClient", writer: Writer, name: str, airflow_run: str, airflow_url: str) -> str:
+def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_run: str, airflow_url: str) -> str:
     """The id of the MLflow run that belongs to an Airflow run; made on the first call, found again after a retry."""
     from mlflow.entities import Experiment
 
-    experiment: Experiment | None = client.get_experiment_by_name(writer.stem)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(writer.stem)
+    experiment: Experiment | None = client.get_experiment_by_name(experiment_name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
     found = client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_run}'", max_results=1)
     if found:
         run_id = str(found[0].info.run_id)

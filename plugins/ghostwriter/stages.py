@@ -33,7 +33,7 @@ def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run:
     from airflow.configuration import conf
 
     url = f"{conf.get('api', 'base_url', fallback='')}/dags/{dag_run.dag_id}/runs/{dag_run.run_id}"
-    run_id = open_run(_client(), writer, f"{dag_run.run_after:%Y-%m-%d %H:%M}", f"{dag_run.dag_id}/{dag_run.run_id}", url)
+    run_id = open_run(_client(), writer.stem, f"{dag_run.run_after:%Y-%m-%d %H:%M}", f"{dag_run.dag_id}/{dag_run.run_id}", url)
     tracking = child(writer, tracking_uri(), run_id, f"train {arm}")
     request = request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking)
     return {"run_id": run_id, "request": str(request)}

@@ -11,6 +11,8 @@ import pytest
 from ghostwriter.home import ROOT
 
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
+SHARED = {"training.contract", "training.arithmetic_data", "training.arithmetic_plan"}
+"""What of the training side the Airflow side may import: the contract, and how the multiplication check is planned."""
 FOLDERS = ("dags", "plugins", "training", "demo", "tests")
 MOST_LINES = 80
 
@@ -42,12 +44,9 @@ def test_the_training_side_imports_no_airflow_and_no_ghostwriter() -> None:
     assert {str(path): found for path in sources("training") if (found := roots(path) & {"airflow", "ghostwriter"})} == {}
 
 
-def test_the_airflow_side_imports_of_training_only_the_contract() -> None:
+def test_the_airflow_side_imports_of_training_only_what_is_shared() -> None:
     wrong = {
-        name
-        for path in sources("dags", "plugins")
-        for name in imported(path)
-        if name.split(".")[0] == "training" and name != "training.contract"
+        name for path in sources("dags", "plugins") for name in imported(path) if name.split(".")[0] == "training" and name not in SHARED
     }
     assert wrong == set()
 
@@ -56,8 +55,9 @@ def test_nothing_is_imported_under_a_second_name() -> None:
     assert {str(path): found for path in sources(*FOLDERS) if (found := roots(path) & {"plugins", "dags"})} == {}
 
 
-def test_the_contract_is_imported_without_torch_airflow_or_mlflow() -> None:
-    program = "import sys, training.contract; print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'airflow', 'mlflow'}))"
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_what_is_shared_is_imported_without_torch_airflow_or_mlflow(name: str) -> None:
+    program = f"import sys, {name}; print(sorted({{name.split('.')[0] for name in sys.modules}} & {{'torch', 'airflow', 'mlflow'}}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

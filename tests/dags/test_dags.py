@@ -33,7 +33,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
 
 def test_every_file_is_parsed(bag: "DagBag") -> None:
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES)]
+    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES), "multiplication"]
 
 
 def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: "DagBag") -> None:
@@ -79,4 +79,23 @@ def test_each_dag_has_a_page_and_each_task_a_line(bag: "DagBag", stage: str) -> 
 
 def test_the_dags_folder_holds_nothing_else() -> None:
     names = sorted(path.name for path in Path(ROOT / "dags").iterdir() if path.suffix == ".py")
-    assert names == ["collect.py", "distill.py", "rollback.py", "train.py", "unreadable.py"]
+    assert names == ["collect.py", "distill.py", "multiplication.py", "rollback.py", "train.py", "unreadable.py"]
+
+
+def test_the_multiplication_form_has_the_bounds_of_what_can_be_made(bag: "DagBag") -> None:
+    params = bag.dags["multiplication"].params
+    bounds = {name: (schema.get("minimum"), schema.get("maximum")) for name in params if (schema := params.get_param(name).schema)}
+    assert bounds["samples"] == (1, 200_000)
+    assert bounds["digits"] == (1, 6)
+    assert bounds["epochs"] == (1, 100)
+    assert bounds["phrasings"] == (1, 12)
+    assert [name for name in params if not params.get_param(name).schema.get("title") or not params.get_param(name).description] == []
+    assert params.get_param("recipe").schema["enum"] == recipe_names()
+
+
+def test_the_multiplication_check_uses_the_same_stages_and_pool_as_style(bag: "DagBag") -> None:
+    dag, train = bag.dags["multiplication"], bag.dags["lamplight_train"]
+    assert [type(dag.get_task(task)) for task in ("train", "examine")] == [type(train.get_task("train"))] * 2
+    assert {dag.get_task(task).pool for task in ("train", "examine")} == {"gpu"}
+    assert (dag.doc_md or "").startswith("###")
+    assert [task.task_id for task in dag.tasks if not task.doc_md] == []

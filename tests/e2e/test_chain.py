@@ -87,7 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             make_pools(api)
             api.put_connection("site", "http", site.url, COOKIE)
             api.put_connection("teacher", "http", teacher.base_url, KEY)
-            dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")]
+            dags = [*(f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")), "multiplication"]
             wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
             for dag in dags:
                 api.unpause(dag)
@@ -188,3 +188,35 @@ def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: W
 def test_the_form_refuses_a_bad_value_with_a_sentence(world: World) -> None:
     with pytest.raises(ServiceError, match=r"400 .*recipe"):
         world.api.trigger(f"{STEM}_train", {"recipe": "no-such-recipe"})
+
+
+def test_the_multiplication_check_runs_from_its_form(world: World) -> None:
+    run_id = world.api.trigger("multiplication", {"recipe": "tiny", "samples": 8, "epochs": 2, "pairs": 4})
+    assert world.api.wait_finished("multiplication", run_id, 240) == "success"
+    planned, figures = (world.api.xcom("multiplication", run_id, task) for task in ("plan", "summarise"))
+    run = world.client.get_run(planned["run_id"])
+    assert run.info.status == "FINISHED"
+    assert world.client.get_experiment(run.info.experiment_id).name == "multiplication"
+    assert run.data.metrics == figures
+    assert (run.data.params["digits"], run.data.params["epochs"]) == ("1", "2")
+    assert "| after epoch 2 |" in run.data.tags["mlflow.note.content"]
+    below = world.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert {child.info.run_name: child.info.status for child in below} == {"train": "FINISHED", "examine": "FINISHED"}
+    examined = world.api.xcom("multiplication", run_id, "examine")["run_id"]
+    links = world.api.get(f"dags/multiplication/dagRuns/{run_id}/taskInstances/examine/links")["extra_links"]
+    assert links["MLflow run"].endswith(f"/runs/{examined}")
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"digits": 0}, "0 is less than the minimum of 1"),
+        ({"samples": -1}, "-1 is less than the minimum of 1"),
+        ({"digits": 40}, "40 is greater than the maximum of 6"),
+        ({"phrasings": 13}, "13 is greater than the maximum of 12"),
+        ({"recipe": "nope"}, "'nope' is not one of"),
+    ],
+)
+def test_the_multiplication_form_refuses_a_bad_value_with_a_sentence(world: World, form: dict[str, object], words: str) -> None:
+    with pytest.raises(ServiceError, match=f"400 .*{words}"):
+        world.api.trigger("multiplication", form)

@@ -103,10 +103,10 @@ def test_rolling_back_without_a_previous_champion_is_refused(client: MlflowClien
 
 
 def test_one_airflow_run_has_one_mlflow_run_with_a_true_status(client: MlflowClient, writer: Writer) -> None:
-    run_id = open_run(client, writer, "a night", "lamplight_train/manual__1", "http://airflow/run")
+    run_id = open_run(client, writer.stem, "a night", "lamplight_train/manual__1", "http://airflow/run")
     close_run(client, run_id, succeeded=False)
     assert client.get_run(run_id).info.status == "FAILED"
-    assert open_run(client, writer, "a night", "lamplight_train/manual__1", "http://airflow/run") == run_id
+    assert open_run(client, writer.stem, "a night", "lamplight_train/manual__1", "http://airflow/run") == run_id
     assert client.get_run(run_id).info.status == "RUNNING"
-    assert open_run(client, writer, "a night", "lamplight_train/manual__2", "http://airflow/run") != run_id
+    assert open_run(client, writer.stem, "a night", "lamplight_train/manual__2", "http://airflow/run") != run_id
     assert child(writer, "http://mlflow", run_id, "train").parent_run_id == run_id

@@ -9,6 +9,7 @@ PRELOADED = [
     "tests.training.child",
     "training.train",
     "training.evaluate",
+    "training.examine",
     "accelerate",
     "peft",
     "transformers.models.qwen2.modeling_qwen2",

@@ -189,3 +189,24 @@ def test_two_processes_train_like_one(request_training: Make) -> None:
     assert done.returncode == 0, done.stderr
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert len(losses(alone)) == 12
+
+
+def test_each_epochs_adapter_is_kept_and_is_the_same_after_kills(request_training: Make) -> None:
+    whole, killed = (request_training(name, keep_epochs=True, **LONG) for name in ("whole", "killed"))
+    train(whole, StopFlag())
+    for after_step in (5, 17):
+        assert interrupt(killed, after_step, signal.SIGKILL)[0] == -signal.SIGKILL
+    result = train(killed, StopFlag())
+    names = [f"adapter-epoch-{epoch}" for epoch in range(1, 10)]
+    assert [path.name for path in result.epoch_adapters] == names
+    assert [path.is_dir() for path in result.epoch_adapters] == [True] * 9
+    weights = [[load_file(one.run_folder / name / "adapter_model.safetensors") for name in names] for one in (whole, killed)]
+    assert all(torch.equal(tensor, second[name]) for first, second in zip(*weights, strict=True) for name, tensor in first.items())
+    name = next(iter(weights[0][0]))
+    assert not torch.equal(weights[0][0][name], weights[0][1][name])
+
+
+def test_without_keep_epochs_only_the_last_adapter_is_kept(request_training: Make) -> None:
+    request = request_training(epochs=2)
+    assert train(request, StopFlag()).epoch_adapters == ()
+    assert list(request.run_folder.glob("adapter-epoch-*")) == []
