@@ -113,7 +113,7 @@ def test_real_answers_become_text() -> None:
     ("html", "flag"),
     [
         ("<p>字</p><img src='https://p/a.jpg'>", None),
-        ("<img src='https://p/a.jpg'><p> </p>", "image-only"),
+        ("<img src='https://p/a.jpg'><p> </p>", "image_only"),
         ("<video data-zvideo-id='1'></video>", "video_only"),
         ("<p><br></p>", "empty_content"),
         ("", "empty_content"),

@@ -82,7 +82,7 @@ def test_export_prints_every_answer_with_the_promised_fields(writer: Writer, hom
             "text": "![](https://pic1.zhimg.com/a.jpg)",
             "created": "2025-10-09T09:53:20+00:00",
             "updated": "2025-10-09T09:53:20+00:00",
-            "flags": ["image-only"],
+            "flags": ["image_only"],
         },
     ]
     main(["export", "answers", "laocheng", "--home", str(home.path), "--no-mask"])
