@@ -78,7 +78,7 @@ class Buyer:
         try:
             await asyncio.shield(everyone)
         except asyncio.CancelledError:
-            self._stopped = Interrupted("Interrupted; what was bought is kept, run again to go on.")
+            self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
             await asyncio.wait(workers)
             raise
         if self._stopped:
@@ -91,9 +91,13 @@ class Buyer:
                 deliver(call, outcome)
                 self._count(outcome)
             except GhostwriterError as error:
-                self._stopped = self._stopped or error
+                self._stop(error)
             if self._stopped:
                 return
+
+    def _stop(self, error: GhostwriterError) -> None:
+        self._stopped = self._stopped or error
+        self._throttle.stop()
 
     async def _obtain(self, call: Call) -> Outcome:
         messages = self._planner.messages(call)
@@ -110,7 +114,7 @@ class Buyer:
                 if not fault.again or tries >= TRIES:
                     return Failure(fault.code, fault.message)
                 self._check_outage(fault)
-                await asyncio.sleep(_pause(number) if fault.retry_after is None else 0)
+                await self._throttle.pause(_pause(number) if fault.retry_after is None else 0)
         raise TeacherDown(
             "The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept."
         )
@@ -136,7 +140,7 @@ class Buyer:
 
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:
-            self._throttle.refused(started, fault.retry_after)
+            self._throttle.refused(started, None if self._too_long(fault) else fault.retry_after)
         await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
         await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
 
@@ -170,7 +174,15 @@ class Buyer:
                 f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
             )
 
+    def _too_long(self, fault: CallFault) -> bool:
+        return (fault.retry_after or 0) > self._settings.outage_seconds
+
     def _check_outage(self, fault: CallFault) -> None:
+        if self._too_long(fault):
+            raise TeacherDown(
+                f"The teacher asks to wait {fault.retry_after:.0f} s ({fault.code}: {fault.message}), longer than "
+                f"teacher.outage_seconds = {self._settings.outage_seconds:g}. What was bought is kept; run again then."
+            )
         silent = time.monotonic() - self._last_answer
         if silent > self._settings.outage_seconds:
             raise TeacherDown(
@@ -181,7 +193,7 @@ class Buyer:
 ADVICE = {
     "key_refused": "Put a key that may use this model into the teacher's connection (the password field).",
     "quota": "Top up the teacher's account.",
-    "model_unknown": "Write a model that this endpoint serves in teacher.model.",
+    "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
 }
 
 
