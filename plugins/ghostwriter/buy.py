@@ -5,18 +5,18 @@ When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what 
 """
 
 import asyncio
-import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Protocol
 
 from ghostwriter.budget import Message, Prices, Purse
 from ghostwriter.errors import GhostwriterError, TeacherError
 from ghostwriter.journal import Journal
 from ghostwriter.ledger import Answer
-from ghostwriter.plan import Call, Planner
+from ghostwriter.plan import Call
 from ghostwriter.teacher import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
@@ -44,6 +44,18 @@ Outcome = Answer | Failure
 Deliver = Callable[[Call, Outcome], None]
 
 
+class Plan(Protocol):
+    """What the calls were taken from: how many so far, what each one sends, and what the ledger keeps of it beside the answer."""
+
+    planned: int
+
+    def messages(self, call: Call) -> list[Message]:
+        """What the teacher is sent."""
+
+    def facts(self, call: Call) -> dict[str, Any]:
+        """The columns of the ledger's row that do not come from the answer."""
+
+
 class Interrupted(GhostwriterError):
     """Ctrl-C, or Airflow ended the task."""
 
@@ -55,13 +67,13 @@ class Buyer:
     """Buys answers for one run."""
 
     def __init__(
-        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Planner, settings: Settings, prices: Prices
+        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, plan: Plan, settings: Settings, prices: Prices
     ) -> None:
         self._teacher = teacher
         self._journal = journal
         self._purse = purse
         self._throttle = throttle
-        self._planner = planner
+        self._plan = plan
         self._settings = settings
         self._prices = prices
         self._answers = 0
@@ -100,7 +112,7 @@ class Buyer:
         self._throttle.stop()
 
     async def _obtain(self, call: Call) -> Outcome:
-        messages = self._planner.messages(call)
+        messages = self._plan.messages(call)
         tries = 0
         for number in range(10_000):
             answers_before = self._answers
@@ -148,7 +160,7 @@ class Buyer:
         """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
         cost = self._prices.cost(reply.usage) if reply.usage else worst
         answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
-        await self._journal.settle(send, "paid", cost, answer=answer_row(call, answer, self._planner))
+        await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
         await self._purse.settle(worst, cost)
         used = reply.usage.prompt + reply.usage.completion if reply.usage else expected
         self._throttle.answered(expected, used)
@@ -167,10 +179,10 @@ class Buyer:
                 f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
                 "Look at the teacher's settings in the writer file."
             )
-        if self._failures > self._settings.failed_share * self._planner.planned:
+        if self._failures > self._settings.failed_share * self._plan.planned:
             share = self._settings.failed_share
             raise TeacherUnfit(
-                f"{self._failures} of {self._planner.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
+                f"{self._failures} of {self._plan.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
                 f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
             )
 
@@ -197,17 +209,11 @@ ADVICE = {
 }
 
 
-def answer_row(call: Call, answer: Answer, planner: Planner) -> dict[str, object]:
-    """The answer as a row of the ledger."""
+def answer_row(facts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """The answer as a row of the ledger, with the facts of its call."""
     usage = answer.usage
     return {
-        "key": call.key,
-        "question_id": call.question.id,
-        "sample": call.sample,
-        "model": planner.parameters["model"],
-        "prompt": planner.prompt.hash,
-        "settings": planner.settings,
-        "examples": json.dumps([pair.id for pair in call.examples]),
+        **facts,
         "text": answer.text,
         "finish_reason": answer.finish_reason[:32],
         "prompt_tokens": usage.prompt if usage else None,

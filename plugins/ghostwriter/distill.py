@@ -115,7 +115,10 @@ def _prompt(writer: Writer) -> Prompt:
 
 def _check_no_batch(batches: BatchLedger) -> None:
     if found := batches.open():
-        raise BatchOpen(f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. Go on with --batch.")
+        raise BatchOpen(
+            f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. "
+            "Go on with --batch (or teacher.batch = true), or give it up with --forget-batch."
+        )
 
 
 def _close_interrupted(ledger: Ledger) -> None:

@@ -73,7 +73,10 @@ class TeacherUnfit(TeacherError):
 
 
 class Endpoint(BaseModel):
-    """Where the teacher is: base URL (ending in /v1, usually) and key. The key is never shown. Raises ConnectionMissing for what cannot be sent."""
+    """Where the teacher is: base URL (ending in /v1, usually) and key, which is never shown.
+
+    Raises ConnectionMissing for what cannot be sent.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -94,7 +94,9 @@ class Teacher(Section):
     outage_seconds: float = Field(300, gt=0)
     """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
     extra_questions: Path | None = None
-    """A text file with one more question a line."""
+    """A text file with one more question a line; a relative one lies beside the writers' folder."""
+    batch: bool = False
+    """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
 
     @field_validator("parameters")
     @classmethod

@@ -105,7 +105,9 @@ def test_an_answer_without_a_choice_is_an_empty_one() -> None:
     assert read_reply(json.dumps(body).encode()) == Reply("", "no_choice", Usage(5, 0, 0))
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": {"message": "busy"}}', b'{"choices": [{"text": "x"}]}', b"\xff", b"[" * 99_999])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'{"error": {"message": "busy"}}', b'{"choices": [{"text": "x"}]}', b"\xff", b"[" * 99_999]
+)
 def test_a_body_that_is_no_completion_is_malformed(body: bytes) -> None:
     with pytest.raises(CallFault, match="malformed"):
         read_reply(body)
