@@ -144,9 +144,9 @@ def test_a_rate_limit_is_obeyed_and_costs_no_answer(tmp_path: Path) -> None:
 
 def test_a_wait_longer_than_an_outage_ends_the_run_at_once(tmp_path: Path) -> None:
     home, writer = Home(tmp_path), make_writer(answers=40)
-    with TeacherServer(TeacherScript(answers_per_second=5, retry_after="86400")) as teacher:
-        with pytest.raises(TeacherDown, match=r"asks to wait 86400 s \(rate_limit.*longer than teacher\.outage_seconds = 300"):
-            distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
+    words = r"asks to wait 86400 s \(rate_limit.*longer than teacher\.outage_seconds = 300"
+    with TeacherServer(TeacherScript(answers_per_second=5, retry_after="86400")) as teacher, pytest.raises(TeacherDown, match=words):
+        distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
     assert set(faults(home)) == {("free", "rate_limit")}
 
 

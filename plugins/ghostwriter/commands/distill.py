@@ -14,12 +14,12 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from ghostwriter.batch import apply_batch, batch_status, forget_batch, open_batch
-from ghostwriter.distill import Endpoint, Mode, default_mode, distill, estimate
+from ghostwriter.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
-from ghostwriter.writer import Writer, load_writer
+from ghostwriter.writer import Mode, Writer, load_writer
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home.resolve()) if arguments.home else Home.default()
     writer = _chosen(load_writer(arguments.writer), arguments)
     answers = arguments.answers or newest(home.answers(writer.stem))
-    mode = arguments.mode or default_mode(writer)
+    mode = arguments.mode or writer.mode
     if arguments.dry_run:
         plan = estimate(writer, home, answers, mode=mode)
         print(plan.model_dump_json() if arguments.json else plan)
