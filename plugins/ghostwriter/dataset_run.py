@@ -19,8 +19,8 @@ def record_dataset(writer: Writer, dataset: Path, uri: str, airflow_run: str, ai
         client.log_metric(run_id, name, value)
     teacher: dict[str, Any] = manifest.facts.get("teacher", {})
     facts = {"mode": manifest.facts.get("mode"), "teacher": teacher.get("model"), "prompt_hash": teacher.get("prompt_hash")}
-    for name, value in {**facts, "dataset": manifest.digest[:16]}.items():
-        client.set_tag(run_id, f"ghostwriter.{name}", str(value))
+    for name, fact in {**facts, "dataset": manifest.digest[:16]}.items():
+        client.set_tag(run_id, f"ghostwriter.{name}", str(fact))
     client.log_artifact(run_id, str(dataset / MANIFEST))
     close_run(client, run_id, succeeded=True)
     return run_id
