@@ -68,7 +68,7 @@ class BudgetExceeded(GhostwriterError):
 
 
 class ConnectionMissing(GhostwriterError):
-    """An Airflow connection that a writer file names does not exist, or lacks a field."""
+    """An Airflow connection that a writer file names does not exist, or lacks a field that can be used."""
 
     code = "connection_missing"
 

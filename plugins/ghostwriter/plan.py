@@ -1,5 +1,6 @@
 """The calls a dataset needs, in the order they are made, and what is known about them before any is sent."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,18 @@ class Planner:
     def messages(self, call: Call) -> list[Message]:
         """What the teacher is sent."""
         return self.prompt.messages(self._name, call.examples, call.question.text)
+
+    def facts(self, call: Call) -> dict[str, object]:
+        """What the ledger keeps of a call beside its answer."""
+        return {
+            "key": call.key,
+            "question_id": call.question.id,
+            "sample": call.sample,
+            "model": self.parameters["model"],
+            "prompt": self.prompt.hash,
+            "settings": self.settings,
+            "examples": json.dumps([pair.id for pair in call.examples]),
+        }
 
     def _call(self, question: Question, sample: int) -> Call:
         examples = self._rotation.choose(question, sample)

@@ -7,7 +7,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,6 +18,9 @@ from ghostwriter.home import ROOT
 from training.contract import Arm
 
 Language = Literal["en", "zh"]
+Mode = Literal["distilled", "self-instruct", "direct"]
+"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
+MODES: tuple[Mode, ...] = get_args(Mode)
 STEM = r"^[a-z][a-z0-9_]{1,40}$"
 
 
@@ -94,7 +97,9 @@ class Teacher(Section):
     outage_seconds: float = Field(300, gt=0)
     """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
     extra_questions: Path | None = None
-    """A text file with one more question a line."""
+    """A text file with one more question a line; a relative one lies beside the writers' folder."""
+    batch: bool = False
+    """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
 
     @field_validator("parameters")
     @classmethod
@@ -106,13 +111,13 @@ class Teacher(Section):
 class Budget(Section):
     """What the teacher may cost. Prices in the vendor's currency for a million tokens."""
 
-    input_price: Decimal = Decimal(0)
-    cached_input_price: Decimal | None = None
+    input_price: Decimal = Field(Decimal(0), ge=0)
+    cached_input_price: Decimal | None = Field(None, ge=0)
     """Falls back to `input_price`."""
-    output_price: Decimal = Decimal(0)
-    cap: Decimal | None = None
+    output_price: Decimal = Field(Decimal(0), ge=0)
+    cap: Decimal | None = Field(None, ge=0)
     """Hard cap of a run, in the same currency; no call is sent that could cross it."""
-    batch_share: Decimal = Decimal("0.5")
+    batch_share: Decimal = Field(Decimal("0.5"), ge=0)
     """What a batch costs, as a share of these prices."""
 
 
@@ -157,6 +162,11 @@ class Writer(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that gives what the writer's arm trains on."""
+        return "distilled" if self.training.arm == "mixed" else self.training.arm
 
     def with_teacher_answers(self, wanted: int) -> Self:
         """The same writer with another number of teacher answers wanted (the form's)."""
