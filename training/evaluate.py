@@ -16,12 +16,14 @@ import torch
 
 from training import evaluate_tracking
 from training.answers import answer_all
+from training.bootstrap import Measured, mean, ratio
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
-from training.data import Message, Row, answer_tokens, collate, read_messages
+from training.data import Message, Row, collate, read_messages
 from training.degeneration import degeneration
 from training.generate import Answer, answer_batch
-from training.loss import batch_loss
-from training.memorisation import verbatim_share
+from training.loss import answer_loss, head, hidden_states
+from training.measures import Measures, differences, scores
+from training.memorisation import memorisation
 from training.model import Base, load_adapter, load_base
 from training.processes import best_device
 from training.progress import Progress
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 WRITER, BASE = "writer", "base"
 SAMPLES_FILE = "samples.jsonl"
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class Exam:
 
 @dataclass(frozen=True)
 class ArmAnswers:
-    """What one arm gave: its answers, and its loss on the writer's real ones in nats a token."""
+    """What one arm gave: its answers, and its loss on each of the writer's real ones: nats, and answer tokens."""
 
     answers: list[Answer]
-    heldout_loss: float
+    nats: list[float]
+    tokens: list[int]
 
 
 def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
@@ -63,15 +67,20 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         exam = load_exam(request)
         evaluate_tracking.start(run, request)
         given = _ask_arms(request, exam, stop)
-        manner = _style(exam, given)
+        measured, withheld = _measure(exam, given)
         samples = _samples(exam, given)
-        scores = _scores(exam, given, manner)
-        path = _write_samples(request.run_folder, samples)
-        notes = (f"style is withheld: {manner.withheld}",) if manner.withheld else ()
-        evaluate_tracking.end(run, request, samples, scores, notes)
-    result = EvaluateResult(
-        samples=path, scores=scores, questions=len(exam.heldout), run_id=run.run_id, seconds=round(time.monotonic() - began, 3), notes=notes
-    )
+        result = EvaluateResult(
+            samples=_write_samples(request.run_folder, samples),
+            candidate=request.candidate,
+            scores=scores(measured, request.seed),
+            differences=differences(measured, request.candidate, request.seed),
+            withheld=withheld,
+            reloaded=None,
+            questions=len(exam.heldout),
+            run_id=run.run_id,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        evaluate_tracking.end(run, request, samples, result)
     write_json(result, result_path)
     log.info("Evaluated %s on %d questions in %.0f s.", ", ".join(given), result.questions, result.seconds)
     return result
@@ -85,20 +94,24 @@ def load_exam(request: EvaluateRequest) -> Exam:
     return Exam([heldout[index] for index in chosen], training)
 
 
-def heldout_loss(model: Any, base: Base, rows: Sequence[Row], batch: int) -> float:
-    """Mean cross-entropy of the answer tokens of `rows`, in nats a token."""
-    total = 0.0
+def heldout_nats(model: Any, base: Base, rows: Sequence[Row], batch: int) -> list[float]:
+    """Cross-entropy, in nats, of the answer tokens of each row together."""
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
+    nats = [0.0] * len(rows)
     with torch.inference_mode():
         for start in range(0, len(rows), batch):
-            padded = collate(rows[start : start + batch], base.tokenizer.pad_token_id).to(base.model.device)
-            total += float(batch_loss(model, padded))
-    return total / answer_tokens(rows)
+            chosen = order[start : start + batch]
+            padded = collate([rows[index] for index in chosen], base.tokenizer.pad_token_id).to(base.model.device)
+            hidden = hidden_states(model, input_ids=padded.ids, attention_mask=padded.attention)
+            for place, index in enumerate(chosen):
+                nats[index] = float(answer_loss(hidden[place, :-1], padded.labels[place, 1:], head(model)))
+    return nats
 
 
 def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str, ArmAnswers]:
     total = len(request.arms) * len(exam.heldout)
     given: dict[str, ArmAnswers] = {}
-    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch) as progress:
+    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or BATCH) as progress:
         for index, arm in enumerate(request.arms):
             given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
     return given
@@ -117,9 +130,11 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
         stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
         return answer_batch(model, base, batch, request.max_new_tokens)
 
-    loss = heldout_loss(model, base, rows, request.batch)
+    batch = request.batch or BATCH
+    nats = heldout_nats(model, base, rows, batch)
     path = request.run_folder / f"answers-{arm.name}.jsonl"
-    return ArmAnswers(answer_all(path, prompts, request.batch, ask, lambda done: progress.update(before + done, arm.name)), loss)
+    answers = answer_all(path, prompts, batch, ask, lambda done: progress.update(before + done, arm.name))
+    return ArmAnswers(answers, nats, [len(row.ids) - row.answer_start for row in rows])
 
 
 def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
@@ -136,22 +151,20 @@ def _style(exam: Exam, given: dict[str, ArmAnswers]) -> Style:
     return style([pair[-1]["content"] for pair in exam.training], [pair[-1]["content"] for pair in exam.heldout], texts[BASE], texts)
 
 
-def _scores(exam: Exam, given: dict[str, ArmAnswers], manner: Style) -> dict[str, dict[str, float]]:
-    """Measures by arm, and of the writer's own answers. All shares are between 0 and 1."""
+def _measure(exam: Exam, given: dict[str, ArmAnswers]) -> tuple[Measures, dict[str, str]]:
+    """All figures of all arms and of the writer, and why some are withheld."""
     training_texts = [pair[-1]["content"] for pair in exam.training]
-    scores: dict[str, dict[str, float]] = {}
+    writer = [pair[-1]["content"] for pair in exam.heldout]
+    measured: dict[str, dict[str, Measured]] = {}
     for name, arm in given.items():
-        texts = [answer.text for answer in arm.answers]
-        unfinished = sum(not answer.finished for answer in arm.answers) / len(texts)
-        scores[name] = {"heldout_loss": arm.heldout_loss, **_text_scores(texts, training_texts), "unfinished_share": unfinished}
-    scores[WRITER] = {**_text_scores([pair[-1]["content"] for pair in exam.heldout], training_texts), "unfinished_share": 0.0}
-    for name, value in manner.scores.items():
-        scores[name]["style"] = value
-    return scores
-
-
-def _text_scores(texts: list[str], training_texts: list[str]) -> dict[str, float]:
-    return {**degeneration(texts), "copied_share": verbatim_share(texts, training_texts)}
+        texts, finished = [answer.text for answer in arm.answers], [answer.finished for answer in arm.answers]
+        own = {"heldout_loss": ratio(arm.nats, arm.tokens)}
+        measured[name] = {**own, **degeneration(texts, finished, writer), **memorisation(texts, training_texts)}
+    measured[WRITER] = {**degeneration(writer, [True] * len(writer), writer), **memorisation(writer, training_texts)}
+    manner = _style(exam, given)
+    for name, values in manner.scores.items():
+        measured[name]["style"] = mean([values] * len(writer))
+    return measured, {"style": manner.withheld} if manner.withheld else {}
 
 
 def _samples(exam: Exam, given: dict[str, ArmAnswers]) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from training.contract import EvaluateRequest
+from training.contract import EvaluateRequest, EvaluateResult
 from training.report import report
 from training.tracking import TrackedRun
 
@@ -18,20 +18,16 @@ def start(run: TrackedRun, request: EvaluateRequest) -> None:
     run.dataset(request.dataset, "evaluation")
 
 
-def end(
-    run: TrackedRun,
-    request: EvaluateRequest,
-    samples: Sequence[Mapping[str, str]],
-    scores: Mapping[str, Mapping[str, float]],
-    notes: Sequence[str],
-) -> None:
-    """Tell the scores of each arm as a child run, and show the samples."""
-    for arm, values in scores.items():
+def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult) -> None:
+    """Tell the figures of each arm as a child run, and show the samples."""
+    plain = {arm: {name: figure.value for name, figure in figures.items()} for arm, figures in result.scores.items()}
+    for arm, values in plain.items():
         run.metrics({METRIC_NAMES.get(name, name): value for name, value in values.items()}, child=arm)
         run.end_child(arm)
+    notes = [f"{measure} is withheld: {why}." for measure, why in result.withheld.items()]
     if notes:
         run.tags({"ghostwriter.notes": " ".join(notes)})
     run.table({name: [sample[name] for sample in samples] for name in samples[0]}, TABLE_NAME)
     page = request.run_folder / REPORT_FILE
-    page.write_text(report("Answers side by side", samples, scores, notes), encoding="utf-8")
+    page.write_text(report("Answers side by side", samples, plain, notes), encoding="utf-8")
     run.artifact(page)
