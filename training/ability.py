@@ -2,7 +2,7 @@
 
 `ability` is the share of tasks solved: questions with checkable answers (sums, facts, reading) and instructions whose keeping can be
 checked. `ability_loss` is the loss on general text nobody trained on, in nats a token. Both run over their own questions, not the
-writer's. A probe this small tells what is broken, not how good a model is: for that there is lm-eval (requirements/ability.in).
+writer's. A probe this small tells what is broken, not how good a model is.
 """
 
 import json
@@ -20,7 +20,7 @@ from training.model import Base
 from training.row_loss import nats_of_rows, text_row
 
 TASKS_FILE = Path(__file__).with_name("ability_tasks.jsonl")
-MAX_NEW_TOKENS = 24
+MAX_NEW_TOKENS = 16
 
 Ask = Callable[[Sequence[list[int]]], list[Answer]]
 

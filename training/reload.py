@@ -12,7 +12,7 @@ from training.generate import Answer
 from training.model import compute_dtype
 from training.processes import best_device
 
-TRIED = 4
+TRIED = 3
 """Questions asked again."""
 
 
