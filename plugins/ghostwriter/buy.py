@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Protocol
 
 from ghostwriter.budget import Message, Prices, Purse
 from ghostwriter.errors import GhostwriterError, TeacherError
 from ghostwriter.journal import Journal
 from ghostwriter.ledger import Answer
-from ghostwriter.plan import Call, Planner
+from ghostwriter.plan import Call
+from ghostwriter.prompt import Prompt
 from ghostwriter.teacher import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
@@ -40,6 +42,18 @@ class Failure:
     message: str
 
 
+class Plan(Protocol):
+    """What a buyer must know of a run's calls: how many, what they send, and what is kept with their answers."""
+
+    parameters: dict[str, Any]
+    settings: str
+    prompt: Prompt
+    planned: int
+
+    def messages(self, call: Call) -> list[Message]:
+        """What the teacher is sent."""
+
+
 Outcome = Answer | Failure
 Deliver = Callable[[Call, Outcome], None]
 
@@ -55,7 +69,7 @@ class Buyer:
     """Buys answers for one run."""
 
     def __init__(
-        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Planner, settings: Settings, prices: Prices
+        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Plan, settings: Settings, prices: Prices
     ) -> None:
         self._teacher = teacher
         self._journal = journal
@@ -185,7 +199,7 @@ ADVICE = {
 }
 
 
-def answer_row(call: Call, answer: Answer, planner: Planner) -> dict[str, object]:
+def answer_row(call: Call, answer: Answer, planner: Plan) -> dict[str, object]:
     """The answer as a row of the ledger."""
     usage = answer.usage
     return {
