@@ -31,7 +31,7 @@ def evaluation(
     """The evaluation, with some of the candidate's measures changed; what is withheld is in no arm."""
     gone = withheld or {}
     candidate = {name: value for name, value in {**CANDIDATE, **changes}.items() if name not in gone}
-    others = {name: RIVAL for name in {"base", rival}}
+    others = dict.fromkeys({"base", rival}, RIVAL)
     return EvaluateResult(
         samples=Path("samples.jsonl"),
         candidate="distilled",
