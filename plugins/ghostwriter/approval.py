@@ -19,14 +19,8 @@ class PromotionApproval(ApprovalOperator):
 
     template_fields = ("subject", "body", "verdict", "mlflow_run")
 
-    def __init__(self, *, verdict: Any, mlflow_run: Any, writer: str, **settings: Any) -> None:
-        super().__init__(
-            subject=f"Make this adapter the champion of {writer}?",
-            defaults=self.REJECT,
-            params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},
-            response_timeout=PATIENCE,
-            **settings,
-        )
+    def __init__(self, *, verdict: Any, mlflow_run: Any, **settings: Any) -> None:
+        super().__init__(**settings)
         self.verdict, self.mlflow_run = verdict, mlflow_run
 
     def execute(self, context: Any) -> Any:
@@ -47,5 +41,12 @@ class PromotionApproval(ApprovalOperator):
 def approval(writer: str, verdict: Any, mlflow_run: Any) -> PromotionApproval:
     """The task that waits for a person."""
     return PromotionApproval(
-        task_id="approve", writer=writer, verdict=verdict, mlflow_run=mlflow_run, doc_md="Wait for a person to approve the new champion."
+        task_id="approve",
+        verdict=verdict,
+        mlflow_run=mlflow_run,
+        subject=f"Make this adapter the champion of {writer}?",
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=PATIENCE,
+        params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},
+        doc_md="Wait for a person to approve the new champion; a rejection, or a week without an answer, ends the run without one.",
     )
