@@ -23,7 +23,7 @@ def rollback_dag(writer: Writer) -> DAG:
             "version": Param(
                 None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Empty: the champion before this one."
             ),
-            "why": Param("rolled back by hand", type="string", minLength=3, title="Why", description="Kept with the move."),
+            "why": Param("rolled back by hand", type="string", minLength=3, maxLength=500, title="Why", description="Kept with the move."),
         },
     )
     def rollback() -> None:

@@ -57,6 +57,14 @@ class Decision(BaseModel):
         return self.rival.removeprefix(CHAMPION_ARM) if self.rival.startswith(CHAMPION_ARM) else None
 
     @property
+    def numbers(self) -> dict[str, dict[str, list[float]]]:
+        """Scores and differences, short enough for a tag: measure to value, low, high."""
+        return {
+            what: {name: [round(number, 4) for number in (found.value, found.low, found.high)] for name, found in figures.items()}
+            for what, figures in (("scores", self.scores), ("differences", self.differences))
+        }
+
+    @property
     def reasons(self) -> list[str]:
         """Every check in words, and what could not be checked."""
         missing = [f"--   {measure}: not measured, {why}" for measure, why in self.not_measured.items()]

@@ -31,7 +31,7 @@ class Move(BaseModel):
     new: str = Field(alias="to")
     why: str
     numbers: dict[str, Any] = {}
-    """What the verdict was made from: measure to the candidate's figure and its difference from the old champion's."""
+    """What the verdict was made from (`Decision.numbers`); none for a roll back."""
 
 
 def now() -> str:

@@ -125,7 +125,7 @@ def promote(
         champion=decision.champion,
         who=_approver(approval) if approval else _who(dag_run),
         why=decision.summary,
-        numbers=decision.model_dump(mode="json", include={"scores", "differences"}),
+        numbers=decision.numbers,
     )
     client.set_tag(run_id, "ghostwriter.promoted_version", version)
     log.info("Version %s is the champion of %s.", version, writer.name)
