@@ -33,6 +33,7 @@ from ghostwriter.writer import Budget, Judge, Teacher as Settings, Writer
 from training.contract import EvaluateRequest, EvaluateResult
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs each call
 
 SEED = 0
 VERDICTS_FILE = "verdicts.jsonl"
@@ -49,7 +50,7 @@ def judge_content(
     known = agreement_pairs(_direct(request.dataset), judge.agreement_pairs, SEED)
     engine = open_database(home.database_url)
     try:
-        with only_one(engine, name := f"{writer.stem}-judge"):
+        with only_one(engine, name := f"{writer.stem}-judge", "judging"):
             ledger = Ledger(engine, name)
             ledger.close_interrupted()
             plan = JudgePlan(writer, judge, [*known, *(pair for pair in pairs if pair.better != pair.other)])

@@ -78,7 +78,7 @@ class Decision(BaseModel):
 
 def rival_of(evaluation: EvaluateResult) -> str:
     """The arm a candidate must beat: the champion, or the base while there is none."""
-    return next((arm for arm in evaluation.scores if arm.startswith(CHAMPION_ARM)), BASE)
+    return next((arm for arm in evaluation.scores if arm.startswith("champion") and arm != evaluation.candidate), BASE)
 
 
 def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None = None) -> Decision:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 REJECT = "Reject"
 """The option of Airflow's approval form."""
+APPROVAL_TAG = "ghostwriter.approval"
 
 
 def tracking_uri() -> str:
@@ -97,7 +98,7 @@ def record_answer(run_id: str, decision: Decision, event: dict[str, Any]) -> Non
     who, why = _approver(event), (event.get("params_input") or {}).get("why") or "no reason given"
     rejected = event["chosen_options"] == [REJECT]
     client = mlflow_client()
-    client.set_tag(run_id, "ghostwriter.approval", f"{'Rejected' if rejected else 'Approved'} by {who}: {why}")
+    client.set_tag(run_id, APPROVAL_TAG, f"{'Rejected' if rejected else 'Approved'} by {who}: {why}")
     if rejected:
         client.set_tag(run_id, DECISION_TAG, f"Not promoted: rejected by {who}: {why}. The gate said: {decision.summary}")
     log.info("%s by %s: %s", "Rejected" if rejected else "Approved", who, why)
@@ -141,9 +142,10 @@ def roll_back(writer: Writer, why: str, version: str | None, dag_run: Any) -> st
 
 def close_run(run_id: str, task_instance: Any) -> None:
     """End the MLflow run: FINISHED when a verdict was reached and carried out, or rejected by a person; FAILED otherwise."""
-    verdict, approval, version = (task_instance.xcom_pull(task_ids=task) for task in ("judge", "approve", "promote"))
-    rejected = bool(approval) and approval["chosen_options"] == [REJECT]
-    close_pipeline_run(mlflow_client(), run_id, succeeded=bool(verdict and (version or rejected or not verdict["promote"])))
+    verdict, version = (task_instance.xcom_pull(task_ids=task) for task in ("judge", "promote"))
+    client = mlflow_client()
+    rejected = client.get_run(run_id).data.tags.get(APPROVAL_TAG, "").startswith("Rejected")
+    close_pipeline_run(client, run_id, succeeded=bool(verdict and (version or rejected or not verdict["promote"])))
 
 
 def _not_comparable(client: "MlflowClient", writer: Writer, request: EvaluateRequest, result: EvaluateResult) -> Decision | None:

@@ -204,18 +204,22 @@ class Tasks:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "status"),
+    ("tasks", "answer", "status"),
     [
-        (Tasks(), "FAILED"),
-        (Tasks(judge={"promote": False}), "FINISHED"),
-        (Tasks(judge={"promote": True}, promote="2"), "FINISHED"),
-        (Tasks(judge={"promote": True}), "FAILED"),
-        (Tasks(judge={"promote": True}, approve=REJECTED), "FINISHED"),
-        (Tasks(judge={"promote": True}, approve=APPROVED), "FAILED"),
+        (Tasks(), None, "FAILED"),
+        (Tasks(judge={"promote": False}), None, "FINISHED"),
+        (Tasks(judge={"promote": True}, promote="2"), None, "FINISHED"),
+        (Tasks(judge={"promote": True}), None, "FAILED"),
+        (Tasks(judge={"promote": True}), REJECTED, "FINISHED"),
+        (Tasks(judge={"promote": True}), APPROVED, "FAILED"),
     ],
     ids=["no verdict", "not promoted", "promoted", "promotion failed", "rejected", "approved, promotion failed"],
 )
-def test_a_run_is_finished_when_its_verdict_was_carried_out(tasks: Tasks, status: str, client: MlflowClient) -> None:
+def test_a_run_is_finished_when_its_verdict_was_carried_out(
+    tasks: Tasks, answer: dict[str, Any] | None, status: str, client: MlflowClient
+) -> None:
     run_id = new_run(client)
+    if answer:
+        record_answer(run_id, decide(evaluation(), Gate()), answer)
     close_run(run_id, tasks)
     assert client.get_run(run_id).info.status == status
