@@ -93,7 +93,7 @@ def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None
         *_whole_answers(evaluation, thresholds),
         _not_copied(evaluation, thresholds),
         *_ability_kept(evaluation, thresholds),
-        _reloaded(evaluation.reloaded),
+        _reloaded(evaluation.reloaded, thresholds.min_reloaded),
     ]
     gains = [*_style_gain(evaluation, rival), *_content_gain(content, rival), _loss_gain(evaluation, rival, thresholds)]
     missing = _not_measured(evaluation, content)
@@ -195,10 +195,10 @@ def _ability_kept(evaluation: EvaluateResult, thresholds: Gate) -> list[Check]:
     return checks
 
 
-def _reloaded(share: float | None) -> Check:
-    figures = "it was not tried" if share is None else f"{share:.0%} of the sampled questions, 100% is needed"
+def _reloaded(share: float | None, least: float) -> Check:
+    figures = "it was not tried" if share is None else f"{share:.0%} of the sampled answers are the same, {least:.0%} is needed"
     fault = "loaded again by plain peft, it does not answer as it was evaluated"
-    return Check(measure="reloaded", passed=share == 1, figures=figures, fault=fault)
+    return Check(measure="reloaded", passed=share is not None and share >= least, figures=figures, fault=fault)
 
 
 def _not_measured(evaluation: EvaluateResult, content: Content | None) -> dict[str, str]:

@@ -185,6 +185,8 @@ class Gate(Section):
     """Most by which the share of other tasks solved may fall below the base's."""
     max_ability_loss_rise: float = Field(0.2, ge=0)
     """Nats a token by which the loss on general text may rise above the base's."""
+    min_reloaded: float = Field(1.0, ge=0, le=1)
+    """Share of sampled answers that plain peft must give again, letter by letter. Lower it only where a GPU's kernels round differently."""
     approval: bool = False
     """A person must approve in Airflow, within a week, before the champion changes."""
 

@@ -104,7 +104,9 @@ def test_style_within_the_margin_is_excused_by_a_better_loss() -> None:
     assert not decide(evaluation(style=0.56), Gate()).promote
 
 
-@pytest.mark.parametrize(("share", "words"), [(0.9, "90% of the sampled questions, 100% is needed"), (None, "it was not tried")])
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.75, "75% of the sampled answers are the same, 100% is needed"), (None, "it was not tried")]
+)
 def test_an_adapter_that_answers_otherwise_when_loaded_again_is_refused(share: float | None, words: str) -> None:
     decision = decide(evaluation(reloaded=share), Gate())
     assert decision.summary == f"Not promoted: loaded again by plain peft, it does not answer as it was evaluated ({words})."
