@@ -171,7 +171,7 @@ def main() -> None:
     if options.train_only:
         return
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    for name in sorted(adapters):
+    for name in adapters:
         result = evaluate_one(options.home, name, adapters)
         write_json(result.model_copy(update={"samples": Path(f"{name}.jsonl")}), FIXTURES / f"{name}.json")
 

@@ -8,18 +8,20 @@ import json
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from training import ability, evaluate_tracking
-from training.bootstrap import Measured, mean, ratio
+from training.bootstrap import Measured, mean
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
 from training.contrast import language_of, other_writers
 from training.data import Message, Row, read_messages
 from training.degeneration import degeneration
 from training.generate import Answer, answer_batch
-from training.kept_answers import KeptAnswers
+from training.kept_answers import KeptAnswers, KeptLosses
 from training.measures import Measures, differences, scores
 from training.memorisation import memorisation
 from training.model import load_adapter, load_base
@@ -127,19 +129,23 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
     batch = request.batch or BATCHES.get(best_device().type, BATCHES["cpu"])
     who = (base.fingerprint, str(request.revision), request.precision, _adapter_digest(arm.adapter))
 
-    def ask_all(asked: Sequence[list[int]], most: int, before: int) -> list[Answer]:
+    def ask_all(asked: Sequence[list[int]], most: int, say: Callable[[int], None]) -> list[Answer]:
         def ask(part: Sequence[list[int]]) -> list[Answer]:
             stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
             return answer_batch(model, base, part, most)
 
         kept = KeptAnswers(request.models / ANSWERS_FOLDER, *who, str(most))
-        return kept.answer_all(asked, batch, ask, lambda done: progress.update(before + done, arm.name))
+        return kept.answer_all(asked, batch, ask, say)
 
-    answers = ask_all(prompts, request.max_new_tokens, before)
-    figures = {"heldout_loss": ratio(nats_of_rows(model, base, rows), [len(row.ids) - row.answer_start for row in rows])}
+    answers = ask_all(prompts, request.max_new_tokens, lambda done: progress.update(before + done, arm.name))
+    losses = KeptLosses(request.models / ANSWERS_FOLDER, *who)
+    figures = {"heldout_loss": losses.mean(rows, lambda missing: nats_of_rows(model, base, missing))}
     if request.ability and not arm.examples:
-        done = before + len(prompts)
-        figures |= ability.ability(model, base, lambda asked: ask_all(asked, ability.MAX_NEW_TOKENS, done - len(asked)))
+        figures |= ability.ability(
+            base,
+            lambda asked: ask_all(asked, ability.MAX_NEW_TOKENS, lambda _done: None),
+            lambda texts: losses.mean(texts, lambda missing: nats_of_rows(model, base, missing)),
+        )
     is_reloaded = arm.name == request.candidate and arm.adapter is not None
     reloaded = reloaded_share(request, arm.adapter, prompts, answers, base.chat.end_id) if is_reloaded and arm.adapter else None
     return ArmAnswers(answers, figures, reloaded)
@@ -191,9 +197,11 @@ def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers],
 
 def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> tuple[dict[str, Measured], str]:
     base = load_base(request.base, request.revision, request.precision, request.models, best_device())
-    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout) * 2))
-    tables = {WRITER: embed(base, exam.writer), **{name: embed(base, _texts(arm)) for name, arm in given.items()}}
-    return style_distance(embed(base, _answers(training)), tables[WRITER], tables.get(BASE), tables)
+    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
+    crowds = {"training": _answers(training), WRITER: exam.writer, **{name: _texts(arm) for name, arm in given.items()}}
+    rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))
+    tables = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}
+    return style_distance(tables.pop("training"), tables[WRITER], tables.get(BASE), tables)
 
 
 def _answers(conversations: Sequence[list[Message]]) -> list[str]:

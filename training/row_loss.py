@@ -11,7 +11,7 @@ from training.model import Base
 
 BATCH = 8
 """Rows a forward pass, of like lengths."""
-MOST_TOKENS = 512
+MOST_TOKENS = 160
 """Of a plain text, at its beginning."""
 
 

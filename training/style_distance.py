@@ -16,7 +16,7 @@ from training.bootstrap import Measured, Numbers
 from training.model import Base
 
 MIN_QUESTIONS = 5
-MOST_TOKENS = 512
+MOST_TOKENS = 256
 """Of a text, at its beginning."""
 
 Table = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -39,16 +39,17 @@ def style_distance(training: Table, writer: Table, base: Table | None, arms: Map
 
 @torch.inference_mode()
 def embed(base: Base, texts: Sequence[str]) -> Table:
-    """The base's mean hidden state at half its depth, one row a text; `base.model` must carry no adapter. An empty text is all 0."""
-    middle = base.model.config.num_hidden_layers // 2
+    """The mean of the base's hidden states at half its depth, one row a text; an empty text is all 0. The model's upper half is cut off."""
+    decoder = base.model.get_decoder()
+    decoder.layers = decoder.layers[: base.model.config.num_hidden_layers // 2]
     rows = []
     for text in texts:
         ids = base.tokenizer(text, add_special_tokens=False).input_ids[:MOST_TOKENS]
         if not ids:
             rows.append(np.zeros(base.model.config.hidden_size))
             continue
-        output: Any = base.model.get_decoder()(input_ids=torch.tensor([ids], device=base.model.device), output_hidden_states=True)
-        rows.append(output.hidden_states[middle][0].float().mean(dim=0).double().cpu().numpy())
+        hidden = decoder(input_ids=torch.tensor([ids], device=base.model.device), use_cache=False).last_hidden_state
+        rows.append(hidden[0].float().mean(dim=0).double().cpu().numpy())
     return np.array(rows)
 
 
