@@ -57,17 +57,9 @@ class Planner:
         """What the teacher is sent."""
         return self.prompt.messages(self._name, call.examples, call.question.text)
 
-    def facts(self, call: Call) -> dict[str, object]:
+    def facts(self, call: Call) -> dict[str, Any]:
         """What the ledger keeps of a call beside its answer."""
-        return {
-            "key": call.key,
-            "question_id": call.question.id,
-            "sample": call.sample,
-            "model": self.parameters["model"],
-            "prompt": self.prompt.hash,
-            "settings": self.settings,
-            "examples": json.dumps([pair.id for pair in call.examples]),
-        }
+        return call_facts(call, self.parameters, self.prompt)
 
     def _call(self, question: Question, sample: int) -> Call:
         examples = self._rotation.choose(question, sample)
@@ -78,6 +70,19 @@ class Planner:
 def parameters(teacher: Teacher) -> dict[str, Any]:
     """Everything a request holds beside its messages."""
     return {"model": teacher.model, "temperature": teacher.temperature, teacher.token_limit: teacher.max_tokens, **teacher.parameters}
+
+
+def call_facts(call: Call, request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
+    """The columns of the ledger's answer row that do not come from the answer; `request` are the parameters sent."""
+    return {
+        "key": call.key,
+        "question_id": call.question.id,
+        "sample": call.sample,
+        "model": request["model"],
+        "prompt": prompt.hash,
+        "settings": settings_hash(request),
+        "examples": json.dumps([pair.id for pair in call.examples]),
+    }
 
 
 def settings_hash(request: dict[str, Any]) -> str:
