@@ -40,6 +40,7 @@ WRITER, BASE = "writer", "base"
 SAMPLES_FILE = "samples.jsonl"
 BATCHES = {"cuda": 256, "cpu": 32}
 """Questions answered at once, by kind of device, where the request does not say."""
+KEPT = "The answers given so far are kept; run the same command again to go on."
 ANSWERS_FOLDER = "answers"
 """Beside the base models: answers stay right as long as the model does."""
 
@@ -114,6 +115,7 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str,
     given: dict[str, ArmAnswers] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
+            stop.raise_if_set(KEPT)
             given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
     return given
 
@@ -131,7 +133,7 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
 
     def ask_all(asked: Sequence[list[int]], most: int, say: Callable[[int], None]) -> list[Answer]:
         def ask(part: Sequence[list[int]]) -> list[Answer]:
-            stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
+            stop.raise_if_set(KEPT)
             return answer_batch(model, base, part, most)
 
         kept = KeptAnswers(request.models / ANSWERS_FOLDER, *who, str(most))

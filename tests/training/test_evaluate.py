@@ -40,7 +40,9 @@ def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes:
     folder.mkdir(exist_ok=True)
     arms = (ArmRequest(name="base"), ArmRequest(name="direct", adapter=adapter), ArmRequest(name="few-shot", examples=2))
     fields = {"run_folder": folder, "dataset": dataset, "base": "tiny-random-qwen2", "precision": "fp32", "arms": arms, "models": models}
-    made = EvaluateRequest.model_validate({**fields, "candidate": "direct", "questions": 10, "max_new_tokens": 12, "batch": 4, **changes})
+    made = EvaluateRequest.model_validate(
+        {**fields, "candidate": "direct", "ability": False, "questions": 10, "max_new_tokens": 12, "batch": 4, **changes}
+    )
     write_json(made, folder / "request.json")
     return made
 
@@ -56,7 +58,7 @@ def kept_answers(models: Path) -> list[Path]:
 
 
 def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
-    result = evaluate(request(tmp_path / "run", models, dataset, adapter), StopFlag())
+    result = evaluate(request(tmp_path / "run", models, dataset, adapter, ability=True), StopFlag())
     assert set(result.scores) == {"base", "direct", "few-shot", "writer"}
     assert set(result.scores["direct"]) - SHOWN_SOMETIMES == MEASURES | {"heldout_loss", "ability", "ability_loss"}
     assert set(result.scores["writer"]) - SHOWN_SOMETIMES == MEASURES
@@ -85,7 +87,7 @@ def test_the_loss_is_that_of_the_model_itself(tmp_path: Path, models: Path, data
 
 def test_killed_it_goes_on_without_asking_again_and_ends_the_same(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
     whole = evaluate(request(tmp_path / "whole", without_answers(models, tmp_path / "one"), dataset, adapter), StopFlag())
-    killed = request(tmp_path / "killed", without_answers(models, tmp_path / "two"), dataset, adapter, ability=False)
+    killed = request(tmp_path / "killed", without_answers(models, tmp_path / "two"), dataset, adapter)
     child = Child(tmp_path / "said.txt", "evaluate", killed.run_folder / "request.json")
     while not kept_answers(killed.models):
         assert child.is_running, child.said.read_text()
