@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -212,6 +213,7 @@ def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, 
         run_id = world.api.trigger("careful_train", {"dataset": str(dataset)})
         path = f"dags/careful_train/dagRuns/{run_id}"
         wait_until(lambda: _states(world, run_id)["approve"] == "awaiting_input", 300, "Asking for approval")
+        time.sleep(5)  # Airflow fails a task that is answered before the scheduler has heard that its first part ended; a person is slower
         world.api.patch(f"{path}/taskInstances/approve/-1/hitlDetails", {"chosen_options": [option], "params_input": {"why": why}})
         assert world.api.wait_finished("careful_train", run_id, 120) == "success"
         mlflow_run = world.client.get_run(world.api.xcom("careful_train", run_id, "plan")["run_id"])
