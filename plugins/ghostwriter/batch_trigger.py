@@ -3,6 +3,7 @@
     DistillInBatch(task_id="wait_for_batch", stem="lamplight", answers="...") >> the ordinary distilling task
 
 Nothing is kept in Airflow's state: a retry, a clear or a crash finds the open batch in the ledger and waits for it again.
+The client is imported where it is used: DAG files import this module each time they are parsed.
 """
 
 import asyncio
@@ -13,8 +14,6 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from ghostwriter.batch import apply_batch, batch_status, open_batch
-from ghostwriter.connections import teacher_endpoint
 from ghostwriter.errors import TeacherError
 from ghostwriter.home import Home
 from ghostwriter.operators import actionable
@@ -39,6 +38,9 @@ class BatchTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the batch until it is finished. A teacher that is down for a while is looked at again; other errors wake the task."""
+        from ghostwriter.batch import batch_status
+        from ghostwriter.connections import teacher_endpoint
+
         endpoint = await asyncio.to_thread(teacher_endpoint, self.connection)
         while True:
             try:
@@ -70,6 +72,9 @@ class DistillInBatch(BaseOperator):
     @actionable
     def execute(self, context: Any) -> str:
         """Wait for the writer's open batch, submitting one if there is none; end when no row is left for one."""
+        from ghostwriter.batch import open_batch
+        from ghostwriter.connections import teacher_endpoint
+
         writer = load_writer(self.stem).with_teacher_answers(context["params"]["wanted"])
         if context["params"]["mode"] != "distilled":
             return str(self.answers)
@@ -82,6 +87,9 @@ class DistillInBatch(BaseOperator):
     @actionable
     def apply(self, context: Any, event: dict[str, Any]) -> str:
         """Write what came into the ledger, and look whether another batch is needed."""
+        from ghostwriter.batch import apply_batch
+        from ghostwriter.connections import teacher_endpoint
+
         if event["error"]:
             raise TeacherError(event["error"])
         writer = load_writer(self.stem)
