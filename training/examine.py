@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from training import examine_tracking
+from training import ability, examine_tracking
 from training.answers import answer_all
 from training.arithmetic import Row
 from training.arithmetic_data import DIRECT_FILE, read_facts, read_questions
@@ -20,7 +19,7 @@ from training.data import Message, read_messages
 from training.errors import DatasetError
 from training.examine_scores import Marked, mark, score
 from training.generate import Answer, answer_batch
-from training.model import Base, load_adapter, load_base
+from training.model import load_adapter, load_base
 from training.processes import best_device
 from training.progress import Progress
 from training.signals import StopFlag
@@ -33,9 +32,6 @@ BATCHES = {"cuda": 512, "cpu": 32}
 """Questions answered at once, by kind of device, where the request does not say."""
 ROOM = 16
 """Tokens an answer may have beyond the longest right one of its batch."""
-Probe = Callable[[Any, Base, int], dict[str, float]]
-ABILITY: Probe | None = None
-"""What probes a model's other abilities (model, base, batch); None while there is no such probe."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +146,9 @@ class _Examiner:
 
     def _probe(self) -> dict[str, float]:
         probed = (self._request.arms[0], self._request.arms[-1])
-        if ABILITY is None or not self._request.ability or self._arm not in probed:
+        if not self._request.ability or self._arm not in probed:
             return {}
-        return ABILITY(self._model, self._base, self._request.batch or 1)
+        return ability.probe(self._model, self._base, self._request.batch or 1)
 
 
 @dataclass
