@@ -2,9 +2,13 @@
 
 from airflow.sdk import DAG, Param, dag, task
 
+from ghostwriter import dataset_stages as stages
 from ghostwriter.assets import answers_asset, dataset_asset, location
+from ghostwriter.batch_trigger import DistillInBatch
+from ghostwriter.form_estimate import form_estimate
+from ghostwriter.home import Home
 from ghostwriter.operators import TEACHER_POOL, actionable
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.writer import MODES, Writer, readable_writers
 
 
 def distill_dag(writer: Writer) -> DAG:
@@ -21,8 +25,9 @@ def distill_dag(writer: Writer) -> DAG:
         params={
             "answers": Param(None, type=["null", "string"], title="Snapshot of answers", description="A folder; empty: the newest one."),
             "wanted": Param(
-                writer.teacher.answers, type="integer", minimum=1, title="Teacher answers wanted", description="Accepted ones, in all."
+                writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=form_estimate(writer, Home.default())
             ),
+            "mode": Param(writer.mode, enum=list(MODES), title="Mode", description="direct asks nobody; self-instruct is an ablation."),
         },
     )
     def distill() -> None:
@@ -35,23 +40,31 @@ def distill_dag(writer: Writer) -> DAG:
         **When it fails:** the log's last line says what to do (a wrong key, a teacher that is down, the budget's cap).
         """
 
-        @task(outlets=[dataset], inlets=[answers], pool=TEACHER_POOL, retries=1)
+        @task(inlets=[answers])
         @actionable
-        def ask_teacher(*, params: dict, triggering_asset_events: dict, inlet_events: dict, outlet_events: dict) -> str:
-            """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset."""
-            from ghostwriter.connections import teacher_endpoint
-            from ghostwriter.distill import distill as distill_answers
-            from ghostwriter.home import Home
+        def find_answers(*, params: dict, triggering_asset_events: dict, inlet_events: dict) -> str:
+            """Which snapshot of answers this run works on."""
+            return str(location(params["answers"], triggering_asset_events, inlet_events[answers], f"answers of {writer.name}"))
 
-            home = Home.default()
-            home.check_space()
-            folder = location(params["answers"], triggering_asset_events, inlet_events[answers], f"answers of {writer.name}")
-            chosen = writer.with_teacher_answers(params["wanted"])
-            made = str(distill_answers(chosen, home, folder, teacher_endpoint(writer.teacher.connection)))
+        @task(outlets=[dataset], pool=TEACHER_POOL, retries=1)
+        @actionable
+        def ask_teacher(folder: str, *, params: dict, outlet_events: dict) -> str:
+            """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset."""
+            made = stages.distill(writer.with_teacher_answers(params["wanted"]), folder, params["mode"])
             outlet_events[dataset].extra = {"location": made}
             return made
 
-        ask_teacher()
+        @task(retries=2)
+        @actionable
+        def record_totals(made: str, *, dag_run: object) -> str:
+            """Log rows, calls, cost and diversity as a small run in the writer's MLflow experiment."""
+            return stages.record(writer, made, dag_run)
+
+        folder = find_answers()
+        if writer.teacher.batch:
+            waited = DistillInBatch(task_id="wait_for_batch", stem=writer.stem, answers=folder, pool=TEACHER_POOL, retries=1)
+            folder = waited.output
+        record_totals(ask_teacher(folder))
 
     return distill()
 

@@ -3,12 +3,14 @@
 from airflow.sdk import DAG, Param, dag, task
 
 from ghostwriter import stages
+from ghostwriter.assets import champion_asset
 from ghostwriter.operators import actionable
 from ghostwriter.writer import Writer, readable_writers
 
 
 def rollback_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer."""
+    champion = champion_asset(writer.stem)
 
     @dag(
         dag_id=f"{writer.stem}_rollback",
@@ -17,19 +19,26 @@ def rollback_dag(writer: Writer) -> DAG:
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
         default_args={"owner": "ghostwriter"},
-        params={"why": Param("rolled back by hand", type="string", minLength=3, title="Why", description="Kept with the move.")},
+        params={
+            "version": Param(
+                None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Empty: the champion before this one."
+            ),
+            "why": Param("rolled back by hand", type="string", minLength=3, maxLength=500, title="Why", description="Kept with the move."),
+        },
     )
     def rollback() -> None:
         """### Champion <-> previous
 
-        Swaps the aliases `champion` and `previous` of the registered model, and records who, when and why. Run it again to swap back.
+        Makes the previous champion, or the version named, the champion again, and records who, when and why. Run it again to swap back.
         """
 
-        @task
+        @task(outlets=[champion])
         @actionable
-        def roll_back(*, params: dict, dag_run: object) -> str:
-            """Swap the aliases; returns the version that is the champion now."""
-            return stages.roll_back(writer, params["why"], dag_run)
+        def roll_back(*, params: dict, outlet_events: dict, dag_run: object) -> str:
+            """Move the aliases back; returns the version that is the champion now."""
+            version = stages.roll_back(writer, params["why"], params["version"], dag_run)
+            outlet_events[champion].extra = {"location": version}
+            return version
 
         roll_back()
 

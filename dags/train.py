@@ -1,16 +1,16 @@
 """`<writer>_train` for each file in writers/: a dataset becomes an adapter, and a better adapter the champion."""
 
-from airflow.sdk import DAG, Param, dag, setup, task, teardown
+from airflow.sdk import DAG, dag, setup, task, teardown
 
-from ghostwriter import stages
+from ghostwriter import forms, stages
+from ghostwriter.approval import approval
 from ghostwriter.assets import champion_asset, dataset_asset, location
-from ghostwriter.operators import actionable, gpu_stage
+from ghostwriter.operators import TEACHER_POOL, actionable, gpu_stage
 from ghostwriter.writer import Writer, readable_writers
-from training.contract import TRAINING_FILES, recipe_names
 
 
 def train_dag(writer: Writer) -> DAG:
-    """Build the DAG of one writer."""
+    """Build the DAG of one writer; `compare_content` and `approve` are there when the writer file asks for them."""
     dataset, champion = dataset_asset(writer.stem), champion_asset(writer.stem)
 
     @dag(
@@ -20,58 +20,54 @@ def train_dag(writer: Writer) -> DAG:
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
         default_args={"owner": "ghostwriter"},
-        params={
-            "dataset": Param(None, type=["null", "string"], title="Dataset", description="A folder; empty: the newest one."),
-            "arm": Param(writer.training.arm, enum=sorted(TRAINING_FILES), title="Arm", description="What to train on."),
-            "recipe": Param(writer.training.recipe, enum=recipe_names(), title="Recipe", description="A file in training/recipes."),
-        },
+        params={"arm": forms.arm(writer), **forms.dataset_and_recipe(writer)},
     )
     def train() -> None:
         """### Dataset -> adapter -> scores -> champion
 
-        Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and moves the alias
-        `champion` in MLflow only if the new adapter is better. The button on the task `train` leads to its MLflow run.
-        **When it fails:** the log's last line says what to do. Trigger it again: training goes on from its last checkpoint.
+        Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and makes it the champion
+        only if it is better; `judge` says why. **When it fails:** the log's last line says what to do. Trigger it again: it goes on.
         """
 
         @setup
-        @task(inlets=[dataset])
+        @task(inlets=[dataset], doc_md="Open the MLflow run that holds everything below, and write the training request.")
         @actionable
         def plan(*, params: dict, triggering_asset_events: dict, inlet_events: dict, dag_run: object) -> dict:
-            """Open the MLflow run that holds everything below, and write the training request."""
             folder = location(params["dataset"], triggering_asset_events, inlet_events[dataset], f"datasets of {writer.name}")
             return stages.plan_training(writer, folder, params["arm"], params["recipe"], dag_run)
 
-        @task
+        @task(doc_md="Fetch the champion and write the evaluation request.")
         @actionable
         def plan_evaluation(mlflow_run: str, trained: dict) -> str:
-            """Fetch the champion and write the evaluation request."""
-            return stages.plan_evaluation(writer, trained["request"], mlflow_run)
+            return stages.plan_evaluation(writer, [trained["request"]], mlflow_run)
 
-        @task
+        @task(pool=TEACHER_POOL, retries=1, doc_md="Have the judge compare what the candidate and its rival say.")
         @actionable
-        def judge(mlflow_run: str, evaluated: dict) -> dict:
-            """Decide whether the candidate is better than the champion (the base, while there is none)."""
-            return stages.judge(writer, evaluated["request"], mlflow_run)
+        def compare_content(mlflow_run: str, evaluated: dict) -> dict:
+            return stages.compare_content(writer, evaluated["request"], mlflow_run)
 
-        @task(outlets=[champion])
+        @task(doc_md="Decide whether the candidate is better than the champion (the base, while there is none).")
         @actionable
-        def promote(mlflow_run: str, trained: dict, verdict: dict, *, outlet_events: dict, dag_run: object) -> str:
-            """Make the candidate the champion; skipped, with the reason, when it is not better."""
-            outlet_events[champion].extra = {"location": (version := stages.promote(writer, trained, verdict, mlflow_run, dag_run))}
-            return version
+        def judge(mlflow_run: str, evaluated: dict, content: dict | None) -> dict:
+            return stages.judge(writer, evaluated["request"], mlflow_run, content)
+
+        @task(outlets=[champion], doc_md="Make the candidate the champion; skipped, with the reason, when it is not better.")
+        @actionable
+        def promote(mlflow_run: str, trained: dict, verdict: dict, approved: dict, *, outlet_events: dict, dag_run: object) -> str:
+            outlet_events[champion].extra = {"location": (new := stages.promote(writer, trained, verdict, approved, mlflow_run, dag_run))}
+            return new
 
         @teardown
-        @task
+        @task(doc_md="End the MLflow run with a true status.")
         def close_run(mlflow_run: str, *, ti: object) -> None:
-            """End the MLflow run with a true status."""
             stages.close_run(mlflow_run, ti)
 
-        planned = plan()
-        mlflow_run = planned["run_id"]
+        mlflow_run = (planned := plan())["run_id"]
         trained = gpu_stage("train", planned["request"])
         evaluated = gpu_stage("evaluate", plan_evaluation(mlflow_run, trained.output))
-        promote(mlflow_run, trained.output, judge(mlflow_run, evaluated.output)) >> close_run(mlflow_run)
+        verdict = judge(mlflow_run, evaluated.output, compare_content(mlflow_run, evaluated.output) if writer.judge else None)
+        approved = approval(writer.name, verdict, mlflow_run).output if writer.gate.approval else None
+        promote(mlflow_run, trained.output, verdict, approved) >> close_run(mlflow_run)
 
     return train()
 

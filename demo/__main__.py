@@ -108,7 +108,7 @@ def connect(api: AirflowApi, site_port: int, teacher_port: int) -> None:
     make_pools(api)
     api.put_connection("demo_site", "http", f"http://{HOST}:{site_port}", COOKIE)
     api.put_connection("demo_teacher", "http", f"http://{HOST}:{teacher_port}/v1", "demo-needs-no-key")
-    dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")]
+    dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "compare", "rollback")]
     try:
         wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
     except ServiceError as error:

@@ -11,7 +11,7 @@ from demo.follow import Loop
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.operators import run_url
 from ghostwriter.writer import Writer
-from training.contract import RESULT_FILE, EvaluateResult, read_json
+from training.contract import RESULT_FILE, Estimate, EvaluateResult, read_json
 
 SHOWN = 700
 
@@ -33,13 +33,17 @@ def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, writer: Wri
     console.print(f"MLflow run   {run_url(mlflow_url, pipeline_run)}", soft_wrap=True)
 
 
-def score_table(scores: dict[str, dict[str, float]]) -> Table:
-    """Arms by measures; a measure an arm does not have is left empty."""
+def score_table(scores: dict[str, dict[str, Estimate]]) -> Table:
+    """Arms by measures, each with its 95 % interval; a measure an arm does not have is left empty."""
     measures = list(dict.fromkeys(measure for values in scores.values() for measure in values))
     table = Table("measure", *scores)
     for measure in measures:
-        table.add_row(measure, *(f"{values[measure]:.3f}" if measure in values else "" for values in scores.values()))
+        table.add_row(measure, *(_figure(values[measure]) if measure in values else "" for values in scores.values()))
     return table
+
+
+def _figure(one: Estimate) -> str:
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
 def sample(samples: Path) -> list[tuple[str, str]]:

@@ -16,6 +16,10 @@ class BatchTeacher(TeacherServer):
 
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cut_output: bool = False
+    """Serve half of each output file only."""
+    refuse: str = ""
+    """Why every batch ends as failed, without any work."""
     lose_created: bool = False
     """Take the next batch, but answer 500: the client never learns its id."""
 
@@ -29,7 +33,7 @@ class BatchTeacher(TeacherServer):
         if method == "POST" and path == "/v1/batches":
             created = self._create(json.loads(body))
             lost, self.lose_created = self.lose_created, False
-            return (400, self._error("lost", None, headers), {}) if lost else (200, created, {})
+            return (500, self._error("lost", None, headers), {}) if lost else (200, created, {})
         if method == "GET" and path == "/v1/batches":
             return 200, {"object": "list", "data": list(self.batches.values()), "has_more": False}, {}
         if method == "GET" and parts[0] == "batches" and parts[1] in self.batches:
@@ -71,6 +75,9 @@ class BatchTeacher(TeacherServer):
         return batch
 
     def _finish(self, batch: dict[str, Any]) -> None:
+        if self.refuse:
+            batch.update(status="failed", errors={"object": "list", "data": [{"code": "refused", "message": self.refuse}]})
+            return
         requests = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
         drops = self.script.batch_drops
         failed = [{"custom_id": it["custom_id"], "response": None, "error": {"code": "server_error"}} for it in requests[:drops]]
@@ -79,7 +86,8 @@ class BatchTeacher(TeacherServer):
             status, body = self.completion(request["body"])
             self.completions += status == 200
             answered.append({"custom_id": request["custom_id"], "response": {"status_code": status, "body": body}, "error": None})
-        batch["output_file_id"] = self._keep(_lines(answered), "batch_output")["id"]
+        lines = _lines(answered)
+        batch["output_file_id"] = self._keep(lines[: len(lines) // 2] + b"\n" if self.cut_output else lines, "batch_output")["id"]
         batch["error_file_id"] = self._keep(_lines(failed), "batch_output")["id"] if failed else None
         batch["status"] = "completed"
 

@@ -3,7 +3,7 @@
 Everything is named by the digest of what its result depends on, so the same wish goes on where it stopped. Below `home`:
 
     datasets/multiplication/DIGEST/     the dataset
-    runs/multiplication/DIGEST/         one training and its examination, in the folders `train` and `examine`
+    runs/multiplication/DIGEST/         one training and its examination: `train` and `examine` (or `examine-without-ability`)
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def plan_examination(
         *(ArmRequest(name=f"{EPOCH}{epoch}", adapter=adapter) for epoch, adapter in adapters),
     )
     request = ExamineRequest(
-        run_folder=training.run_folder.with_name("examine"),
+        run_folder=training.run_folder.with_name("examine" if ability else "examine-without-ability"),
         dataset=training.dataset,
         base=recipe.base,
         revision=recipe.revision,

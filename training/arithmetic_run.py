@@ -63,13 +63,13 @@ def run(options: argparse.Namespace) -> None:
     log.info("Dataset %s, made in %.1f s; run folder %s", request.dataset, seconds["data"], request.run_folder.parent)
     with open_run(_tracking(options, chosen["recipe"]), request.run_folder.parent) as whole:
         request = request.model_copy(update={"tracking": _child(options, whole.run_id, "train")})
-        trained, examined = _stages(options, request, chosen["ability"], whole.run_id, stop, seconds)
+        trained, examined, examination = _stages(options, request, chosen["ability"], whole.run_id, stop, seconds)
         seconds["whole"] = time.monotonic() - began
         summary = summarise(chosen, request, trained, examined, seconds)
         whole.params(chosen)
         whole.metrics({**headline(examined), "seconds": seconds["whole"]})
-        whole.tags({"mlflow.note.content": (request.run_folder.parent / "examine" / TABLE_FILE).read_text(encoding="utf-8")})
-        for path in write_summary(request.run_folder.parent, summary, examined):
+        whole.tags({"mlflow.note.content": (examination / TABLE_FILE).read_text(encoding="utf-8")})
+        for path in write_summary(request.run_folder.parent, summary, examined, examination):
             whole.artifact(path)
     print((request.run_folder.parent / SUMMARY_TEXT).read_text(encoding="utf-8"))
 
@@ -91,15 +91,15 @@ def summarise(
     }
 
 
-def write_summary(folder: Path, summary: dict[str, Any], examined: ExamineResult) -> tuple[Path, Path]:
-    """Write the summary as JSON, and as text to be read; returns both paths."""
+def write_summary(folder: Path, summary: dict[str, Any], examined: ExamineResult, examination: Path) -> tuple[Path, Path]:
+    """Write the summary as JSON, and as text to be read; returns both paths. `examination` is the examination's run folder."""
     paths = folder / SUMMARY_JSON, folder / SUMMARY_TEXT
     paths[0].write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_text(summary, examined, folder), encoding="utf-8")
+    paths[1].write_text(_text(summary, examined, folder, examination), encoding="utf-8")
     return paths
 
 
-def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path) -> str:
+def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path, examination: Path) -> str:
     from training.article import article_table
 
     training, seconds = summary["training"], summary["seconds"]
@@ -114,7 +114,7 @@ def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path) -> str
             *_speeds(examined),
             "whole chains by carries: " + ", ".join(f"{band}: {share:.3f} of {count}" for band, (count, share) in carries.items()),
             f"{folder / SUMMARY_JSON}",
-            f"{folder / 'examine' / 'report.html'}",
+            f"{examination / 'report.html'}",
         ]
     )
 
@@ -127,8 +127,8 @@ def _speeds(examined: ExamineResult) -> list[str]:
 
 def _stages(
     options: argparse.Namespace, request: TrainRequest, ability: bool, parent: str | None, stop: Any, seconds: dict[str, float]
-) -> tuple[TrainResult, ExamineResult]:
-    """Train and examine, each in its own run folder, as `python -m training train|examine` would."""
+) -> tuple[TrainResult, ExamineResult, Path]:
+    """Train and examine, as `python -m training train|examine` would; also returns the examination's run folder."""
     from training.examine import examine
     from training.train import train
 
@@ -139,7 +139,7 @@ def _stages(
     examination = plan_examination(request, trained, _child(options, parent, "examine"), ability=ability, batch=options.batch)
     examined = examine(examination, stop)
     seconds["examination"] = time.monotonic() - began - seconds["training"]
-    return trained, examined
+    return trained, examined, examination.run_folder
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,12 +151,19 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=int, help=f"{text} (default {GPU_DEFAULTS[name]}; --cpu: {CPU_DEFAULTS[name]})"
         )
-    parser.add_argument("--batch", type=int, help="questions answered at once (default: 512 on a GPU, 32 on a CPU)")
+    parser.add_argument("--batch", type=_one_or_more, help="questions answered at once (default: 512 on a GPU, 32 on a CPU)")
     parser.add_argument("--ability", action=argparse.BooleanOptionalAction, help="probe what else the model can do, before and after")
     parser.add_argument("--out", type=Path, default=Path("var"), help="folder of datasets, runs and models (default: var)")
     parser.add_argument("--models", type=Path, help="folder of base models (default: OUT/models)")
     parser.add_argument("--mlflow", metavar="URI", help="address of an MLflow server to show the run in (default: none)")
     return parser
+
+
+def _one_or_more(text: str) -> int:
+    """The number an option is given; argparse says what it raises."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
 
 
 def _choose(options: argparse.Namespace) -> dict[str, Any]:

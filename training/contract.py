@@ -140,8 +140,17 @@ class ArmRequest(Frozen):
     """Pairs of direct.jsonl shown before the question."""
 
 
+class Estimate(Frozen):
+    """A figure over held-out questions, with its bootstrap 95 % interval (training.bootstrap)."""
+
+    value: float
+    low: float
+    high: float
+    questions: int
+
+
 class EvaluateRequest(Frozen):
-    """Answer the same held-out questions with each arm, greedily, and score the answers."""
+    """Answer the same held-out questions with each arm, greedily, and measure the answers."""
 
     run_folder: Path
     dataset: Path
@@ -149,25 +158,46 @@ class EvaluateRequest(Frozen):
     revision: str | None = None
     precision: Literal["bf16", "fp32"] = "bf16"
     arms: tuple[ArmRequest, ...]
+    candidate: str
+    """The arm whose differences from all others are reported."""
     questions: int = Field(200, ge=1)
     max_new_tokens: int = Field(512, ge=1)
-    batch: int = Field(8, ge=1)
+    batch: int | None = Field(None, ge=1)
+    """Questions answered at once; None: as many as is fast on the device."""
+    ability: bool = True
+    """Whether to probe what else the arms can do."""
     seed: int = 0
     models: Path
     tracking: Tracking | None = None
 
+    @model_validator(mode="after")
+    def _candidate_is_an_arm(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"arms need different names, not {', '.join(names)}")
+        if self.candidate not in names:
+            raise ValueError(f"candidate {self.candidate!r} is none of the arms: {', '.join(names)}")
+        return self
+
 
 class EvaluateResult(Frozen):
-    """Scores of each arm by measure, and of the writer's own held-out answers under the name `writer`."""
+    """Measures of each arm, and of the writer's own held-out answers under the name `writer` (training.measures says what each is)."""
 
     samples: Path
     """JSONL: `question`, `writer`, and one answer for each arm under its name."""
-    scores: dict[str, dict[str, float]]
+    candidate: str
+    scores: dict[str, dict[str, Estimate]]
+    """Arm, or `writer`, to measure to figure."""
+    differences: dict[str, dict[str, Estimate]]
+    """Each other arm, and `writer`, to measure: the candidate's figure minus theirs, paired by question."""
+    withheld: dict[str, str]
+    """Measures that are not there, and why."""
+    reloaded: float | None
+    """Share of some questions on which plain peft and transformers, given the candidate's adapter, generated the very answer that was
+    scored; None for a candidate without an adapter."""
     questions: int
     run_id: str | None
     seconds: float
-    notes: tuple[str, ...] = ()
-    """What a reader must know, such as a measure that was withheld, and why."""
 
 
 class MultiplicationData(Frozen):

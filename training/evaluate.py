@@ -1,58 +1,74 @@
-"""Examine arms on the same held-out questions: greedy answers, the loss on the writer's real answers, and scores of both.
+"""Ask all arms the same held-out questions, greedily, and measure what they answer.
 
-A rerun goes on where a killed one stopped. Nothing is compared or decided here.
+A rerun goes on where a killed one stopped. Nothing is decided here.
 """
 
+import hashlib
 import json
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
+import numpy as np
 
-from training import evaluate_tracking
-from training.answers import answer_all
+from training import ability, evaluate_tracking
+from training.bootstrap import Measured, mean
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
-from training.data import Message, Row, answer_tokens, collate, read_messages
+from training.contrast import language_of, other_writers
+from training.data import Message, Row, read_messages
 from training.degeneration import degeneration
 from training.generate import Answer, answer_batch
-from training.loss import batch_loss
-from training.memorisation import verbatim_share
-from training.model import Base, load_adapter, load_base
+from training.kept_answers import KeptAnswers, KeptLosses
+from training.measures import Measures, differences, scores
+from training.memorisation import memorisation
+from training.model import load_adapter, load_base
 from training.processes import best_device
 from training.progress import Progress
+from training.reload import reloaded_share
+from training.row_loss import nats_of_rows
 from training.signals import StopFlag
 from training.style import Style, style
+from training.style_distance import embed, style_distance
 from training.tracking import open_run
 
 log = logging.getLogger(__name__)
 
 WRITER, BASE = "writer", "base"
 SAMPLES_FILE = "samples.jsonl"
+BATCHES = {"cuda": 256, "cpu": 32}
+"""Questions answered at once, by kind of device, where the request does not say."""
+ANSWERS_FOLDER = "answers"
+"""Beside the base models: answers stay right as long as the model does."""
 
 
 @dataclass(frozen=True)
 class Exam:
-    """The held-out conversations all arms are asked, and the writer's own training pairs."""
+    """The held-out conversations all arms are asked, the writer's own training pairs, and all texts an arm may have been trained on."""
 
     heldout: list[list[Message]]
     training: list[list[Message]]
+    trained_texts: list[str]
+
+    @property
+    def writer(self) -> list[str]:
+        """The writer's own answers to the questions."""
+        return _answers(self.heldout)
 
 
 @dataclass(frozen=True)
 class ArmAnswers:
-    """What one arm gave: its answers, and its loss on the writer's real ones in nats a token."""
+    """What one arm gave: answers, its figures beyond those of texts, and the share of answers that plain transformers gave again."""
 
     answers: list[Answer]
-    heldout_loss: float
+    figures: dict[str, Measured]
+    reloaded: float | None
 
 
 def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
-    """Ask and score all arms, and write the result last. Raises TrainingError, or Stopped with finished batches kept."""
+    """Ask and measure all arms, and write the result last. Raises TrainingError, or Stopped with finished batches kept."""
     result_path = request.run_folder / RESULT_FILE
     if result_path.exists():
         log.info("Already evaluated: %s", result_path)
@@ -63,15 +79,21 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         exam = load_exam(request)
         evaluate_tracking.start(run, request)
         given = _ask_arms(request, exam, stop)
-        manner = _style(exam, given)
+        manner = _style(request, exam, given)
+        measured, withheld = _measure(request, exam, given, manner)
         samples = _samples(exam, given)
-        scores = _scores(exam, given, manner)
-        path = _write_samples(request.run_folder, samples)
-        notes = (f"style is withheld: {manner.withheld}",) if manner.withheld else ()
-        evaluate_tracking.end(run, request, samples, scores, notes)
-    result = EvaluateResult(
-        samples=path, scores=scores, questions=len(exam.heldout), run_id=run.run_id, seconds=round(time.monotonic() - began, 3), notes=notes
-    )
+        result = EvaluateResult(
+            samples=_write_samples(request.run_folder, samples),
+            candidate=request.candidate,
+            scores=scores(measured, request.seed),
+            differences=differences(measured, request.candidate, request.seed),
+            withheld=withheld,
+            reloaded=given[request.candidate].reloaded,
+            questions=len(exam.heldout),
+            run_id=run.run_id,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        evaluate_tracking.end(run, request, samples, result, manner)
     write_json(result, result_path)
     log.info("Evaluated %s on %d questions in %.0f s.", ", ".join(given), result.questions, result.seconds)
     return result
@@ -82,23 +104,15 @@ def load_exam(request: EvaluateRequest) -> Exam:
     heldout = [messages for _, messages in read_messages(request.dataset, [HELDOUT_FILE])]
     chosen = sorted(random.Random(request.seed).sample(range(len(heldout)), min(request.questions, len(heldout))))
     training = [messages for _, messages in read_messages(request.dataset, TRAINING_FILES["direct"])]
-    return Exam([heldout[index] for index in chosen], training)
-
-
-def heldout_loss(model: Any, base: Base, rows: Sequence[Row], batch: int) -> float:
-    """Mean cross-entropy of the answer tokens of `rows`, in nats a token."""
-    total = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch):
-            padded = collate(rows[start : start + batch], base.tokenizer.pad_token_id).to(base.model.device)
-            total += float(batch_loss(model, padded))
-    return total / answer_tokens(rows)
+    others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
+    distilled = [messages for _, messages in read_messages(request.dataset, others)]
+    return Exam([heldout[index] for index in chosen], training, _answers([*training, *distilled]))
 
 
 def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str, ArmAnswers]:
     total = len(request.arms) * len(exam.heldout)
     given: dict[str, ArmAnswers] = {}
-    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch) as progress:
+    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
             given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
     return given
@@ -112,14 +126,37 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
     rows = [
         Row("heldout", prompt + base.chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)
     ]
+    batch = request.batch or BATCHES.get(best_device().type, BATCHES["cpu"])
+    who = (base.fingerprint, str(request.revision), request.precision, _adapter_digest(arm.adapter))
 
-    def ask(batch: Sequence[list[int]]) -> list[Answer]:
-        stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
-        return answer_batch(model, base, batch, request.max_new_tokens)
+    def ask_all(asked: Sequence[list[int]], most: int, say: Callable[[int], None]) -> list[Answer]:
+        def ask(part: Sequence[list[int]]) -> list[Answer]:
+            stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
+            return answer_batch(model, base, part, most)
 
-    loss = heldout_loss(model, base, rows, request.batch)
-    path = request.run_folder / f"answers-{arm.name}.jsonl"
-    return ArmAnswers(answer_all(path, prompts, request.batch, ask, lambda done: progress.update(before + done, arm.name)), loss)
+        kept = KeptAnswers(request.models / ANSWERS_FOLDER, *who, str(most))
+        return kept.answer_all(asked, batch, ask, say)
+
+    answers = ask_all(prompts, request.max_new_tokens, lambda done: progress.update(before + done, arm.name))
+    losses = KeptLosses(request.models / ANSWERS_FOLDER, *who)
+    figures = {"heldout_loss": losses.mean(rows, lambda missing: nats_of_rows(model, base, missing))}
+    if request.ability and not arm.examples:
+        figures |= ability.ability(
+            base,
+            lambda asked: ask_all(asked, ability.MAX_NEW_TOKENS, lambda _done: None),
+            lambda texts: losses.mean(texts, lambda missing: nats_of_rows(model, base, missing)),
+        )
+    is_reloaded = arm.name == request.candidate and arm.adapter is not None
+    reloaded = reloaded_share(request, arm.adapter, prompts, answers, base.chat.end_id) if is_reloaded and arm.adapter else None
+    return ArmAnswers(answers, figures, reloaded)
+
+
+def _adapter_digest(adapter: Path | None) -> str:
+    if adapter is None:
+        return "none"
+    return hashlib.sha256(
+        b"".join((adapter / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors"))
+    ).hexdigest()
 
 
 def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
@@ -129,29 +166,50 @@ def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]
     return [[*earlier, *messages] for messages in exam.heldout]
 
 
-def _style(exam: Exam, given: dict[str, ArmAnswers]) -> Style:
-    if BASE not in given:
-        return Style({}, None, f"there is no arm {BASE!r} to measure the floor with")
-    texts = {name: [answer.text for answer in arm.answers] for name, arm in given.items()}
-    return style([pair[-1]["content"] for pair in exam.training], [pair[-1]["content"] for pair in exam.heldout], texts[BASE], texts)
+def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> Style:
+    training = _answers(exam.training)
+    others = other_writers(request.dataset, language_of(training))
+    texts = {name: _texts(arm) for name, arm in given.items()}
+    return style(training, others, exam.writer, texts.get(BASE, []), texts)
 
 
-def _scores(exam: Exam, given: dict[str, ArmAnswers], manner: Style) -> dict[str, dict[str, float]]:
-    """Measures by arm, and of the writer's own answers. All shares are between 0 and 1."""
-    training_texts = [pair[-1]["content"] for pair in exam.training]
-    scores: dict[str, dict[str, float]] = {}
+def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: Style) -> tuple[Measures, dict[str, str]]:
+    """All figures of all arms and of the writer, and why some are withheld."""
+    writer = exam.writer
+    measured: dict[str, dict[str, Measured]] = {}
     for name, arm in given.items():
-        texts = [answer.text for answer in arm.answers]
-        unfinished = sum(not answer.finished for answer in arm.answers) / len(texts)
-        scores[name] = {"heldout_loss": arm.heldout_loss, **_text_scores(texts, training_texts), "unfinished_share": unfinished}
-    scores[WRITER] = {**_text_scores([pair[-1]["content"] for pair in exam.heldout], training_texts), "unfinished_share": 0.0}
-    for name, value in manner.scores.items():
-        scores[name]["style"] = value
-    return scores
+        finished = [answer.finished for answer in arm.answers]
+        measured[name] = {
+            **arm.figures,
+            **degeneration(_texts(arm), finished, writer),
+            **memorisation(_texts(arm), exam.trained_texts),
+        }
+    measured[WRITER] = {**degeneration(writer, [True] * len(writer), writer), **memorisation(writer, exam.trained_texts)}
+    distances, why_not = _distances(request, exam, given)
+    for name, figures in measured.items():
+        if name in manner.scores:
+            figures["style"] = mean(manner.scores[name])
+        if name in distances:
+            figures["style_distance"] = distances[name]
+    reasons = {"style": manner.withheld, "style_distance": why_not, "ability": "" if request.ability else "it was not asked for"}
+    return measured, {name: why for name, why in reasons.items() if why}
 
 
-def _text_scores(texts: list[str], training_texts: list[str]) -> dict[str, float]:
-    return {**degeneration(texts), "copied_share": verbatim_share(texts, training_texts)}
+def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> tuple[dict[str, Measured], str]:
+    base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
+    crowds = {"training": _answers(training), WRITER: exam.writer, **{name: _texts(arm) for name, arm in given.items()}}
+    rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))
+    tables = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}
+    return style_distance(tables.pop("training"), tables[WRITER], tables.get(BASE), tables)
+
+
+def _answers(conversations: Sequence[list[Message]]) -> list[str]:
+    return [messages[-1]["content"] for messages in conversations]
+
+
+def _texts(arm: ArmAnswers) -> list[str]:
+    return [answer.text for answer in arm.answers]
 
 
 def _samples(exam: Exam, given: dict[str, ArmAnswers]) -> list[dict[str, str]]:

@@ -8,11 +8,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from training import examine_tracking
 from training.answers import answer_all
-from training.arithmetic_data import DIRECT_FILE, Row, read_facts, read_questions
+from training.arithmetic import Row
+from training.arithmetic_data import DIRECT_FILE, read_facts, read_questions
 from training.contract import RESULT_FILE, ArmRequest, ExamineRequest, ExamineResult, Pace, SetScore, read_json, write_json
 from training.data import Message, read_messages
 from training.errors import DatasetError
@@ -52,17 +54,18 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
     if result_path.exists():
         log.info("Already examined: %s", result_path)
         return read_json(ExamineResult, result_path)
+    sets, trained_phrasings = _questions(request.dataset)
     request.run_folder.mkdir(parents=True, exist_ok=True)
     request = request.model_copy(update={"batch": request.batch or BATCHES.get(best_device().type, BATCHES["cpu"])})
     began = time.monotonic()
     with open_run(request.tracking, request.run_folder) as run:
         examine_tracking.start(run, request)
-        sittings = _sit_all(request, stop, run)
+        sittings = _sit_all(request, sets, stop, run)
         result = ExamineResult(
             scores={arm: sitting.scores for arm, sitting in sittings.items()},
             ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},
             pace={arm: sitting.pace for arm, sitting in sittings.items()},
-            trained_phrasings=read_facts(request.dataset)["phrasings"],
+            trained_phrasings=trained_phrasings,
             run_id=run.run_id,
             seconds=round(time.monotonic() - began, 3),
         )
@@ -72,10 +75,16 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
     return result
 
 
-def _sit_all(request: ExamineRequest, stop: StopFlag, run: TrackedRun) -> dict[str, Sitting]:
-    sets = read_questions(request.dataset)
-    if UNSEEN not in sets:
-        raise DatasetError(f"{request.dataset} holds no multiplications to ask. Make it with `python -m training.arithmetic`.")
+def _questions(dataset: Path) -> tuple[dict[str, list[Row]], int]:
+    """The sets of questions, and how many phrasings were trained on. Raises DatasetError."""
+    try:
+        sets, facts = read_questions(dataset), read_facts(dataset)
+        return {UNSEEN: sets[UNSEEN], **sets}, facts["phrasings"]
+    except (FileNotFoundError, KeyError) as error:
+        raise DatasetError(f"{dataset} holds no multiplications to ask. Make it with `python -m training.arithmetic`.") from error
+
+
+def _sit_all(request: ExamineRequest, sets: dict[str, list[Row]], stop: StopFlag, run: TrackedRun) -> dict[str, Sitting]:
     chosen = {arm.name: sets if arm is request.arms[-1] else {UNSEEN: sets[UNSEEN]} for arm in request.arms}
     total = sum(len(rows) for given in chosen.values() for rows in given.values())
     sittings: dict[str, Sitting] = {}

@@ -1,4 +1,4 @@
-"""`python -m ghostwriter`: the stages, by hand. Errors a person can act on end with one line on stderr and status 1."""
+"""`python -m ghostwriter`: the stages, by hand. Errors a person can act on end with one line on stderr and their own status."""
 
 import argparse
 import sys
@@ -6,21 +6,30 @@ from importlib import import_module
 
 from ghostwriter.errors import GhostwriterError
 
-COMMAND_MODULES = ("collect", "archive", "distill", "champion", "up")
+COMMANDS = {
+    "collect": ("collect", "probe"),
+    "archive": ("export", "clean", "import"),
+    "distill": ("distill",),
+    "champion": ("champion", "rollback"),
+    "up": ("up",),
+}
+"""Modules of ghostwriter.commands and what each adds; only the one that is needed is imported: all of them take seconds."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m ghostwriter", description="Collect, distil, promote: Ghostwriter's stages by hand.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name in COMMAND_MODULES:
+    wanted = [name for name, added in COMMANDS.items() if arguments and arguments[0] in added]
+    for name in wanted or COMMANDS:
         import_module(f"ghostwriter.commands.{name}").add_commands(commands)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))
     except GhostwriterError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ghostwriter.writer import Writer
 ANSWERS_FILE = "answers.jsonl"
 UNTRAINABLE = (
     "gone", "deleted", "private", "paid", "truncated", "collapsed", "foreign_author", "not_answer",
-    "question_unavailable", "image-only", "video_only", "empty_content",
+    "question_unavailable", "image_only", "video_only", "empty_content",
 )  # fmt: skip
 """Flags that keep an answer out of training, in the order in which the first one is counted."""
 REUSE_FORBIDDEN = {"disallowed": "no_repost", "need_payment": "reuse_needs_payment"}
@@ -77,7 +77,7 @@ def select_trainable(answers: Iterator[Answer], *, consent: bool) -> Selection:
 
 def flags_of(answer: Answer, cleaned: Cleaned) -> list[str]:
     """All flags of an archived answer: those of its source, and what its text and its absence add."""
-    own = [flag for flag in json.loads(answer.flags) if flag not in ("image-only", "video_only", "empty_content", "gone")]
+    own = [flag for flag in json.loads(answer.flags) if flag not in ("image_only", "video_only", "empty_content", "gone")]
     return [*(["gone"] if answer.gone_since is not None else []), *own, *([cleaned.media_only] if cleaned.media_only else [])]
 
 

@@ -146,6 +146,12 @@ def counts(session: Session, writer: str) -> tuple[int, int]:
     return int(known), int(gone)
 
 
+def seen_by(session: Session, crawl: Crawl) -> int:
+    """How many answers of the archive this crawl has seen."""
+    query = select(func.count()).where(Answer.writer == crawl.writer, Answer.crawl == crawl.number)
+    return session.scalar(query) or 0
+
+
 def mark_gone(session: Session, crawl: Crawl, created_after: int | None = None) -> int:
     """Mark the answers that this crawl did not see, all or those created after a time; returns how many were marked."""
     query = update(Answer).where(Answer.writer == crawl.writer, Answer.crawl != crawl.number, Answer.gone_since.is_(None))

@@ -1,6 +1,6 @@
 """A deferrable Airflow task that buys through the vendor's Batch API: it submits, frees the worker, and applies what came.
 
-    DistillInBatch(task_id="batch", stem="lamplight", answers="...") >> the ordinary distilling task
+    DistillInBatch(task_id="wait_for_batch", stem="lamplight", answers="...") >> the ordinary distilling task
 
 Nothing is kept in Airflow's state: a retry, a clear or a crash finds the open batch in the ledger and waits for it again.
 """
@@ -17,6 +17,7 @@ from ghostwriter.batch import apply_batch, batch_status, open_batch
 from ghostwriter.connections import teacher_endpoint
 from ghostwriter.errors import TeacherError
 from ghostwriter.home import Home
+from ghostwriter.operators import actionable
 from ghostwriter.writer import load_writer
 
 POLL_SECONDS = 60.0
@@ -53,29 +54,36 @@ class BatchTrigger(BaseTrigger):
 
 
 class DistillInBatch(BaseOperator):
-    """Buys what the ledger lacks in batches, waiting for each without a worker; returns the snapshot of answers it worked from."""
+    """Buys what the ledger lacks in batches, waiting for each without a worker; returns the snapshot of answers it worked from.
+
+    The form's `wanted` and `mode` count; only mode `distilled` has batches.
+    """
 
     template_fields = ("answers",)
 
-    def __init__(self, *, stem: str, answers: str, poll_seconds: float = POLL_SECONDS, **kwargs: Any) -> None:
+    def __init__(self, *, stem: str, answers: Any, poll_seconds: float = POLL_SECONDS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stem = stem
         self.answers = answers
         self.poll_seconds = poll_seconds
 
+    @actionable
     def execute(self, context: Any) -> str:
-        """Wait for this run's open batch, submitting one if there is none; end when no row is left for one."""
-        writer = load_writer(self.stem)
+        """Wait for the writer's open batch, submitting one if there is none; end when no row is left for one."""
+        writer = load_writer(self.stem).with_teacher_answers(context["params"]["wanted"])
+        if context["params"]["mode"] != "distilled":
+            return str(self.answers)
         batch = open_batch(writer, Home.default(), Path(self.answers), teacher_endpoint(writer.teacher.connection))
         if batch is None:
-            return self.answers
+            return str(self.answers)
         self.defer(trigger=BatchTrigger(writer.teacher.connection, batch, self.poll_seconds), method_name="apply")
         raise AssertionError("defer() raises")
 
+    @actionable
     def apply(self, context: Any, event: dict[str, Any]) -> str:
         """Write what came into the ledger, and look whether another batch is needed."""
         if event["error"]:
             raise TeacherError(event["error"])
         writer = load_writer(self.stem)
-        apply_batch(writer, Home.default(), Path(self.answers), teacher_endpoint(writer.teacher.connection), event["batch"])
+        apply_batch(writer, Home.default(), teacher_endpoint(writer.teacher.connection), event["batch"])
         return self.execute(context)

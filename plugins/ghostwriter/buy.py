@@ -5,18 +5,18 @@ When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what 
 """
 
 import asyncio
-import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Protocol
 
 from ghostwriter.budget import Message, Prices, Purse
 from ghostwriter.errors import GhostwriterError, TeacherError
 from ghostwriter.journal import Journal
 from ghostwriter.ledger import Answer
-from ghostwriter.plan import Call, Planner
+from ghostwriter.plan import Call
 from ghostwriter.teacher import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
@@ -44,6 +44,18 @@ Outcome = Answer | Failure
 Deliver = Callable[[Call, Outcome], None]
 
 
+class Plan(Protocol):
+    """What the calls were taken from: how many so far, what each one sends, and what the ledger keeps of it beside the answer."""
+
+    planned: int
+
+    def messages(self, call: Call) -> list[Message]:
+        """What the teacher is sent."""
+
+    def facts(self, call: Call) -> dict[str, Any]:
+        """The columns of the ledger's row that do not come from the answer."""
+
+
 class Interrupted(GhostwriterError):
     """Ctrl-C, or Airflow ended the task."""
 
@@ -55,13 +67,13 @@ class Buyer:
     """Buys answers for one run."""
 
     def __init__(
-        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, planner: Planner, settings: Settings, prices: Prices
+        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, plan: Plan, settings: Settings, prices: Prices
     ) -> None:
         self._teacher = teacher
         self._journal = journal
         self._purse = purse
         self._throttle = throttle
-        self._planner = planner
+        self._plan = plan
         self._settings = settings
         self._prices = prices
         self._answers = 0
@@ -78,7 +90,7 @@ class Buyer:
         try:
             await asyncio.shield(everyone)
         except asyncio.CancelledError:
-            self._stopped = Interrupted("Interrupted; what was bought is kept, run again to go on.")
+            self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
             await asyncio.wait(workers)
             raise
         if self._stopped:
@@ -91,12 +103,16 @@ class Buyer:
                 deliver(call, outcome)
                 self._count(outcome)
             except GhostwriterError as error:
-                self._stopped = self._stopped or error
+                self._stop(error)
             if self._stopped:
                 return
 
+    def _stop(self, error: GhostwriterError) -> None:
+        self._stopped = self._stopped or error
+        self._throttle.stop()
+
     async def _obtain(self, call: Call) -> Outcome:
-        messages = self._planner.messages(call)
+        messages = self._plan.messages(call)
         tries = 0
         for number in range(10_000):
             answers_before = self._answers
@@ -110,7 +126,7 @@ class Buyer:
                 if not fault.again or tries >= TRIES:
                     return Failure(fault.code, fault.message)
                 self._check_outage(fault)
-                await asyncio.sleep(_pause(number) if fault.retry_after is None else 0)
+                await self._throttle.pause(_pause(number) if fault.retry_after is None else 0)
         raise TeacherDown(
             "The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept."
         )
@@ -136,7 +152,7 @@ class Buyer:
 
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:
-            self._throttle.refused(started, fault.retry_after)
+            self._throttle.refused(started, None if self._too_long(fault) else fault.retry_after)
         await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
         await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
 
@@ -144,7 +160,7 @@ class Buyer:
         """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
         cost = self._prices.cost(reply.usage) if reply.usage else worst
         answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
-        await self._journal.settle(send, "paid", cost, answer=answer_row(call, answer, self._planner))
+        await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
         await self._purse.settle(worst, cost)
         used = reply.usage.prompt + reply.usage.completion if reply.usage else expected
         self._throttle.answered(expected, used)
@@ -163,14 +179,22 @@ class Buyer:
                 f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
                 "Look at the teacher's settings in the writer file."
             )
-        if self._failures > self._settings.failed_share * self._planner.planned:
+        if self._failures > self._settings.failed_share * self._plan.planned:
             share = self._settings.failed_share
             raise TeacherUnfit(
-                f"{self._failures} of {self._planner.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
+                f"{self._failures} of {self._plan.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
                 f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
             )
 
+    def _too_long(self, fault: CallFault) -> bool:
+        return (fault.retry_after or 0) > self._settings.outage_seconds
+
     def _check_outage(self, fault: CallFault) -> None:
+        if self._too_long(fault):
+            raise TeacherDown(
+                f"The teacher asks to wait {fault.retry_after:.0f} s ({fault.code}: {fault.message}), longer than "
+                f"teacher.outage_seconds = {self._settings.outage_seconds:g}. What was bought is kept; run again then."
+            )
         silent = time.monotonic() - self._last_answer
         if silent > self._settings.outage_seconds:
             raise TeacherDown(
@@ -181,21 +205,15 @@ class Buyer:
 ADVICE = {
     "key_refused": "Put a key that may use this model into the teacher's connection (the password field).",
     "quota": "Top up the teacher's account.",
-    "model_unknown": "Write a model that this endpoint serves in teacher.model.",
+    "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
 }
 
 
-def answer_row(call: Call, answer: Answer, planner: Planner) -> dict[str, object]:
-    """The answer as a row of the ledger."""
+def answer_row(facts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """The answer as a row of the ledger, with the facts of its call."""
     usage = answer.usage
     return {
-        "key": call.key,
-        "question_id": call.question.id,
-        "sample": call.sample,
-        "model": planner.parameters["model"],
-        "prompt": planner.prompt.hash,
-        "settings": planner.settings,
-        "examples": json.dumps([pair.id for pair in call.examples]),
+        **facts,
         "text": answer.text,
         "finish_reason": answer.finish_reason[:32],
         "prompt_tokens": usage.prompt if usage else None,

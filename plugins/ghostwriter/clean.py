@@ -32,10 +32,10 @@ class Cleaned:
 
     @property
     def media_only(self) -> str | None:
-        """The flag of a text that holds no words: image-only, video_only, empty_content; None when there are words."""
+        """The flag of a text that holds no words: image_only, video_only, empty_content; None when there are words."""
         if prose(self.text).text:
             return None
-        return "image-only" if self.counts["pictures"] else "video_only" if self.counts["videos"] else "empty_content"
+        return "image_only" if self.counts["pictures"] else "video_only" if self.counts["videos"] else "empty_content"
 
 
 def clean(body: str, kind: str = "html") -> Cleaned:

@@ -49,7 +49,7 @@ class CollectReport(BaseModel):
     requests: int
     pages: int
     skipped_items: int
-    """Items that had no id and could not be kept."""
+    """Items without an id, entries without content, lines that are no JSON: what could not be kept."""
     excerpts_checked: int
     excerpts_failed: int
     """Answers whose cleaned text does not start with the site's own excerpt."""
@@ -194,7 +194,7 @@ def _statement(known: int, gone: int, tally: Tally) -> str:
         share = tally.excerpts_failed / tally.excerpts_checked
         parts.append(f"{share:.1%} of {tally.excerpts_checked} cleaned texts do not start like the site's own excerpt.")
     if tally.skipped_items:
-        parts.append(f"{tally.skipped_items} items without an id were skipped.")
+        parts.append(f"{tally.skipped_items} items could not be read and were skipped.")
     return " ".join(parts)
 
 
@@ -226,7 +226,7 @@ def _warn_after_stop(sessions: sessionmaker[Session], stem: str) -> None:
     if stop:
         error, age = stop
         log.warning(
-            "Warning: the site stopped the last run %d minutes ago (%s). Trying again within an hour may prolong the block.",
+            "Warning: the site stopped a run %d minutes ago (%s). Trying again within an hour may prolong the block.",
             age.total_seconds() // 60,
             error,
         )

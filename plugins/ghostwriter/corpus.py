@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
+from ghostwriter.home import ROOT
 from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_rows
 from ghostwriter.writer import Writer
@@ -104,8 +105,9 @@ def _check_size(training: Sequence[Pair], heldout: Sequence[Pair], writer: Write
     )
 
 
-def _extra(path: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Question]:
+def _extra(named: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Question]:
     """The questions of the file, one a line, that the writer has not answered (nor a near duplicate, nor a line before)."""
+    path = ROOT / named.expanduser()
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from ghostwriter.archive import ABANDONED, FINISHED, FULL, INCREMENTAL, UNORDERED, Change, Crawl, mark_gone, save_records
-from ghostwriter.sources.errors import PaginationLoop, UnsafeNextUrl
+from ghostwriter.archive import ABANDONED, FINISHED, FULL, INCREMENTAL, UNORDERED, Change, Crawl, mark_gone, save_records, seen_by
+from ghostwriter.sources.errors import Incomplete, PaginationLoop, UnsafeNextUrl
 from ghostwriter.sources.record import Page, Record, Source
 
 QUIET_PAGES = 2
@@ -104,6 +104,10 @@ class Walk:
         if moved < 0 and not crawl.ended:
             boundary = offset if onward else crawl.offset
             self._read_again(crawl, boundary, math.ceil(-moved / self._source.page_size))
+        if moved > 0 and not onward and json.loads(crawl.rereads):
+            # what slid onto this page was pushed on again before the page was read
+            pages = math.ceil(moved / self._source.page_size)
+            self._read_again(crawl, min(offset + self._source.page_size * (pages + 1), crawl.offset), pages)
         return moved > 0
 
     def _read_again(self, crawl: Crawl, boundary: int, pages: int) -> None:
@@ -161,12 +165,16 @@ class Walk:
         with self._sessions.begin() as session:
             crawl = self._crawl(session)
             crawl.state = FINISHED
-            gone = 0
-            if crawl.ended and self._source.complete:
+            gone, seen, total = 0, seen_by(session, crawl), crawl.total
+            cut = crawl.ended and self._source.complete and total is not None and 2 * seen < total
+            if crawl.ended and self._source.complete and not cut:
                 gone = mark_gone(session, crawl)
             elif not crawl.ended and crawl.mode == INCREMENTAL and crawl.floor not in (None, UNORDERED):
                 gone = mark_gone(session, crawl, created_after=crawl.floor)
-            return Outcome(crawl.ended, gone)
+            outcome = Outcome(crawl.ended, gone)
+        if cut:  # such a list is wrong, and nothing in it says what is gone
+            raise Incomplete(f"The list ended after {seen} answers, the site says {total}. Nothing was marked as gone.")
+        return outcome
 
     def _crawl(self, session: Session) -> Crawl:
         return session.get_one(Crawl, self._number)

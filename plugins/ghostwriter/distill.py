@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy.exc import OperationalError
 
@@ -33,9 +32,9 @@ from ghostwriter.prompt import Prompt, load_prompt
 from ghostwriter.teacher import Endpoint, Teacher, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tracker import Tracker
-from ghostwriter.writer import Teacher as Settings, Writer
+from ghostwriter.writer import Mode, Teacher as Settings, Writer
 
-__all__ = ["Endpoint", "Estimate", "Mode", "default_mode", "distill", "estimate"]
+__all__ = ["Endpoint", "Estimate", "distill", "estimate"]
 
 log = logging.getLogger(__name__)
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs each of ten thousand calls
@@ -47,10 +46,6 @@ class BatchOpen(GhostwriterError):
     code = "batch_open"
 
 
-Mode = Literal["distilled", "self-instruct", "direct"]
-"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
-
-
 def distill(
     writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, *, mode: Mode | None = None, progress: Listener | None = None
 ) -> Path:
@@ -59,7 +54,7 @@ def distill(
     Raises CorpusTooSmall before any call; BudgetExceeded, TeacherError and its kinds, Leak. Whatever was bought is in the
     ledger then, and a rerun goes on from there.
     """
-    started, mode = time.monotonic(), mode or default_mode(writer)
+    started, mode = time.monotonic(), mode or writer.mode
     corpus = read_corpus(writer, answers)
     log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
     if mode == "direct":
@@ -75,16 +70,11 @@ def distill(
 def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = None) -> Estimate:
     """The plan of a run and what it would cost. Raises CorpusTooSmall and WriterFileError as the run would."""
     corpus = read_corpus(writer, answers)
-    if (mode or default_mode(writer)) == "direct":
+    if (mode or writer.mode) == "direct":
         return Estimate(pairs=len(corpus.training), heldout=len(corpus.heldout))
     ledger = Ledger(open_database(home.database_url), writer.stem)
     planner = Planner(writer, corpus, _prompt(writer), ledger, keep=False)
     return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(writer, answers, planner)))
-
-
-def default_mode(writer: Writer) -> Mode:
-    """The mode that gives what the writer's arm trains on."""
-    return "distilled" if writer.training.arm == "mixed" else writer.training.arm
 
 
 def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, endpoint: Endpoint, mode: Mode, progress: Listener) -> Path:
@@ -115,7 +105,10 @@ def _prompt(writer: Writer) -> Prompt:
 
 def _check_no_batch(batches: BatchLedger) -> None:
     if found := batches.open():
-        raise BatchOpen(f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. Go on with --batch.")
+        raise BatchOpen(
+            f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. "
+            "Go on with --batch (or teacher.batch = true), or give it up with --forget-batch."
+        )
 
 
 def _close_interrupted(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@
     ├── PromotionError        the registry does not hold what a promotion or a roll back needs
     └── ServiceError          one of the embedded services did not start or ended by itself
 
-`retryable` says whether running the same task again, with nothing changed, can help.
+`retryable` says whether running the same task again, with nothing changed, can help; `exit_status` is the command line's.
 """
 
 
@@ -22,6 +22,7 @@ class GhostwriterError(Exception):
 
     retryable = False
     code = "error"
+    exit_status = 1
 
 
 class WriterFileError(GhostwriterError):
@@ -67,7 +68,7 @@ class BudgetExceeded(GhostwriterError):
 
 
 class ConnectionMissing(GhostwriterError):
-    """An Airflow connection that a writer file names does not exist, or lacks a field."""
+    """An Airflow connection that a writer file names does not exist, or lacks a field that can be used."""
 
     code = "connection_missing"
 

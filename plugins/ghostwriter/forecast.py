@@ -18,8 +18,6 @@ from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
 
 ENOUGH_HISTORY = 20
-TYPICAL_ANSWER = 200
-"""Tokens of a pair (and of an answer) where no corpus is at hand."""
 TEMPLATE_TOKENS = 12
 """What a chat template typically adds to a prompt of one message."""
 
@@ -73,20 +71,6 @@ class Estimate(BaseModel):
         return (
             f"Cost: about {money(self.cost)}, at worst {money(self.worst_cost)}; spent by this run so far {money(self.spent)}, cap {cap}."
         )
-
-
-def form_estimate(writer: Writer) -> str:
-    """A line for a form, from the writer file alone: what an answer and all of them cost at typical lengths."""
-    settings, prices = writer.teacher, Prices.of(writer.budget)
-    usage = Usage(prompt=(settings.examples + 1) * TYPICAL_ANSWER, cached=0, completion=min(TYPICAL_ANSWER, settings.max_tokens))
-    each = prices.cost(usage)
-    if not each:
-        return "The writer file names no prices, so no cost can be estimated."
-    cap = "no cap" if writer.budget.cap is None else f"cap {money(writer.budget.cap)}"
-    return (
-        f"About {usage.prompt} tokens in and {usage.completion} out an answer: {money(each)} each, {money(each * settings.answers)} "
-        f"for {settings.answers:,} ({cap}). The run's log gives the exact plan before anything is spent."
-    )
 
 
 def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledger, spent: Spending) -> Estimate:

@@ -21,6 +21,10 @@ SELF_CLOSING = frozenset(
 )
 """Elements that do not nest by themselves, or have no content."""
 TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+CROWDED_TAG = re.compile(r"""<[a-zA-Z][^\s<>/]*+[\s/]++(?:[^\s=<>"'/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>]++))?+[\s/]*+){1000}""")
+"""A tag of a thousand attributes: the parser's time grows with the square of their number."""
+INNER_LINKS = frozenset(re.findall(r"\S+", "internal member_mention hash_tag RichContent-EntityWord"))
+"""Classes of links that lead to the site itself: of them, and of attachments, only the text counts."""
 
 
 def children(node: LexborNode) -> Iterator[LexborNode]:
@@ -69,6 +73,14 @@ def end_caption(figure: LexborNode) -> str | None:
     return " ".join(subtree_text(written).split()) if written is not None else None
 
 
+def follows_empty_cell(cell: LexborNode) -> bool:
+    """Whether the cell before this one, in the same row, holds nothing."""
+    before = cell.prev
+    while before is not None and before.tag not in ("td", "th"):
+        before = before.prev
+    return before is not None and before.child is None
+
+
 def inline_code(content: str) -> str:
     """Code within a line, between more backticks than any run inside."""
     longest = max((len(run) for run in re.findall(r"`+", content)), default=0)
@@ -101,6 +113,11 @@ def outbound_address(href: str) -> str:
         return href if parts.scheme in ("http", "https") and parts.hostname else ""
     except ValueError:
         return ""
+
+
+def is_inner(link: LexborNode) -> bool:
+    """Whether only the text of a link counts: it leads to the site itself, or is an attachment."""
+    return not INNER_LINKS.isdisjoint(css_class(link).split()) or link.attributes.get("data-draft-type") == "file-link-card"
 
 
 def in_markdown(address: str) -> str:

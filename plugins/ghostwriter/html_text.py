@@ -1,6 +1,6 @@
 """Zhihu's (and Stack Exchange's) HTML -> text with light Markdown: one line a paragraph, code fenced, pictures and links kept once.
 
-A real HTML5 parser builds the tree; nothing here recurses, and HTML nested too deeply for a tree is read as flat text.
+A real HTML5 parser builds the tree; nothing here recurses, and HTML too deep or too crowded for a tree is read as flat text.
 """
 
 import re
@@ -11,14 +11,17 @@ from urllib.parse import parse_qs, urlsplit
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ghostwriter.html_nodes import (
+    CROWDED_TAG,
     DROPPED,
     children,
     css_class,
     depth,
     end_caption,
     flat,
+    follows_empty_cell,
     in_markdown,
     inline_code,
+    is_inner,
     language,
     list_depth,
     outbound_address,
@@ -53,9 +56,9 @@ class Rendered:
 
 def render(html: str) -> Rendered:
     """The text of an HTML fragment."""
-    if depth(html) > DEEPEST:
-        return Rendered(flat(html), Counter({"nested_too_deeply": 1}))
-    body = LexborHTMLParser(html).body
+    if depth(html) > DEEPEST or CROWDED_TAG.search(html):
+        return Rendered(flat(html), Counter({"read_as_flat_text": 1}))
+    body = LexborHTMLParser(f"<body>{html}").body  # said outright, or a fragment that begins with <noscript> would begin a head
     renderer = Renderer()
     if body is not None:
         renderer.walk(body)
@@ -106,7 +109,7 @@ class Renderer:
             self._prefixes.append("> ")
         elif tag == "li":
             self._bullet = self._item_mark(node)
-        elif tag in ("td", "th") and not self._at_line_start:
+        elif tag in ("td", "th") and (not self._at_line_start or follows_empty_cell(node)):
             self._raw(" | ")
         return True
 
@@ -214,7 +217,7 @@ class Renderer:
         if any(child.tag == "img" for child in node.css("img")):
             for picture in node.css("img"):
                 self._image(picture)
-        if not label or not target or "internal" in css_class(node).split() or re.match(r"(https?://|www\.)", label) or label in target:
+        if not label or not target or is_inner(node) or re.match(r"(https?://|www\.)", label) or target.endswith(label):
             self._write(label)
         else:
             self.counts["links"] += 1

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, Integer, String, Text, TypeDecorator, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ghostwriter.budget import Message, Usage
@@ -70,9 +71,9 @@ class AnswerRow(Base):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     writer: Mapped[str] = mapped_column(String(64), index=True)
-    question_id: Mapped[str] = mapped_column(String(64), index=True)
+    question_id: Mapped[str] = mapped_column(Text, index=True)
     sample: Mapped[int] = mapped_column(Integer)
-    model: Mapped[str] = mapped_column(String(200))
+    model: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(String(16))
     """Hash of the prompt file."""
     settings: Mapped[str] = mapped_column(String(16))
@@ -96,7 +97,7 @@ class ExamplesRow(Base):
     writer: Mapped[str] = mapped_column(String(64), primary_key=True)
     rotation: Mapped[str] = mapped_column(String(32), primary_key=True)
     """Seed and number of examples."""
-    question_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    question_id: Mapped[str] = mapped_column(Text, primary_key=True)
     sample: Mapped[int] = mapped_column(Integer, primary_key=True)
     examples: Mapped[str] = mapped_column(Text)
 
@@ -141,7 +142,10 @@ class Ledger:
         self.writer = writer
 
     def record(self, sends: Sequence[dict[str, Any]], settled: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]) -> None:
-        """Write new sends, the end of others, and answers, all or nothing. `settled` rows have `send`, `to`, `paid`, `why`."""
+        """Write new sends, the end of others, and answers, all or nothing. `settled` rows have `send`, `to`, `paid`, `why`.
+
+        An answer that is there already stays: two writer files of one author may ask the same at once.
+        """
         with self.engine.begin() as connection:
             if sends:
                 connection.execute(insert(SendRow), sends)
@@ -152,7 +156,8 @@ class Ledger:
                     end.values({table.state: bindparam("to"), table.cost: bindparam("paid"), table.fault: bindparam("why")}), settled
                 )
             if answers:
-                connection.execute(insert(AnswerRow), answers)
+                kind = postgresql if connection.dialect.name == "postgresql" else sqlite
+                connection.execute(kind.insert(AnswerRow).on_conflict_do_nothing(), answers)
 
     def stamped(self, answer: dict[str, Any]) -> dict[str, Any]:
         """An answer's row with the writer and the time."""

@@ -1,4 +1,4 @@
-"""One process at a time may ask a writer's teacher: two would buy the same answers twice.
+"""One process at a time may ask a writer's teacher (two would buy the same answers twice), or move the writer's champion.
 
 The lock goes with the process, whatever ends it: an advisory lock of the Postgres session, or of a file beside an SQLite database.
 """
@@ -15,19 +15,19 @@ from ghostwriter.errors import GhostwriterError
 
 
 class AlreadyRunning(GhostwriterError):
-    """Another process distils for the same writer."""
+    """Another process does the same for the same writer."""
 
     code = "already_running"
     retryable = True
 
 
 @contextmanager
-def only_one(engine: Engine, writer: str) -> Iterator[None]:
-    """Hold the writer's lock. Raises AlreadyRunning when another process does."""
+def only_one(engine: Engine, writer: str, doing: str = "distilling") -> Iterator[None]:
+    """Hold the lock of what is done for the writer. Raises AlreadyRunning when another process does."""
     holder = _postgres_lock(engine, writer) if engine.dialect.name == "postgresql" else _file_lock(engine, writer)
     with holder as free:
         if not free:
-            raise AlreadyRunning(f"Another process is distilling for {writer!r}. Wait until it has ended, or end it; then run again.")
+            raise AlreadyRunning(f"Another process is {doing} for {writer!r}. Wait until it has ended, or end it; then run again.")
         yield
 
 

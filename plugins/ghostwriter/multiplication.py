@@ -2,11 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ghostwriter.home import Home
-from ghostwriter.pipeline_run import close_run as close_pipeline_run, open_run
-from ghostwriter.stages import tracking_uri
+from ghostwriter.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, open_run
+from ghostwriter.stages import mlflow_client, tracking_uri
 from training.arithmetic_data import NAME
 from training.arithmetic_plan import TABLE_FILE, headline, plan_examination as plan_exam, plan_training
 from training.contract import (
@@ -21,9 +21,6 @@ from training.contract import (
     read_json,
 )
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
 log = logging.getLogger(__name__)
 
 
@@ -35,14 +32,11 @@ def bounds(field: str) -> dict[str, int]:
 
 def plan(form: dict[str, Any], dag_run: Any) -> dict[str, str]:
     """Open (or, after a retry, find) the MLflow run, write the dataset and the training request: their `run_id` and `request`."""
-    from airflow.configuration import conf
-
     home = Home.default()
     home.check_space()
     data = MultiplicationData.model_validate({name: form[name] for name in MultiplicationData.model_fields if name in form})
-    url = f"{conf.get('api', 'base_url', fallback='')}/dags/{dag_run.dag_id}/runs/{dag_run.run_id}"
-    client = _client()
-    run_id = open_run(client, NAME, f"{form['recipe']} {dag_run.run_after:%Y-%m-%d %H:%M}", f"{dag_run.dag_id}/{dag_run.run_id}", url)
+    client = mlflow_client()
+    run_id = open_run(client, NAME, f"{form['recipe']} {dag_run.run_after:%Y-%m-%d %H:%M}", *airflow_run(dag_run))
     for name, value in {**data.model_dump(), "recipe": form["recipe"], "epochs": form["epochs"]}.items():
         client.log_param(run_id, name, value)
     request = plan_training(home.path, data, form["recipe"], form["epochs"], _child(run_id, "train"), home.models)
@@ -62,26 +56,19 @@ def summarise(examination_request: str, run_id: str) -> dict[str, float]:
     """Give the MLflow run the headline figures, and the article's table as its description; returns the figures."""
     request = read_json(ExamineRequest, Path(examination_request))
     figures = headline(read_json(ExamineResult, request.run_folder / RESULT_FILE))
-    client = _client()
+    client = mlflow_client()
     for name, value in figures.items():
         client.log_metric(run_id, name, value)
     table = (request.run_folder / TABLE_FILE).read_text(encoding="utf-8")
     log.info("\n%s", table)
-    note = str(client.get_run(run_id).data.tags.get("mlflow.note.content", "")).partition("\n\n")[0]
-    client.set_tag(run_id, "mlflow.note.content", f"{note}\n\n{table}")
+    describe(client, run_id, table)
     return figures
 
 
 def close_run(run_id: str, task_instance: Any) -> None:
     """End the MLflow run: FINISHED when the examination was summed up, FAILED otherwise."""
-    close_pipeline_run(_client(), run_id, succeeded=bool(task_instance.xcom_pull(task_ids="summarise")))
+    close_pipeline_run(mlflow_client(), run_id, succeeded=bool(task_instance.xcom_pull(task_ids="summarise")))
 
 
 def _child(run_id: str, name: str) -> Tracking:
     return Tracking(uri=tracking_uri(), experiment=NAME, run_name=name, parent_run_id=run_id)
-
-
-def _client() -> "MlflowClient":
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri())

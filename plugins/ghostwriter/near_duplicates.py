@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
 THRESHOLD = 0.7
@@ -34,6 +33,8 @@ def jaccard(left: Shingles, right: Shingles) -> float:
 
 def near_duplicates(texts: Iterable[tuple[str, str]], threshold: float = THRESHOLD) -> dict[str, str]:
     """Of (key, text) pairs, the keys whose text nearly repeats one that came before, each with the key it repeats."""
+    from datasketch import MinHash, MinHashLSH  # takes seconds to import, and whoever only exports needs none of it
+
     index = MinHashLSH(threshold=min(CANDIDATE_THRESHOLD, threshold), num_perm=PERMUTATIONS)
     kept: dict[str, Shingles] = {}
     repeats = {}

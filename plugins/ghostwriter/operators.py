@@ -92,6 +92,12 @@ def gpu_stage(stage: Stage, request: Any) -> BaseOperator:
     return LocalStageOperator(task_id=stage, stage=stage, request=request, pool=GPU_POOL, retries=1, doc_md=DOCS[stage])
 
 
+def gpu_stages(stage: Stage, requests: Any) -> Any:
+    """The same for a list of requests: one task for each, one after the other in the pool."""
+    tasks = LocalStageOperator.partial(task_id=stage, stage=stage, pool=GPU_POOL, retries=1, doc_md=DOCS[stage])
+    return tasks.expand(request=requests)
+
+
 def read_run_id(result: Path) -> str:
     """The MLflow run a stage logged to, from its result file; empty without tracking."""
     return str(json.loads(result.read_text())["run_id"] or "")

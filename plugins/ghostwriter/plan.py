@@ -1,5 +1,6 @@
 """The calls a dataset needs, in the order they are made, and what is known about them before any is sent."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ class Planner:
         """What the teacher is sent."""
         return self.prompt.messages(self._name, call.examples, call.question.text)
 
+    def facts(self, call: Call) -> dict[str, Any]:
+        """What the ledger keeps of a call beside its answer."""
+        return call_facts(call, self.parameters, self.prompt)
+
     def _call(self, question: Question, sample: int) -> Call:
         examples = self._rotation.choose(question, sample)
         key = request_key(self.parameters, self.prompt.messages(self._name, examples, question.text), sample)
@@ -65,6 +70,19 @@ class Planner:
 def parameters(teacher: Teacher) -> dict[str, Any]:
     """Everything a request holds beside its messages."""
     return {"model": teacher.model, "temperature": teacher.temperature, teacher.token_limit: teacher.max_tokens, **teacher.parameters}
+
+
+def call_facts(call: Call, request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
+    """The columns of the ledger's answer row that do not come from the answer; `request` are the parameters sent."""
+    return {
+        "key": call.key,
+        "question_id": call.question.id,
+        "sample": call.sample,
+        "model": request["model"],
+        "prompt": prompt.hash,
+        "settings": settings_hash(request),
+        "examples": json.dumps([pair.id for pair in call.examples]),
+    }
 
 
 def settings_hash(request: dict[str, Any]) -> str:

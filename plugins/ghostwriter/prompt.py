@@ -29,8 +29,8 @@ class Prompt:
 
     def messages(self, writer: str, examples: Sequence[Pair], question: str) -> list[Message]:
         """One user message: the examples in their order, then the question to answer."""
-        shown = [_fill(self.example, writer=writer, question=pair.question, answer=pair.answer) for pair in examples]
-        parts = [_fill(self.before, writer=writer), *shown, _fill(self.after, writer=writer, question=question)]
+        shown = [fill(self.example, writer=writer, question=pair.question, answer=pair.answer) for pair in examples]
+        parts = [fill(self.before, writer=writer), *shown, fill(self.after, writer=writer, question=question)]
         return [{"role": "user", "content": "\n\n".join(parts)}]
 
 
@@ -56,6 +56,6 @@ def load_prompt(name: str) -> Prompt:
     return Prompt(name=name, hash=sha256(text.encode()).hexdigest()[:12], **parts)
 
 
-def _fill(template: str, **values: str) -> str:
+def fill(template: str, **values: str) -> str:
     """Put `values` in place of {name}; braces inside the values stay as they are."""
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), template)

@@ -22,13 +22,15 @@ from typing import Any, Self
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from ghostwriter.budget import Message, Usage
-from ghostwriter.errors import TeacherError
+from ghostwriter.errors import ConnectionMissing, TeacherError
 
 CONNECT_SECONDS = 10.0
 LONGEST_MESSAGE = 300
+MOST_TOKENS = 2**31 - 1
+"""What the ledger's columns hold; a count beyond it is none."""
 _CONTEXT = re.compile(
     r"context.{0,20}(length|window|size)|maximum context|too many tokens|prompt is too long|exceeds? the (available )?context",
     re.IGNORECASE,
@@ -71,12 +73,33 @@ class TeacherUnfit(TeacherError):
 
 
 class Endpoint(BaseModel):
-    """Where the teacher is: base URL (ending in /v1, usually) and key. The key is never shown."""
+    """Where the teacher is: base URL (ending in /v1, usually) and key, which is never shown.
+
+    Raises ConnectionMissing for what cannot be sent.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str
     key: SecretStr
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]", value.strip()):
+            raise ConnectionMissing(f"{value!r} is no teacher's address. Write the whole base URL, like https://api.example.com/v1.")
+        return value.strip()
+
+    @field_validator("key")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        """Refused here, because the HTTP client would show the key in its own error."""
+        key = value.get_secret_value().strip()
+        if not re.fullmatch(r"[!-~]+", key):
+            raise ConnectionMissing(
+                "The teacher's key is empty, or holds a space, a line break or a letter outside ASCII, as no key does. Copy it again."
+            )
+        return SecretStr(key)
 
     def without_key(self, text: str) -> str:
         """`text` with the key blotted out, and cut to a line's length: a server may echo what it was sent."""
@@ -205,19 +228,36 @@ def read_reply(body: bytes) -> Reply:
         if not choices:
             return Reply("", "no_choice", usage)
         message = choices[0]["message"]
-        return Reply(str(message.get("content") or ""), str(choices[0].get("finish_reason") or "unknown"), usage)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        return Reply(_text(message.get("content")), _storable(str(choices[0].get("finish_reason") or "unknown")), usage)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CallFault("malformed", f"the body is no chat completion ({type(error).__name__})", perhaps_paid=True, again=True) from None
 
 
-def _usage(found: Mapping[str, Any] | None) -> Usage | None:
-    """OpenAI's, vLLM's and DashScope's `prompt_tokens_details.cached_tokens`, or DeepSeek's `prompt_cache_hit_tokens`."""
-    if not found or found.get("prompt_tokens") is None or found.get("completion_tokens") is None:
+def _text(content: Any) -> str:
+    """The words of a message, which may come as a list of parts."""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content)
+    return _storable(str(content or ""))
+
+
+def _storable(text: str) -> str:
+    """Without what no database keeps: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", errors="replace").decode()
+
+
+def _usage(found: Any) -> Usage | None:
+    """OpenAI's, vLLM's and DashScope's `prompt_tokens_details.cached_tokens`, or DeepSeek's `prompt_cache_hit_tokens`.
+
+    None when there are no counts, or none that can be true: the call then counts at its worst price.
+    """
+    try:
+        prompt, completion = int(found["prompt_tokens"]), int(found["completion_tokens"])
+        cached = int((found.get("prompt_tokens_details") or {}).get("cached_tokens") or found.get("prompt_cache_hit_tokens") or 0)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    details = found.get("prompt_tokens_details") or {}
-    cached = details.get("cached_tokens") or found.get("prompt_cache_hit_tokens") or 0
-    prompt = int(found["prompt_tokens"])
-    return Usage(prompt=prompt, cached=min(int(cached), prompt), completion=int(found["completion_tokens"]))
+    if not (0 <= prompt <= MOST_TOKENS and 0 <= completion <= MOST_TOKENS and cached >= 0):
+        return None
+    return Usage(prompt=prompt, cached=min(cached, prompt), completion=completion)
 
 
 def _server_words(error: APIStatusError) -> str:
@@ -237,6 +277,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             return None
         if value.replace(".", "", 1).isdigit():
             return float(value)
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(value)
+        return max(0.0, ((until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
     except ValueError:
         return None

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 START = 8
 PACE_AFTER_REFUSAL = 0.95
@@ -74,6 +75,7 @@ class Throttle:
         self._next_start = 0.0
         self._closed_until = 0.0
         self._free = asyncio.Condition()
+        self._stopped = asyncio.Event()
 
     async def enter(self, tokens: float) -> float:
         """Wait until a call of about `tokens` may start; returns when it did (on the clock). Each needs one `leave`."""
@@ -84,12 +86,23 @@ class Throttle:
         try:
             for bucket, amount in ((self._requests, 1.0), (self._tokens, tokens)):
                 if bucket:
-                    await asyncio.sleep(bucket.take(amount))
+                    await self.pause(bucket.take(amount))
             await self._await_turn()
         except asyncio.CancelledError:
             await self.leave()
             raise
         return self._clock()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, unless the run ends before."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopped.wait()
+
+    def stop(self) -> None:
+        """The run ends: whoever waits, for Retry-After or a slow pace, goes on at once to see it."""
+        self._stopped.set()
 
     async def leave(self) -> None:
         """The call has ended, one way or another."""
@@ -124,11 +137,11 @@ class Throttle:
 
     async def _await_turn(self) -> None:
         """Sleep until Retry-After has passed and this call's turn at the current pace has come."""
-        while (closed := self._closed_until - self._clock()) > 0:
-            await asyncio.sleep(closed)
+        while (closed := self._closed_until - self._clock()) > 0 and not self._stopped.is_set():
+            await self.pause(closed)
         if self.pace is None:
             return
         now = self._clock()
         pace = self.pace * (1 + PACE_GROWTH) ** (now - self._pace_since)
         self._next_start = max(self._next_start, now - 1 / pace) + 1 / pace
-        await asyncio.sleep(max(0.0, self._next_start - now))
+        await self.pause(self._next_start - now)

@@ -7,7 +7,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,6 +18,9 @@ from ghostwriter.home import ROOT
 from training.contract import Arm
 
 Language = Literal["en", "zh"]
+Mode = Literal["distilled", "self-instruct", "direct"]
+"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
+MODES: tuple[Mode, ...] = get_args(Mode)
 STEM = r"^[a-z][a-z0-9_]{1,40}$"
 
 
@@ -25,6 +28,11 @@ class Section(BaseModel):
     """A table of the file: unknown keys are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def plain_numbers(value: dict[str, Any]) -> dict[str, Any]:
+    """TOML numbers are read as decimals for the prices; a request holds floats."""
+    return {name: float(item) if isinstance(item, Decimal) else item for name, item in value.items()}
 
 
 class Source(Section):
@@ -94,25 +102,26 @@ class Teacher(Section):
     outage_seconds: float = Field(300, gt=0)
     """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
     extra_questions: Path | None = None
-    """A text file with one more question a line."""
+    """A text file with one more question a line; a relative one lies beside the writers' folder."""
+    batch: bool = False
+    """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
 
     @field_validator("parameters")
     @classmethod
     def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """TOML numbers are read as decimals for the prices; a request holds floats."""
-        return {name: float(item) if isinstance(item, Decimal) else item for name, item in value.items()}
+        return plain_numbers(value)
 
 
 class Budget(Section):
     """What the teacher may cost. Prices in the vendor's currency for a million tokens."""
 
-    input_price: Decimal = Decimal(0)
-    cached_input_price: Decimal | None = None
+    input_price: Decimal = Field(Decimal(0), ge=0)
+    cached_input_price: Decimal | None = Field(None, ge=0)
     """Falls back to `input_price`."""
-    output_price: Decimal = Decimal(0)
-    cap: Decimal | None = None
+    output_price: Decimal = Field(Decimal(0), ge=0)
+    cap: Decimal | None = Field(None, ge=0)
     """Hard cap of a run, in the same currency; no call is sent that could cross it."""
-    batch_share: Decimal = Decimal("0.5")
+    batch_share: Decimal = Field(Decimal("0.5"), ge=0)
     """What a batch costs, as a share of these prices."""
 
 
@@ -131,17 +140,60 @@ class Evaluation(Section):
     """Held-out questions answered by each arm, at most."""
     heldout_share: float = Field(0.1, gt=0, lt=1)
     max_new_tokens: int = Field(512, ge=1)
+    ability: bool = True
+    """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
+
+
+class Judge(Section):
+    """A model that compares what the candidate says with what its rival says, pair by pair. Without this table there is none."""
+
+    connection: str | None = None
+    """Airflow connection; the teacher's by default."""
+    model: str | None = None
+    """The teacher's by default."""
+    questions: int = Field(60, ge=1)
+    """Held-out questions compared, at most; each costs two calls, one in each order."""
+    agreement_pairs: int = Field(24, ge=3)
+    """Pairs whose better answer is known, to see whether the judge can be believed; the ledger keeps their verdicts."""
+    min_agreement: float = Field(0.8, ge=0, le=1)
+    """Share of those it must get right; below, its verdicts do not count."""
+    max_tokens: int = Field(300, ge=16)
+    parameters: dict[str, Any] = {}
+    """Further fields of each request, as the judge's API names them."""
+    budget: Budget | None = None
+    """Prices and cap of a run of the judge; the teacher's by default."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return plain_numbers(value)
 
 
 class Gate(Section):
-    """What a candidate must show before it becomes the champion."""
+    """What a candidate must show before it becomes the champion; ghostwriter.gate says how each is used."""
 
+    max_style_drop: float = Field(0.05, ge=0)
+    """Most by which style (0 is other writers, 1 the writer) may lie below the champion's, at the lower end of its interval."""
     min_loss_gain: float = Field(0.0, ge=0)
-    """Nats a token by which the held-out loss must beat the champion's (the base's, when there is none)."""
+    """Nats a token by which the loss on the writer's real answers must fall to count as better, at the upper end of its interval."""
     max_rep4_rise: float = Field(0.05, ge=0)
     """Most by which the share of repeated 4-grams may exceed the writer's own."""
     max_unfinished_share: float = Field(0.2, ge=0, le=1)
     """Most answers that may run into the length limit without an end."""
+    max_empty_share: float = Field(0.02, ge=0, le=1)
+    min_length_ratio: float = Field(0.4, ge=0)
+    """Words of all answers over those of the writer's."""
+    max_length_ratio: float = Field(2.5, gt=0)
+    max_verbatim_rise: float = Field(0.02, ge=0)
+    """Most by which the share of text copied from the training text may exceed that of the writer's own held-out answers."""
+    max_ability_drop: float = Field(0.1, ge=0)
+    """Most by which the share of other tasks solved may fall below the base's."""
+    max_ability_loss_rise: float = Field(0.2, ge=0)
+    """Nats a token by which the loss on general text may rise above the base's."""
+    min_reloaded: float = Field(1.0, ge=0, le=1)
+    """Share of sampled answers that plain peft must give again, letter by letter. Lower it only where a GPU's kernels round differently."""
+    approval: bool = False
+    """A person must approve in Airflow, within a week, before the champion changes."""
 
 
 class Writer(Section):
@@ -157,6 +209,12 @@ class Writer(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
+    judge: Judge | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that gives what the writer's arm trains on."""
+        return "distilled" if self.training.arm == "mixed" else self.training.arm
 
     def with_teacher_answers(self, wanted: int) -> Self:
         """The same writer with another number of teacher answers wanted (the form's)."""

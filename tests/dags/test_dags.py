@@ -13,13 +13,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from airflow.dag_processing.dagbag import DagBag
 
-STAGES = ("collect", "distill", "train", "rollback")
+STAGES = ("collect", "distill", "train", "compare", "rollback")
 
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
+    plain = (writers / "lamplight.toml").read_text()
+    (writers / "careful.toml").write_text(plain.replace("[gate]", "[gate]\napproval = true") + "\n[judge]\nquestions = 5\n")
     (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
     before = os.environ["GHOSTWRITER_WRITERS"]
     os.environ["GHOSTWRITER_WRITERS"] = str(writers)
@@ -33,7 +35,8 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
 
 def test_every_file_is_parsed(bag: "DagBag") -> None:
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == ["broken_collect", *sorted(f"lamplight_{stage}" for stage in STAGES), "multiplication"]
+    dags = [f"{stem}_{stage}" for stem in ("careful", "lamplight") for stage in STAGES]
+    assert set(bag.dags) == {"broken_collect", *dags, "multiplication"}
 
 
 def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: "DagBag") -> None:
@@ -64,6 +67,30 @@ def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: "DagBag") 
     assert {dag.max_active_runs for name, dag in bag.dags.items() if name.startswith("lamplight")} == {1}
 
 
+def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_for_them(bag: "DagBag") -> None:
+    plain, careful = bag.dags["lamplight_train"], bag.dags["careful_train"]
+    assert sorted({task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks}) == ["approve", "compare_content"]
+    assert careful.get_task("judge").upstream_task_ids == {"plan", "evaluate", "compare_content"}
+    assert careful.get_task("promote").upstream_task_ids == {"plan", "train", "judge", "approve"}
+    assert careful.get_task("compare_content").pool == "teacher"
+
+
+def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> None:
+    compare = bag.dags["lamplight_compare"]
+    assert compare.params["arms"] == ["direct", "mixed"]
+    assert compare.get_task("train").is_mapped
+    assert {task.task_id for task in compare.tasks} == {
+        "open_run",
+        "plan",
+        "train",
+        "plan_evaluation",
+        "evaluate",
+        "summarise",
+        "close_run",
+    }
+    assert [task.task_id for task in compare.tasks if task.outlets] == []
+
+
 def test_the_form_offers_every_recipe(bag: "DagBag") -> None:
     schema = bag.dags["lamplight_train"].params.get_param("recipe").schema
     assert schema["enum"] == recipe_names()
@@ -79,7 +106,7 @@ def test_each_dag_has_a_page_and_each_task_a_line(bag: "DagBag", stage: str) -> 
 
 def test_the_dags_folder_holds_nothing_else() -> None:
     names = sorted(path.name for path in Path(ROOT / "dags").iterdir() if path.suffix == ".py")
-    assert names == ["collect.py", "distill.py", "multiplication.py", "rollback.py", "train.py", "unreadable.py"]
+    assert names == ["collect.py", "compare.py", "distill.py", "multiplication.py", "rollback.py", "train.py", "unreadable.py"]
 
 
 def test_the_multiplication_form_has_the_bounds_of_what_can_be_made(bag: "DagBag") -> None:

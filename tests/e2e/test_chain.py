@@ -47,7 +47,14 @@ max_new_tokens = 16
 [gate]
 max_rep4_rise = 1
 max_unfinished_share = 1
+max_empty_share = 1
+min_length_ratio = 0
+max_style_drop = 9
+max_ability_drop = 1
+max_ability_loss_rise = 9
 """
+CAREFUL_FILE = f"{WRITER_FILE}approval = true\n[judge]\nquestions = 4\nagreement_pairs = 3\n"
+"""Another writer with the same answers, whose champion changes only when a person says so."""
 
 
 @dataclass
@@ -71,6 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = Home(tmp_path_factory.mktemp("home"))
     writers = tmp_path_factory.mktemp("writers")
     (writers / f"{STEM}.toml").write_text(WRITER_FILE)
+    (writers / "careful.toml").write_text(CAREFUL_FILE)
     saved = dict(os.environ)
     os.environ.update(GHOSTWRITER_HOME=str(home.path), GHOSTWRITER_WRITERS=str(writers))
     for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__UNIT_TEST_MODE"):
@@ -87,7 +95,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             make_pools(api)
             api.put_connection("site", "http", site.url, COOKIE)
             api.put_connection("teacher", "http", teacher.base_url, KEY)
-            dags = [*(f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "rollback")), "multiplication"]
+            stages = ("collect", "distill", "train", "compare", "rollback")
+            dags = [*(f"{STEM}_{stage}" for stage in stages), "careful_train", "multiplication"]
             wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
             for dag in dags:
                 api.unpause(dag)
@@ -171,7 +180,7 @@ def test_a_wrong_key_is_said_and_not_retried(world: World, first: Loop) -> None:
     world.api.put_connection("teacher", "http", world.teacher.base_url, "sk-wrong-0000000")
     run_id = world.api.trigger(f"{STEM}_distill", {"wanted": 30})
     assert world.api.wait_finished(f"{STEM}_distill", run_id, 120) == "failed"
-    (task,) = world.api.tasks(f"{STEM}_distill", run_id)
+    task = next(task for task in world.api.tasks(f"{STEM}_distill", run_id) if task["task_id"] == "ask_teacher")
     assert task["try_number"] == 1
     log = json.dumps(world.api.get(f"dags/{STEM}_distill/dagRuns/{run_id}/taskInstances/ask_teacher/logs/1")["content"])
     assert "teacher_key" in log
@@ -183,6 +192,46 @@ def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: W
     run_id = world.api.trigger(f"{STEM}_rollback", {"why": "a test"})
     assert world.api.wait_finished(f"{STEM}_rollback", run_id, 120) == "failed"
     assert "has no previous champion" in "\n".join(world.api.log_lines(f"{STEM}_rollback", run_id, "roll_back", 1))
+
+
+def test_a_comparison_puts_all_arms_into_one_table_and_promotes_nothing(world: World, first: Loop) -> None:
+    run_id = world.api.trigger(f"{STEM}_compare", {"arms": ["distilled", "direct"]})
+    assert world.api.wait_finished(f"{STEM}_compare", run_id, 300) == "success"
+    run = world.client.get_run(world.api.xcom(f"{STEM}_compare", run_id, "open_run"))
+    table = run.data.tags["mlflow.note.content"]
+    assert "| measure | base | few-shot | distilled | direct | writer |" in table
+    assert "| heldout_loss | " in table
+    assert run.info.status == "FINISHED"
+    assert str(world.client.get_model_version_by_alias(f"ghostwriter-{STEM}", "champion").version) == "1"
+
+
+def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, first: Loop) -> None:
+    dataset = next(world.home.datasets(STEM).glob("*/manifest.json")).parent
+
+    def answered(option: str, why: str) -> tuple[str, dict[str, str | None]]:
+        run_id = world.api.trigger("careful_train", {"dataset": str(dataset)})
+        path = f"dags/careful_train/dagRuns/{run_id}"
+        wait_until(lambda: _states(world, run_id)["approve"] == "awaiting_input", 300, "Asking for approval")
+        world.api.patch(f"{path}/taskInstances/approve/-1/hitlDetails", {"chosen_options": [option], "params_input": {"why": why}})
+        assert world.api.wait_finished("careful_train", run_id, 120) == "success"
+        mlflow_run = world.client.get_run(world.api.xcom("careful_train", run_id, "plan")["run_id"])
+        assert mlflow_run.info.status == "FINISHED"
+        return mlflow_run.data.tags["ghostwriter.decision"], _states(world, run_id)
+
+    decision, states = answered("Reject", "too bland")
+    assert decision.startswith("Not promoted: rejected by admin: too bland. The gate said: Promote")
+    assert (states["compare_content"], states["approve"], states["promote"]) == ("success", "success", "skipped")
+    assert world.client.search_registered_models("name = 'ghostwriter-careful'") == []
+    decision, states = answered("Approve", "fine")
+    assert decision.startswith("Promote: ")
+    assert "Not measured: " in decision and "content, the judge gave no verdict" in decision  # the test's teacher invents words
+    assert states["promote"] == "success"
+    (move,) = world.client.get_registered_model("ghostwriter-careful").tags.values()
+    assert (json.loads(move)["who"], json.loads(move)["to"]) == ("admin", "1")
+
+
+def _states(world: World, run_id: str) -> dict[str, str | None]:
+    return {task["task_id"]: task["state"] for task in world.api.tasks("careful_train", run_id)}
 
 
 def test_the_form_refuses_a_bad_value_with_a_sentence(world: World) -> None:

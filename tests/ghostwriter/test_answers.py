@@ -45,7 +45,7 @@ def test_paid_forbidden_and_flawed_answers_are_left_out_and_counted(writer: Writ
         "collapsed": 1,
         "empty_content": 1,
         "foreign_author": 1,
-        "image-only": 1,
+        "image_only": 1,
         "near_duplicate": 1,
         "no_repost": 1,
         "paid": 2,

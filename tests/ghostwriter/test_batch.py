@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 import ghostwriter.batch
-from ghostwriter.batch import apply_batch, batch_status, open_batch
+from ghostwriter.batch import apply_batch, batch_status, forget_batch, open_batch
 from ghostwriter.batch_ledger import BatchLedger
 from ghostwriter.database import open_database
 from ghostwriter.distill import BatchOpen, distill, estimate
@@ -20,7 +20,7 @@ from ghostwriter.snapshot import read_manifest
 from ghostwriter.teacher import TeacherKeyRefused
 from tests.batch_teacher import BatchTeacher
 from tests.distill_case import PRICES, answers_of, distilled, endpoint, make_writer, pairs
-from tests.teacher_server import TeacherScript
+from tests.teacher_server import TeacherScript, TeacherServer
 
 
 def sends(home: Home) -> dict[tuple[str, bool], int]:
@@ -42,7 +42,7 @@ def test_a_batch_brings_all_answers_at_half_the_price_and_distilling_asks_nothin
         answers = answers_of(home, pairs(60))
         batch = batch_of(writer, home, answers, teacher)
         assert batch_status(endpoint(teacher), batch) == "finished"
-        assert apply_batch(writer, home, answers, endpoint(teacher), batch) == {"answered": 30, "refused": 0, "left": 0}
+        assert apply_batch(writer, home, endpoint(teacher), batch) == {"answered": 30, "refused": 0, "left": 0}
         assert open_batch(writer, home, answers, endpoint(teacher)) is None
         folder = distill(writer, home, answers, endpoint(teacher))
         assert teacher.completions == 30
@@ -88,7 +88,7 @@ def test_a_batch_whose_id_was_lost_is_found_by_its_name(tmp_path: Path) -> None:
 def test_a_batch_that_never_reached_the_teacher_is_submitted_again(tmp_path: Path) -> None:
     home, writer = Home(tmp_path), make_writer(answers=10)
     answers = answers_of(home, pairs(60))
-    with BatchTeacher(TeacherScript(fault=lambda number: "400")) as teacher, pytest.raises(TeacherError, match="scripted 400"):
+    with BatchTeacher(TeacherScript(fault=lambda number: "drop" if number == 2 else None)) as teacher, pytest.raises(TeacherError):
         open_batch(writer, home, answers, endpoint(teacher))
     assert sends(home) == {("in_flight", True): 10}
     with BatchTeacher() as teacher:
@@ -97,13 +97,68 @@ def test_a_batch_that_never_reached_the_teacher_is_submitted_again(tmp_path: Pat
     assert sends(home) == {("free", False): 10, ("in_flight", True): 10}
 
 
+def test_a_refused_upload_leaves_nothing_open(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with TeacherServer() as teacher, pytest.raises(TeacherError, match=r"404.*no Batch API \(then set teacher\.batch = false\)"):
+        open_batch(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
+    assert sends(home) == {("free", False): 10}
+
+
+def test_a_batch_of_an_older_snapshot_and_prompt_is_applied_before_another_is_submitted(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with BatchTeacher() as teacher:
+        older = answers_of(home, pairs(60))
+        first = batch_of(make_writer(answers=10), home, older, teacher)
+        grown = answers_of(home, pairs(70))
+        assert batch_of(make_writer(answers=10, prompt="zh"), home, grown, teacher) == first
+        assert batch_status(endpoint(teacher), first) == "finished"
+        counts = apply_batch(make_writer(answers=10, prompt="zh"), home, endpoint(teacher), first)
+        assert counts == {"answered": 10, "refused": 0, "left": 0}
+        assert estimate(make_writer(answers=10), home, older).in_ledger == 10
+        assert batch_of(make_writer(answers=10, prompt="zh"), home, grown, teacher) == "batch_2"
+
+
+def test_a_batch_refused_as_a_whole_is_said_and_costs_nothing(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with BatchTeacher(refuse="Enqueued token limit reached") as teacher:
+        answers = answers_of(home, pairs(60))
+        batch = batch_of(writer, home, answers, teacher)
+        batch_status(endpoint(teacher), batch)
+        with pytest.raises(TeacherError, match="refused batch batch_1: Enqueued token limit reached"):
+            apply_batch(writer, home, endpoint(teacher), batch)
+        assert sends(home) == {("free", False): 10}
+        assert batch_of(writer, home, answers, teacher) == "batch_2"
+
+
+def test_what_an_unreadable_output_file_hides_counts_as_perhaps_paid(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with BatchTeacher(cut_output=True) as teacher:
+        batch = batch_of(writer, home, answers_of(home, pairs(60)), teacher)
+        batch_status(endpoint(teacher), batch)
+        counts = apply_batch(writer, home, endpoint(teacher), batch)
+    assert counts["answered"] + counts["left"] == 10
+    assert counts["left"] >= 4
+    assert sends(home) == {("paid", True): counts["answered"], ("perhaps_paid", True): counts["left"]}
+
+
+def test_a_batch_can_be_given_up(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with BatchTeacher(TeacherScript(batch_seconds=60)) as teacher:
+        answers = answers_of(home, pairs(60))
+        assert forget_batch(writer, home) is None
+        batch_of(writer, home, answers, teacher)
+        assert forget_batch(writer, home) == "batch_1"
+        assert sends(home) == {("perhaps_paid", True): 10}
+        assert len(distilled(distill(writer, home, answers, endpoint(teacher)))) == 10
+
+
 def test_rows_the_batch_did_not_answer_are_free_and_asked_one_by_one(tmp_path: Path) -> None:
     home, writer = Home(tmp_path), make_writer(answers=20)
     with BatchTeacher(TeacherScript(batch_drops=4)) as teacher:
         answers = answers_of(home, pairs(60))
         batch = batch_of(writer, home, answers, teacher)
         assert batch_status(endpoint(teacher), batch) == "finished"
-        assert apply_batch(writer, home, answers, endpoint(teacher), batch) == {"answered": 16, "refused": 4, "left": 0}
+        assert apply_batch(writer, home, endpoint(teacher), batch) == {"answered": 16, "refused": 4, "left": 0}
         assert open_batch(writer, home, answers, endpoint(teacher)) is None
         assert len(distilled(distill(writer, home, answers, endpoint(teacher)))) == 20
         assert teacher.completions == 20
@@ -126,9 +181,9 @@ def test_applying_goes_on_after_a_crash_in_the_middle(tmp_path: Path, monkeypatc
         with monkeypatch.context() as patched:
             patched.setattr(ghostwriter.batch, "_apply", crashing)
             with pytest.raises(KeyboardInterrupt):
-                apply_batch(writer, home, answers, endpoint(teacher), batch)
+                apply_batch(writer, home, endpoint(teacher), batch)
         assert batch_of(writer, home, answers, teacher) == batch
-        assert apply_batch(writer, home, answers, endpoint(teacher), batch)["answered"] == 13
+        assert apply_batch(writer, home, endpoint(teacher), batch)["answered"] == 13
     assert sends(home) == {("paid", True): 20}
 
 

@@ -53,6 +53,10 @@ MARKUP = [
     ("unsafe link", '<a href="javascript:alert(1)">点我</a>', "点我"),
     ("inner link", '<a class="internal" href="https://www.zhihu.com/question/1">问题</a>', "问题"),
     ("mention and search word", '<a class="member_mention" data-hash="ab">@某人</a><a class="RichContent-EntityWord">词<svg><path d=""/></svg></a>', "@某人词"),
+    ("search word with its address", '<a class="RichContent-EntityWord" href="https://www.zhihu.com/search?q=x">词</a>', "词"),
+    ("attachment with its address", '<a data-draft-type="file-link-card" href="https://x/f">表.pdf</a>', "表.pdf"),
+    ("empty cell", "<table><tr><td>1</td><td>2</td></tr><tr><td></td><td>3</td></tr></table>", "1 | 2\n | 3"),
+    ("leading noscript", "<noscript><img src='https://p/a.jpg'></noscript><img data-original='https://p/r.jpg'>", "![](https://p/r.jpg)"),
     ("link card", '<a data-draft-type="link-card" href="https://a.com">标题</a>', "标题"),
     ("link card without a title", '<a data-draft-type="link-card" data-text="文字" href="https://a.com"></a>', "文字"),
     (
@@ -113,7 +117,7 @@ def test_real_answers_become_text() -> None:
     ("html", "flag"),
     [
         ("<p>字</p><img src='https://p/a.jpg'>", None),
-        ("<img src='https://p/a.jpg'><p> </p>", "image-only"),
+        ("<img src='https://p/a.jpg'><p> </p>", "image_only"),
         ("<video data-zvideo-id='1'></video>", "video_only"),
         ("<p><br></p>", "empty_content"),
         ("", "empty_content"),
@@ -159,6 +163,7 @@ def test_the_excerpt_checks_the_cleaner(html: str, excerpt: str, matches: bool |
         "底" + "&" * 200_000,
         "<table><tr><td>" * 900 + "底",
         "<code>" * 900 + "底\n" * 10_000,
+        "<p " + " ".join(f"a{number}=1" for number in range(100_000)) + ">底</p>",
     ],
 )
 def test_html_bombs_are_read(html: str) -> None:

@@ -230,6 +230,24 @@ def test_whatever_moves_every_answer_that_stayed_is_archived(writer: Writer, hom
     assert not stayed & ids(home, flag="gone")
 
 
+def test_what_slid_back_and_was_pushed_on_again_is_found(writer: Writer, home: Home) -> None:
+    with FaultySite(answers(100)) as site:
+        site.moves[2] = lambda items: items.pop(3)
+        site.moves[3] = lambda items: items.insert(0, answer(101))
+        run(writer, home, site)
+        assert site.offsets == [0, 20, 0, 20, 40, 60, 80, 0]
+        assert {str(item["id"]) for item in site.items} <= ids(home)
+
+
+def test_a_list_cut_below_half_of_its_count_marks_nothing_gone(writer: Writer, home: Home) -> None:
+    with FaultySite(answers(100)) as site:
+        run(writer, home, site)
+        site.edit_page = lambda page: {"paging": {"is_end": True, "totals": 100}, "data": []}
+        with pytest.raises(errors.Incomplete, match="ended after 0 answers, the site says 100"):
+            run(writer, home, site)
+    assert ids(home, flag="gone") == set()
+
+
 def test_a_count_that_flickers_does_not_multiply_the_requests(writer: Writer, home: Home) -> None:
     with FaultySite(answers(400)) as site:
         site.edit_page = lambda page: {**page, "paging": {**page["paging"], "totals": 400 - len(site.record.seen) % 2}}
@@ -441,9 +459,9 @@ def test_a_rerun_within_the_hour_of_an_anti_bot_stop_warns_and_runs(writer: Writ
         site.script = [page(200, CAPTCHA)]
         with pytest.raises(errors.CaptchaHtml):
             run(writer, home, site)
-        assert "the site stopped the last run" not in caplog.text
+        assert "the site stopped a run" not in caplog.text
         run(writer, home, site)
-    assert "the site stopped the last run 0 minutes ago (captcha_html)" in caplog.text
+    assert "the site stopped a run 0 minutes ago (captcha_html)" in caplog.text
     assert len(ids(home)) == 3
 
 

@@ -1,6 +1,7 @@
 """A bad teacher: each fault is named, nothing that was bought is lost, and the key is nowhere."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -132,13 +133,31 @@ def test_a_teacher_that_answers_500_for_long_is_left_and_the_run_goes_on_later(t
 
 
 def test_a_rate_limit_is_obeyed_and_costs_no_answer(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=40)
-    with TeacherServer(TeacherScript(answers_per_second=20, retry_after="0.3")) as teacher:
+    home, writer = Home(tmp_path), make_writer(answers=20)
+    with TeacherServer(TeacherScript(answers_per_second=5, retry_after="0.3")) as teacher:
         folder = distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
         assert teacher.statuses[429] > 0
-        assert teacher.completions == 40
-    assert len(distilled(folder)) == 40
+        assert teacher.completions == 20
+    assert len(distilled(folder)) == 20
     assert set(faults(home)) == {("free", "rate_limit")}
+
+
+def test_a_wait_longer_than_an_outage_ends_the_run_at_once(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=40)
+    words = r"asks to wait 86400 s \(rate_limit.*longer than teacher\.outage_seconds = 300"
+    with TeacherServer(TeacherScript(answers_per_second=5, retry_after="86400")) as teacher, pytest.raises(TeacherDown, match=words):
+        distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
+    assert set(faults(home)) == {("free", "rate_limit")}
+
+
+def test_a_run_that_ends_waits_for_no_turn_of_a_slow_limit(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=40, requests_per_minute=6, failed_share=0)
+    with TeacherServer(TeacherScript(fault=lambda number: "401")) as teacher:
+        answers, started = answers_of(home, pairs(60)), time.monotonic()
+        with pytest.raises(TeacherKeyRefused):
+            distill(writer, home, answers, endpoint(teacher))
+        assert teacher.requests == 1
+    assert time.monotonic() - started < 60  # the last of eight workers would have its turn after 70 s
 
 
 def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -1,26 +1,44 @@
 """What a form says before any snapshot is read, and what a tracking server is told after."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from ghostwriter.dataset import dataset_metrics
+from ghostwriter.dataset_run import record_dataset
 from ghostwriter.distill import distill
-from ghostwriter.forecast import form_estimate
+from ghostwriter.form_estimate import form_estimate
 from ghostwriter.home import Home
-from tests.distill_case import PRICES, answers_of, endpoint, make_writer, pairs
-from tests.teacher_server import TeacherServer
+from ghostwriter.snapshot import read_manifest
+from tests.distill_case import PRICES, answers_of, demo_pairs, endpoint, make_writer, pairs
+from tests.teacher_server import TeacherScript, TeacherServer
 
 
-def test_a_form_shows_the_cost_at_typical_lengths() -> None:
+def test_a_form_shows_the_cost_at_typical_lengths_before_anything_is_collected(tmp_path: Path) -> None:
     writer = make_writer(answers=10_000, budget={**PRICES, "cap": Decimal(50)})
-    assert form_estimate(writer) == (
-        "About 800 tokens in and 200 out an answer: 0.0040 each, 40.0000 for 10,000 (cap 50.0000). "
-        "The run's log gives the exact plan before anything is spent."
+    assert form_estimate(writer, Home(tmp_path)) == (
+        "About 760 tokens in and 200 out an answer (a guess: nothing was collected yet): 0.0039 each, 39.0000 for 10,000 (cap 50.0000), "
+        "less what the ledger holds already. The run's log gives the exact plan before anything is spent."
     )
 
 
-def test_a_form_without_prices_says_so() -> None:
-    assert form_estimate(make_writer()) == "The writer file names no prices, so no cost can be estimated."
+@pytest.mark.parametrize(("language", "corpus", "words"), [("en", "lamplight", (80, 140)), ("zh", "laocheng", (230, 300))])
+def test_a_form_is_within_15_percent_of_what_the_test_teacher_costs(
+    tmp_path: Path, language: str, corpus: str, words: tuple[int, int]
+) -> None:
+    home, writer = Home(tmp_path), make_writer(language, answers=60, budget=PRICES)
+    answers = answers_of(home, demo_pairs(corpus))
+    shown = re.search(r"each, ([\d.]+) for 60", form_estimate(writer, home))
+    assert shown
+    with TeacherServer(TeacherScript(words=words)) as teacher:
+        actual = Decimal(read_manifest(distill(writer, home, answers, endpoint(teacher))).facts["cost"]["run"])
+    assert actual * Decimal("0.85") <= Decimal(shown[1]) <= actual * Decimal("1.15")
+
+
+def test_a_form_without_prices_says_so(tmp_path: Path) -> None:
+    assert form_estimate(make_writer(), Home(tmp_path)) == "The writer file names no prices, so no cost can be estimated."
 
 
 def test_a_datasets_totals_are_numbers_with_names(tmp_path: Path) -> None:
@@ -31,3 +49,20 @@ def test_a_datasets_totals_are_numbers_with_names(tmp_path: Path) -> None:
     assert (metrics["dataset/rows/distilled"], metrics["teacher/calls/planned"], metrics["teacher/calls/accepted"]) == (10, 10, 10)
     assert 0.01 < metrics["teacher/cost/run"] < 0.05
     assert metrics["diversity/writer/words"] == metrics["diversity/teacher/words"]
+
+
+def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    home, writer, uri = Home(tmp_path), make_writer(answers=10, budget=PRICES), f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    client.create_experiment("tester", artifact_location=str(tmp_path / "artifacts"))
+    with TeacherServer() as teacher:
+        folder = distill(writer, home, answers_of(home, pairs(40)), endpoint(teacher))
+    run_ids = {record_dataset(writer, folder, uri, "tester_distill/run 1", "http://airflow") for _ in range(2)}
+    run = client.get_run(run_ids.pop())
+    assert not run_ids
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == dataset_metrics(folder)
+    assert run.data.tags["ghostwriter.mode"] == "distilled"
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["manifest.json"]

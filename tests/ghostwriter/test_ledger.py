@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 from ghostwriter.budget import Message, Usage
 from ghostwriter.database import open_database
+from ghostwriter.home import Home
 from ghostwriter.ledger import Answer, Ledger, Spending, now, request_key
 
 HELLO: list[Message] = [{"role": "user", "content": "Hello?"}]
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'ledger.db'}")
+def engine(either_database: Home) -> Iterator[Engine]:
+    engine = open_database(either_database.database_url)
     yield engine
     engine.dispose()
 
@@ -60,10 +61,24 @@ def test_an_answer_is_kept_with_its_usage_and_its_exact_cost(engine: Engine) -> 
 
 def test_a_transaction_is_all_or_nothing(engine: Engine) -> None:
     ledger = Ledger(engine, "tester")
-    ledger.record([], [], [answer("k")])
-    with pytest.raises(Exception, match="UNIQUE"):
-        ledger.record([send("1")], [], [answer("k")])
-    assert ledger.spending("run") == Spending()
+    ledger.record([send("1", "free")], [], [])
+    with pytest.raises(IntegrityError):
+        ledger.record([send("2"), send("1")], [], [answer("k")])
+    assert (ledger.spending("run"), ledger.known(["k"])) == (Spending(), set())
+
+
+def test_an_answer_bought_by_two_at_once_is_kept_once_and_paid_for_twice(engine: Engine) -> None:
+    for name in ("tester", "twin"):
+        Ledger(engine, name).record([send(name, "paid", cost="0.1")], [], [answer("k", writer=name)])
+    assert set(Ledger(engine, "tester").answers(["k"])) == {"k"}
+    assert Ledger(engine, "tester").spending("run").paid == Decimal("0.2")
+
+
+def test_a_questions_id_may_be_as_long_as_an_address(engine: Engine) -> None:
+    ledger, name = Ledger(engine, "tester"), "https://example.org/" + "q" * 500
+    ledger.keep_examples("r", {(name, 0): ("a",)})
+    ledger.record([], [], [answer("k", question=name)])
+    assert ledger.examples("r") == {(name, 0): ("a",)}
 
 
 def test_spending_counts_what_nobody_knows_at_its_worst(engine: Engine) -> None:

@@ -4,9 +4,11 @@ import asyncio
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from ghostwriter.budget import Usage
-from ghostwriter.teacher import CallFault, Reply, Teacher, TeacherKeyRefused, TeacherModelUnknown, TeacherQuotaUsed, read_reply
+from ghostwriter.errors import ConnectionMissing
+from ghostwriter.teacher import CallFault, Endpoint, Reply, Teacher, TeacherKeyRefused, TeacherModelUnknown, TeacherQuotaUsed, read_reply
 from tests.distill_case import endpoint
 from tests.teacher_server import KEY, MODEL, TeacherScript, TeacherServer
 
@@ -80,7 +82,7 @@ def test_a_teacher_that_is_not_there_costs_nothing() -> None:
 
 
 def test_the_time_to_wait_is_read_from_retry_after() -> None:
-    for header, seconds in (("7", 7.0), ("0.5", 0.5), ("soon", None)):
+    for header, seconds in (("7", 7.0), ("0.5", 0.5), ("soon", None), ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0)):
         script = TeacherScript(answers_per_second=0.001, retry_after=header)
         with TeacherServer(script) as server:
             ask(server)
@@ -103,7 +105,9 @@ def test_an_answer_without_a_choice_is_an_empty_one() -> None:
     assert read_reply(json.dumps(body).encode()) == Reply("", "no_choice", Usage(5, 0, 0))
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": {"message": "busy"}}', b'{"choices": [{"text": "x"}]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'{"error": {"message": "busy"}}', b'{"choices": [{"text": "x"}]}', b"\xff", b"[" * 99_999]
+)
 def test_a_body_that_is_no_completion_is_malformed(body: bytes) -> None:
     with pytest.raises(CallFault, match="malformed"):
         read_reply(body)
@@ -116,9 +120,36 @@ def test_a_body_that_is_no_completion_is_malformed(body: bytes) -> None:
         ({"prompt_tokens": 10, "completion_tokens": 3, "prompt_cache_hit_tokens": 6}, Usage(10, 6, 3)),
         ({"prompt_tokens": 10, "completion_tokens": 3, "prompt_tokens_details": None}, Usage(10, 0, 3)),
         ({"total_tokens": 3}, None),
+        ({"prompt_tokens": -10, "completion_tokens": 3}, None),
+        ({"prompt_tokens": 10**30, "completion_tokens": 3}, None),
+        ({"prompt_tokens": "many", "completion_tokens": 3}, None),
+        ({"prompt_tokens": 10, "completion_tokens": 3, "prompt_tokens_details": [4]}, None),
         (None, None),
     ],
 )
 def test_cached_tokens_are_read_as_each_vendor_names_them(usage: object, expected: Usage | None) -> None:
     body = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": usage}
     assert read_reply(json.dumps(body).encode()).usage == expected
+
+
+def test_an_answer_may_come_in_parts_and_loses_what_no_database_keeps() -> None:
+    body = b'{"choices": [{"message": {"content": [{"text": "half \\ud83d, "}, {"text": "zero\\u0000."}]}, "finish_reason": "stop"}]}'
+    assert read_reply(body) == Reply("half ?, zero.", "stop", None)
+
+
+@pytest.mark.parametrize("key", ["", " ", "sk two words", "sk-caf\u00e9", "sk-one\nsk-two"])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(ConnectionMissing, match="holds a space, a line break or a letter outside ASCII") as caught:
+        Endpoint(base_url="http://127.0.0.1/v1", key=SecretStr(key))
+    assert not key.strip() or key not in str(caught.value)
+
+
+def test_a_line_break_after_the_key_is_none_of_it() -> None:
+    with TeacherServer() as server:
+        assert ask(server, key=f"{KEY}\n").finish_reason == "stop"
+
+
+@pytest.mark.parametrize("address", ["", "api.example.com/v1", "ftp://api.example.com", "https://"])
+def test_an_address_without_a_scheme_or_host_is_refused(address: str) -> None:
+    with pytest.raises(ConnectionMissing, match="is no teacher's address"):
+        Endpoint(base_url=address, key=SecretStr(KEY))

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from training.arithmetic import MOST_DIGITS, PHRASINGS, Kind, Mistake, chain, check, count_carries, question, read_product
+from training.arithmetic import MOST_DIGITS, PHRASINGS, Kind, Mistake, chain, check, count_carries, generate, question, read_product
 from training.errors import QuestionError
 
 ARTICLE = """开始计算 874 * 265:
@@ -108,6 +108,7 @@ def test_carries_are_those_of_the_chains_additions(x: int, y: int, carries: int)
         (21, "保留0", "保留1", "sum"),
         (21, ";有进位1,保留0", "", "carry"),
         (23, "208000", "308000", "copied digit"),
+        (23, "208000", "08000", "copied digit"),
         (15, "开始相加乘积:", "开始相加", "format"),
         (3, " + 4", "", "format"),
     ],
@@ -118,6 +119,13 @@ def test_the_first_wrong_line_and_what_is_wrong_in_it(line: int, old: str, new: 
     lines[line - 1] = right.replace(old, new, 1)
     lines[-1] = "所以,最终结果是1"  # later mistakes do not count
     assert check("\n".join(lines), 874, 265) == Mistake(line, kind, right, lines[line - 1])
+
+
+@pytest.mark.parametrize("result", ["得到结果 = 50", "得到结果 = 050"])
+def test_a_last_carry_that_is_no_digit_of_the_result_is_a_carry_dropped(result: str) -> None:
+    text = chain(35, 35)
+    found = check(text.replace("得到结果 = 1050", result), 35, 35)
+    assert found == Mistake(text.split("\n").index("得到结果 = 1050") + 1, "carry", "得到结果 = 1050", result)
 
 
 def kind_at(line: str, column: int) -> Kind:
@@ -167,6 +175,12 @@ def test_a_chain_that_stops_early_is_unfinished_and_one_that_goes_on_has_a_line_
         ("", None),
         ("7 * 8 = 56\n开始相加乘积:", None),
         ("所以,最终结果是", None),
+        ("所以,最终结果是 231,610。", 231610),
+        ("所以,最终结果是56.5", None),
+        ("factors 7,8,56", 56),
+        ("It is -56", None),
+        ("7" * 5_000, None),  # Python reads no number of more than 4,300 digits
+        (f"所以,最终结果是{'7' * 5_000}", None),
     ],
 )
 def test_the_product_is_read_from_the_last_line_or_a_free_answer(text: str, product: int | None) -> None:
@@ -183,12 +197,26 @@ def test_there_are_phrasings_in_both_languages_and_each_names_both_numbers() -> 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: chain(0, 5), "0 is not a positive whole number"),
-        (lambda: chain(5, -3), "-3 is not a positive whole number"),
-        (lambda: question(10**MOST_DIGITS, 2), "has 10 digits. Numbers may have 9 digits at most"),
-        (lambda: check("", 10**100, 2), r"100000000000\.\.\. has 101 digits"),
-        (lambda: question(1, 2, 14), "no phrasing 14; there are 0 to 13"),
+        (lambda: chain(0, 5), "^0 is not a positive whole number"),
+        (lambda: chain(5, -3), "^-3 is not a positive whole number"),
+        (lambda: chain(True, 5), "^True is not a positive whole number"),
+        (lambda: chain(7.0, 5), "^7.0 is not a positive whole number"),  # type: ignore[arg-type]
+        (lambda: chain("7", 5), "^'7' is not a positive whole number"),  # type: ignore[arg-type]
+        (lambda: check("", None, 5), "^None is not a positive whole number"),  # type: ignore[arg-type]
+        (lambda: question(10**MOST_DIGITS, 2), "^1000000000 is too large. Numbers may have 9 digits at most"),
+        (lambda: check("", 10**100, 2), r"^10{39}\.\.\. is too large"),
+        (lambda: chain(10**5_000, 2), "^A number of hundreds of digits is too large"),
+        (lambda: chain(2, -(10**5_000)), "^A number of hundreds of digits is not a positive"),
+        (lambda: question(1, 2, 14), "^There is no phrasing 14; there are 0 to 13"),
         (lambda: question(1, 2, -1), "no phrasing -1"),
+        (lambda: question(1, 2, "zh"), "no phrasing 'zh'"),  # type: ignore[arg-type]
+        (lambda: question(1, 2, True), "no phrasing True"),
+        (lambda: generate(0, 3, 0), "^0 pairs cannot be made; choose 1 to 200000"),
+        (lambda: generate(10**9, 3, 0), "^1000000000 pairs cannot be made"),
+        (lambda: generate(5, 0, 0), "^0 digits cannot be made; choose 1 to 9"),
+        (lambda: generate(5, 10, 0), "^10 digits cannot be made"),
+        (lambda: generate(5, 2.0, 0), "^2.0 digits cannot be made"),  # type: ignore[arg-type]
+        (lambda: generate(5, 3, 0, phrasings=13), "^13 phrasings cannot be trained on; choose 1 to 12"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(call: object, words: str) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from training.arithmetic import PHRASINGS, TRAINABLE, chain, question
-from training.arithmetic_data import REWORDED, beyond, dataset_files, generate, is_held_out, read_questions, unseen, write_dataset
+from training.arithmetic import PHRASINGS, TRAINABLE, beyond, chain, generate, is_held_out, question, unseen
+from training.arithmetic_data import REWORDED, dataset_files, read_questions, write_dataset
 from training.contract import MultiplicationData
-from training.errors import QuestionError
 
 
 def unordered(pairs: object) -> set[tuple[int, int]]:
@@ -60,8 +59,15 @@ def test_a_row_is_a_question_and_its_chain() -> None:
     assert generate(20, 3, 4) == generate(20, 3, 4) != generate(20, 3, 5)
 
 
-def test_beyond_training_both_numbers_are_longer() -> None:
+def test_beyond_training_both_numbers_are_longer_and_no_run_of_any_length_trains_on_them() -> None:
     assert {(len(str(x)), len(str(y))) for x, y in beyond(50, 3, 0)} == {(4, 4)}
+    longer = beyond(10_000, 1, 0)
+    assert len(longer) == len(set(longer)) and all(is_held_out(x, y) and x > 9 < y for x, y in longer)
+    assert unordered(longer) & unordered((row["x"], row["y"]) for row in generate(10_000, 2, 0)) == set()
+
+
+def test_all_the_pairs_there_are_can_be_wanted() -> None:
+    assert len(unseen(200_000, 3, 0)) == sum(is_held_out(x, y) for x in range(1, 1000) for y in range(1, 1000)) < 200_000
 
 
 def test_the_reworded_questions_ask_for_the_unseen_pairs() -> None:
@@ -104,10 +110,3 @@ def test_a_dataset_cut_by_a_kill_is_written_again(tmp_path: Path) -> None:
     (folder / "manifest.json").unlink()
     (folder / "direct.jsonl").write_bytes(whole[:100])
     assert (write_dataset(tmp_path, data) / "direct.jsonl").read_bytes() == whole
-
-
-def test_amounts_that_cannot_be_made_are_refused_in_words() -> None:
-    with pytest.raises(QuestionError, match="0 samples of 3 digits cannot be made"):
-        generate(0, 3, 0)
-    with pytest.raises(QuestionError, match="13 phrasings cannot be trained on; choose 1 to 12"):
-        generate(5, 3, 0, phrasings=13)

@@ -89,6 +89,15 @@ def test_a_bad_option_is_refused_in_words(arguments: list[str], words: str, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("batch", ["0", "-1", "x", "1.5"])
+def test_a_bad_batch_is_refused_before_anything_is_trained(batch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--batch", batch, "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert f"argument --batch: '{batch}' is not a whole number of 1 or more" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_defaults_are_the_articles_and_the_cpu_form_is_one_digit_by_one() -> None:
     assert (GPU_DEFAULTS["samples"], GPU_DEFAULTS["digits"], GPU_DEFAULTS["pairs"]) == (10_000, 3, 500)
     assert (CPU_DEFAULTS["digits"], CPU_DEFAULTS["phrasings"], CPU_DEFAULTS["reworded_pairs"]) == (1, 1, 0)

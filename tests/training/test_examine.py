@@ -1,6 +1,7 @@
 """Whole examinations with a tiny model: who sits what, killed and gone on with, what is shown."""
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -140,9 +141,20 @@ def test_other_abilities_are_probed_before_and_after(
     assert article_table(result).rows[-1] == ("ability_questions, before and after", "not visibly worse", "0.900", "0.800", "")
 
 
-def test_a_dataset_without_multiplications_is_refused(trained: tuple[TrainRequest, TrainResult], tmp_path: Path) -> None:
+def test_an_examination_with_the_probe_is_another_than_one_without(trained: tuple[TrainRequest, TrainResult]) -> None:
+    folders = {plan_examination(*trained, None, ability=ability).run_folder.name for ability in (True, False)}
+    assert folders == {"examine", "examine-without-ability"}
+
+
+@pytest.mark.parametrize("missing", ["heldout.jsonl", "manifest.json"])
+def test_a_dataset_without_multiplications_is_refused_before_anything_is_asked(
+    missing: str, trained: tuple[TrainRequest, TrainResult], tmp_path: Path
+) -> None:
+    dataset = shutil.copytree(trained[0].dataset, tmp_path / "dataset")
+    (dataset / missing).unlink()
     with pytest.raises(DatasetError, match="holds no multiplications to ask"):
-        examine(request(trained, tmp_path / "run", dataset=tmp_path), StopFlag())
+        examine(request(trained, tmp_path / "run", dataset=dataset), StopFlag())
+    assert not list((tmp_path / "run").glob("answers-*"))
 
 
 def test_the_articles_table_stands_beside_this_run_and_the_headline_is_its_end(examined: tuple[ExamineRequest, ExamineResult]) -> None:

@@ -1,7 +1,7 @@
 """Marks: what counts as right, what is wrong first, and the bands of carries."""
 
-from training.arithmetic import Mistake, chain
-from training.arithmetic_data import Row, dataset_files
+from training.arithmetic import Mistake, Row, chain
+from training.arithmetic_data import dataset_files
 from training.contract import MultiplicationData
 from training.examine_scores import mark, score
 from training.generate import Answer

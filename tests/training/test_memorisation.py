@@ -2,9 +2,14 @@
 
 import pytest
 
-from training.memorisation import verbatim_share
+from training.bootstrap import estimate
+from training.memorisation import longest_copies, memorisation
 
 TRAINED = "The lamp was lit at dusk, and the keeper wrote down the wind, as he did every night of that long year."
+
+
+def verbatim_share(texts: list[str], training_texts: list[str]) -> float:
+    return estimate(memorisation(texts, training_texts)["verbatim_share"]).value
 
 
 def test_a_copy_is_wholly_copied_and_another_text_not_at_all() -> None:
@@ -38,3 +43,19 @@ def test_chinese_and_lone_surrogates_are_read() -> None:
     chinese = "灯塔看守人每天晚上都会记下风向和潮水," * 4
     assert verbatim_share([chinese], [chinese]) == 1.0
     assert verbatim_share(["\ud800" * 60], [TRAINED]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TRAINED, len(TRAINED)),
+        ("zzz" + TRAINED[10:33] + "zzz", 23),
+        ("the the the", len(" the ")),
+        ("§", 0),
+        ("", 0),
+        ("守" + TRAINED[-7:], 7),
+    ],
+)
+def test_longest_copy(text: str, expected: int) -> None:
+    assert longest_copies([text], ["something else", TRAINED]) == [expected]
+    assert longest_copies(["§", text, TRAINED], ["something else", TRAINED]) == [0, expected, len(TRAINED)]

@@ -1,45 +1,64 @@
-"""The style score between its floor and its ceiling."""
+"""The style score between other writers and the writer, in English and Chinese, on real texts."""
 
+import json
 import random
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from training.contrast import built_in, language_of, other_writers
 from training.style import style
 
-WRITER = "well, my dear, the lamp, you see, wants trimming; gulls (bless them) never learn; keeper's rule: sleep light"
-BASE = "In conclusion, it is important to note that there are several key factors to consider when discussing this topic"
+CORPUS = Path(__file__).parents[2] / "demo" / "corpus"
+BLAND = "In conclusion, it is important to note that there are several key factors to consider when discussing this topic"
 
 
-def texts(sentence: str, count: int, seed: int) -> list[str]:
-    generator = random.Random(seed)
-    return [" ".join(generator.choices(sentence.split(), k=30)) for _ in range(count)]
+def answers(name: str) -> list[str]:
+    return [json.loads(line)["answer"] for line in (CORPUS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-TRAINING, HELDOUT, ANSWERS = texts(WRITER, 40, 1), texts(WRITER, 16, 2), texts(BASE, 16, 3)
+def bland(count: int) -> list[str]:
+    draw = random.Random(0)
+    return [" ".join(draw.choices(BLAND.split(), k=60)) + "." for _ in range(count)]
 
 
-def test_the_base_is_nought_the_writer_one_and_a_mixture_between() -> None:
-    half = [
-        first if index % 2 else second for index, (first, second) in enumerate(zip(texts(WRITER, 16, 4), texts(BASE, 16, 5), strict=True))
-    ]
-    found = style(TRAINING, HELDOUT, ANSWERS, {"half": half, "same": texts(WRITER, 16, 6)})
-    assert found.auc == 1.0
-    assert (found.scores["base"], found.scores["writer"]) == (0.0, 1.0)
-    assert found.scores["half"] == pytest.approx(0.5, abs=0.1)
-    assert found.scores["same"] == pytest.approx(1.0, abs=0.1)
+@pytest.mark.parametrize(("name", "language"), [("lamplight", "en"), ("laocheng", "zh")])
+def test_a_real_writer_is_told_from_others_and_a_mixture_lies_between(name: str, language: str) -> None:
+    texts = answers(name)
+    heldout, training = texts[::4][:12], [text for index, text in enumerate(texts) if index % 4]
+    assert language_of(training) == language
+    others = built_in(language)
+    half = [own if index % 2 else other for index, (own, other) in enumerate(zip(heldout, others, strict=False))]
+    found = style(training, others, heldout, [], {"half": half, "same": heldout})
+    assert found.auc is not None and found.auc >= 0.95
+    assert (found.scores["writer"].mean(), found.scores["other writers"].mean()) == pytest.approx((1.0, 0.0))
+    assert found.scores["same"].mean() == pytest.approx(1.0)
+    assert 0.3 < found.scores["half"].mean() < 0.75
 
 
-def test_empty_answers_do_not_sound_like_the_writer() -> None:
-    assert style(TRAINING, HELDOUT, ANSWERS, {"silent": [" "] * 16}).scores["silent"] <= 0.0
-
-
-def test_it_is_withheld_where_writer_and_base_cannot_be_told_apart() -> None:
-    found = style(TRAINING, HELDOUT, texts(WRITER, 16, 7), {})
+def test_it_is_withheld_where_the_writer_cannot_be_told_from_others() -> None:
+    texts = built_in("en")
+    found = style(bland(20), bland(40)[20:], bland(52)[40:], [], {})
     assert found.scores == {}
-    assert found.auc is not None and found.auc < 0.9
-    assert found.withheld.startswith("the classifier cannot tell the writer's held-out answers from the base's (AUC 0.")
+    assert "cannot tell the writer's held-out answers from other writers' (AUC 0." in found.withheld
+    assert len(texts) == 16
 
 
-def test_it_is_withheld_for_too_few_questions() -> None:
-    found = style(TRAINING, HELDOUT[:7], ANSWERS[:7], {})
-    assert (found.scores, found.withheld) == ({}, "7 held-out and 40 training answers; needs 8 of each")
+def test_the_base_and_silence_do_not_sound_like_the_writer() -> None:
+    texts = answers("lamplight")
+    heldout, training = texts[:12], texts[12:60]
+    found = style(training, built_in("en"), heldout, bland(12), {"base": bland(12), "silent": [" "] * 12})
+    assert found.scores["base"].mean() < 0.2
+    assert np.all(found.scores["silent"] <= 0.0)
+
+
+def test_it_is_withheld_for_too_few_texts() -> None:
+    found = style(bland(20), bland(16), bland(4), [], {})
+    assert found.withheld == "there are 4 held-out answers, 20 training answers and 16 texts of other writers; it needs 5 of each"
+
+
+def test_the_datasets_own_other_writers_come_first(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "another hand"}]}
+    (tmp_path / "contrast.jsonl").write_text(json.dumps(row) + "\n")
+    assert other_writers(tmp_path, "en") == ["another hand", *built_in("en")]

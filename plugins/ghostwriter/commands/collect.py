@@ -21,6 +21,8 @@ from ghostwriter.sources.errors import SourceFileUnusable
 from ghostwriter.writer import load_writer
 
 INTERRUPTED = 130
+FIGURES = {"saved": 0, "known": 0, "site_total": None, "requests": 0}
+"""What `--json` prints of a report beside `error`, and what stands there when there is no report."""
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,7 +45,7 @@ def run_collect(arguments: argparse.Namespace) -> int:
             report = _collect(arguments)
     except GhostwriterError as error:
         _say(arguments, getattr(error, "report", None), error)
-        return int(getattr(error, "exit_status", 1))
+        return error.exit_status
     except KeyboardInterrupt:
         print("Stopped. Every page read so far is kept; the same command goes on from there.", file=sys.stderr)
         return INTERRUPTED
@@ -131,7 +133,7 @@ def _say(arguments: argparse.Namespace, report: CollectReport | None, error: Gho
         if report and not error:
             print(report.statement)
         return
-    figures = {name: getattr(report, name) if report else default for name, default in _EMPTY.items()}
+    figures = {name: getattr(report, name, empty) for name, empty in FIGURES.items()}
     print(json.dumps({**figures, "error": {"class": error.code, "message": str(error)} if error else None}, ensure_ascii=True), flush=True)
 
 
@@ -140,7 +142,3 @@ def _seconds(text: str) -> float:
     if not 0 <= value < 86_400:
         raise argparse.ArgumentTypeError(f"{text} is no pause: seconds from 0 up")
     return value
-
-
-_EMPTY: dict[str, Any] = {"saved": 0, "known": 0, "site_total": None, "requests": 0, "gone": 0}
-_EMPTY |= {"excerpts_checked": 0, "excerpts_failed": 0, "statement": None}

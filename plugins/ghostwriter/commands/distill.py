@@ -13,13 +13,13 @@ from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
 
-from ghostwriter.batch import apply_batch, batch_status, open_batch
-from ghostwriter.distill import Endpoint, Mode, default_mode, distill, estimate
+from ghostwriter.batch import apply_batch, batch_status, forget_batch, open_batch
+from ghostwriter.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
-from ghostwriter.writer import Writer, load_writer
+from ghostwriter.writer import Mode, Writer, load_writer
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0
@@ -45,6 +45,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--poll", type=float, default=POLL_SECONDS, metavar="SECONDS", help="time between two looks at a batch (default: %(default)s)"
     )
+    parser.add_argument("--forget-batch", action="store_true", help="give up an open batch first: its requests count as perhaps paid")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost; ask nothing, spend nothing")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     home = Home(arguments.home.resolve()) if arguments.home else Home.default()
     writer = _chosen(load_writer(arguments.writer), arguments)
     answers = arguments.answers or newest(home.answers(writer.stem))
-    mode = arguments.mode or default_mode(writer)
+    mode = arguments.mode or writer.mode
     if arguments.dry_run:
         plan = estimate(writer, home, answers, mode=mode)
         print(plan.model_dump_json() if arguments.json else plan)
@@ -64,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
-        if arguments.batch and endpoint:
+        if arguments.forget_batch and (forgotten := forget_batch(writer, home)):
+            print(f"Batch {forgotten} is given up.", file=sys.stderr)
+        if endpoint and mode == "distilled" and (arguments.batch or writer.teacher.batch):
             _wait_for_batches(writer, home, answers, endpoint, arguments.poll)
         folder = _watched(writer, home, answers, endpoint, mode)
     except KeyboardInterrupt:
@@ -89,7 +92,7 @@ def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpo
     while batch := open_batch(writer, home, answers, endpoint):
         while batch_status(endpoint, batch) == "open":
             time.sleep(poll_seconds)
-        apply_batch(writer, home, answers, endpoint, batch)
+        apply_batch(writer, home, endpoint, batch)
 
 
 def newest(folder: Path) -> Path:

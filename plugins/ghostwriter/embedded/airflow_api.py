@@ -31,6 +31,10 @@ class AirflowApi:
         """GET /api/v2/PATH."""
         return self._call("GET", path, params=parameters)
 
+    def patch(self, path: str, body: Json) -> Json:
+        """PATCH /api/v2/PATH."""
+        return self._call("PATCH", path, json=body)
+
     def put_connection(self, connection_id: str, kind: str, host: str, password: str) -> None:
         """Create a connection, or bring an existing one up to date."""
         body = {"connection_id": connection_id, "conn_type": kind, "host": host, "password": password}

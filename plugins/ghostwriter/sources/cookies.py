@@ -81,7 +81,8 @@ def _json_rows(rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
 def _from_netscape(text: str) -> Pairs:
     pairs = {}
     for line in text.split("\n"):
-        cells = re.sub(r"^#HttpOnly_", "", line.strip()).split("\t")
+        line = re.sub(r"^#HttpOnly_", "", line.strip())
+        cells = line.split("\t") if "\t" in line else line.split()  # pasted through an editor, tabs become blanks
         if len(cells) == 7 and cells[1].upper() in ("TRUE", "FALSE") and _ours(cells[0]):
             pairs[cells[5]] = cells[6]
     return pairs
@@ -119,9 +120,12 @@ def _from_headers(text: str) -> Pairs:
     lines: list[str] = []
     named = False
     for line in text.split("\n"):
+        if re.match(r"\s*(Mozilla/5\.0 |user-agent\s*$)", line, re.IGNORECASE):
+            continue
+        line = line.strip()[1:-1] if re.fullmatch(r"\s*(['\"])cookie:.*\1\s*", line, re.IGNORECASE) else line
         header = re.match(r"\s*['\"]?(:?[A-Za-z][A-Za-z0-9-]*)\s*:(?!//)\s*(.*)", line)
         if header and header[1].lower() == "cookie":
-            lines, named = [header[2]], True
+            lines, named = [*(lines if named else []), header[2]], True
         elif header and "=" not in header[1] and not _continues(lines, line):
             if named:
                 break

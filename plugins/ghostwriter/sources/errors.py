@@ -35,7 +35,6 @@ class SourceFailure(SourceError):
     waits: ClassVar[tuple[float, ...]] = ()
     """Seconds before each retry of the same request; empty: never retried."""
     anti_bot: ClassVar[bool] = False
-    exit_status: ClassVar[int] = 1
     code = "unknown_error"
 
     def __init_subclass__(cls) -> None:

@@ -7,7 +7,7 @@ import html
 import json
 import re
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ghostwriter.sources import errors
 from ghostwriter.sources.errors import BadRequest, RateLimited, SourceFailure
@@ -149,7 +149,7 @@ def _record(item: Json, titles: dict[str, str]) -> Record:
         id=str(item["answer_id"]),
         question_id=question,
         question=storable(html.unescape(title)) if isinstance(title, str) else None,
-        url=str(item.get("link") or f"https://{quote(str(owner.get('link') or ''), safe=':/')}"),
+        url=_address(item, owner),
         author_id=str(owner.get("user_id") or ""),
         body=storable(item["body"]) if isinstance(item.get("body"), str) else "",
         created=created or 0,
@@ -160,3 +160,11 @@ def _record(item: Json, titles: dict[str, str]) -> Record:
         raw={key: value for key, value in item.items() if key != "owner"}
         | {"owner": {key: owner.get(key) for key in ("user_id", "display_name", "link")}},
     )
+
+
+def _address(item: Json, owner: Json) -> str:
+    """The answer's page; the API's own filters leave `link` out, so the host is that of the owner's page."""
+    if isinstance(item.get("link"), str):
+        return storable(item["link"])
+    host = urlsplit(str(owner.get("link") or "")).netloc
+    return storable(f"https://{host}/a/{item['answer_id']}") if host else ""

@@ -109,6 +109,7 @@ def _raise_error_object(status: int, document: Json) -> None:
     found = nested if isinstance(nested, dict) and nested else document
     code, message, name = _code(found), str(found.get("message") or ""), str(found.get("name") or "")
     is_error = found is nested or code not in (None, 0, 200) or name in BY_NAME or found.get("need_login") is True
+    is_error = is_error or (status >= 400 and bool(message))
     if not is_error:
         return
     kind = BY_CODE.get(code or 0) or BY_NAME.get(name)
@@ -141,7 +142,7 @@ def _raise_no_json(reply: Reply) -> NoReturn:
         raise errors.CaptchaHtml(f"The site sent a captcha page (status {status}).")
     if status < 300 and re.search(r"SignContainer|SignFlow|/signin\?next|<form[^>]*(?:signin|login)|<title>[^<]*登录", text, re.IGNORECASE):
         raise errors.NeedLogin(f"The site sent its sign-in page (status {status}).")
-    if status < 300 and text[:1] in "{[":
+    if status < 300 and not text.startswith("<"):
         raise errors.TruncatedJson(f"The site's answer is cut or no valid JSON (status {status}, {len(reply.body)} bytes).")
     _raise_status(reply)
 

@@ -44,6 +44,7 @@ def test_json_has_the_figures_of_a_good_run(writers: Path, home: Home, cookie_fi
     with FaultySite(answers(45)) as site:
         status, said, err = collect(capfd, site, home, cookie_file)
         assert (status, said["saved"], said["known"], said["site_total"], said["requests"], said["error"]) == (0, 45, 45, 45, 3, None)
+        assert list(said) == ["saved", "known", "site_total", "requests", "error"]
         assert "Warning" not in err
         status, said, _ = collect(capfd, site, home, cookie_file)
     assert (status, said["saved"], said["known"], said["requests"]) == (0, 0, 45, 2)

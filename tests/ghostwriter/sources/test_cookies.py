@@ -39,6 +39,10 @@ PASTED = {
     "JSON with the agent on a line after it": json.dumps(ROWS) + f"\nUser-Agent: {AGENT}",
     "Netscape file": "# Netscape HTTP Cookie File\n"
     f".bank.com\tTRUE\t/\tTRUE\t0\tsid\tx\n#HttpOnly_.zhihu.com\tTRUE\t/\tTRUE\t1900000000\tz_c0\t{Z}\nwww.zhihu.com\tFALSE\t/\tFALSE\t0\td_c0\t{D}\n",
+    "agent alone on a line after it": f"{HEADER}\n{AGENT}",
+    "two headers": f"Cookie: z_c0={Z}\nCookie: d_c0={D}",
+    "whole header in quotes": f'"Cookie: {HEADER}"',
+    "Netscape file with blanks": f".zhihu.com TRUE / TRUE 1900000000 z_c0 {Z}\n.zhihu.com TRUE / TRUE 0 d_c0 {D}\n",
     "storage tab": f"z_c0\t{Z}\t.zhihu.com\t/\t2026-01-01\t90\nd_c0\t{D}\t.zhihu.com\t/\t2026-01-01\t50\n",
 }
 

@@ -12,6 +12,7 @@ from ghostwriter.collect import collect
 from ghostwriter.export import export_rows
 from ghostwriter.home import Home
 from ghostwriter.sources.errors import SourceFailure
+from ghostwriter.sources.stackexchange import _record
 from ghostwriter.writer import Writer
 from tests.zhihu_site import Fault, FaultySite
 
@@ -87,6 +88,10 @@ def test_all_pages_are_read_and_the_licence_is_kept(reader: Writer, home: Home) 
     assert first["question"] == 'Why "230" & not less?'
     assert first["text"] == "Because 230.\n```\nx = 230\n```"
     assert first["flags"] == []
+
+
+def test_an_answer_without_a_link_is_at_its_owners_site() -> None:
+    assert _record(item(7), {}).url == "https://stackoverflow.com/a/7"
 
 
 def test_missing_titles_are_asked_for_a_hundred_at_a_time(reader: Writer, home: Home) -> None:

@@ -56,6 +56,7 @@ def code(status: int, body: Any, **headers: str) -> str | None:
         (200, "<html>hello</html>", "unknown_error"),
         (200, json.dumps(GOOD)[:-3], "truncated_json"),
         (200, '{"paging": nope}', "truncated_json"),
+        (200, 'ing": 1}', "truncated_json"),
         (200, "[" * 100_000, "truncated_json"),
         (200, "null", "shape_changed"),
         (200, {}, "shape_changed"),

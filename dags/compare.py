@@ -1,0 +1,67 @@
+"""`<writer>_compare` for each file in writers/: several arms on the same split, in one table. It promotes nothing."""
+
+from airflow.sdk import DAG, dag, setup, task, teardown
+
+from ghostwriter import comparison, forms, stages
+from ghostwriter.assets import dataset_asset, location
+from ghostwriter.operators import actionable, gpu_stage, gpu_stages
+from ghostwriter.writer import Writer, readable_writers
+
+
+def compare_dag(writer: Writer) -> DAG:
+    """Build the DAG of one writer."""
+    dataset = dataset_asset(writer.stem)
+
+    @dag(
+        dag_id=f"{writer.stem}_compare",
+        dag_display_name=f"{writer.name}: compare arms",
+        schedule=None,
+        max_active_runs=1,
+        tags=["ghostwriter", writer.stem],
+        default_args={"owner": "ghostwriter"},
+        params={"arms": forms.arms(writer), **forms.dataset_and_recipe(writer)},
+    )
+    def compare() -> None:
+        """### Dataset -> several adapters -> one table
+
+        Trains each arm with the same recipe, then answers the same questions with each, the base, the base that is shown examples, and
+        the champion. The table, with 95 % intervals, is the description of the MLflow run `compare ...`. Nothing is promoted.
+        **When it fails:** trigger it again with the same form: what is trained stays trained.
+        """
+
+        @setup
+        @task(doc_md="Open the MLflow run that holds everything below.")
+        @actionable
+        def open_run(*, dag_run: object) -> str:
+            return comparison.open_comparison(writer, dag_run)
+
+        @task(inlets=[dataset], doc_md="Write a training request for each arm.")
+        @actionable
+        def plan(mlflow_run: str, *, params: dict, inlet_events: dict) -> list:
+            folder = location(params["dataset"], {}, inlet_events[dataset], f"datasets of {writer.name}")
+            return [stages.plan_arm(writer, folder, arm, params["recipe"], mlflow_run) for arm in params["arms"]]
+
+        @task(doc_md="Write the request that examines all arms together.")
+        @actionable
+        def plan_evaluation(mlflow_run: str, trained: list) -> str:
+            return stages.plan_evaluation(writer, [each["request"] for each in trained], mlflow_run, few_shot=True)
+
+        @task(doc_md="Write the table of arms by measures.")
+        @actionable
+        def summarise(mlflow_run: str, evaluated: dict) -> int:
+            return comparison.summarise(evaluated["request"], mlflow_run)
+
+        @teardown
+        @task(doc_md="End the MLflow run with a true status.")
+        def close_run(mlflow_run: str, *, ti: object) -> None:
+            comparison.close_run(mlflow_run, ti)
+
+        trained = gpu_stages("train", plan(mlflow_run := open_run()))
+        evaluated = gpu_stage("evaluate", plan_evaluation(mlflow_run, trained.output))
+        summarise(mlflow_run, evaluated.output) >> close_run(mlflow_run)
+
+    return compare()
+
+
+for readable in readable_writers():
+    compare_dag(readable)

@@ -1,0 +1,84 @@
+"""Moves of a writer's champion: what the aliases `champion` and `previous` are set to, who did it, when, and why.
+
+A move is written down before it is made. Whoever moves next finishes what a crash between the two aliases left undone.
+Its record is a tag of the registered model (`move.TIME`) and an artifact of the run that trained the new champion.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, PREVIOUS = "champion", "previous"
+RECORD = "move."
+PENDING_TAG = "unfinished_move"
+
+
+class Move(BaseModel):
+    """One change of the champion, from one version to another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    kind: Literal["promotion", "rollback", "unknown"]
+    who: str
+    when: str
+    """UTC, to the microsecond: it names the record."""
+    old: str | None = Field(alias="from")
+    new: str = Field(alias="to")
+    why: str
+    numbers: dict[str, Any] = {}
+    """What the verdict was made from (`Decision.numbers`); none for a roll back."""
+
+
+def now() -> str:
+    """The time of a move."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def make_move(client: "MlflowClient", name: str, move: Move) -> None:
+    """Write the move down, make it, and record it. Only under the lock of the writer's registry."""
+    client.set_registered_model_tag(name, PENDING_TAG, move.model_dump_json())
+    _carry_out(client, name, move)
+
+
+def finish_move(client: "MlflowClient", name: str) -> Move | None:
+    """Finish the move that a crash interrupted; None when there is none. Only under the lock of the writer's registry."""
+    pending = _tags(client, name).get(PENDING_TAG)
+    if pending is None:
+        return None
+    move = Move.model_validate_json(pending)
+    _carry_out(client, name, move)
+    return move
+
+
+def history(client: "MlflowClient", name: str) -> list[Move]:
+    """All moves on record, the oldest first. Those of version 0.1 do not say their kind."""
+    records = sorted((key, json.loads(value)) for key, value in _tags(client, name).items() if key.startswith(RECORD))
+    return [Move.model_validate({"kind": "unknown", **record}) for _, record in records]
+
+
+def _carry_out(client: "MlflowClient", name: str, move: Move) -> None:
+    """Every step may be done twice."""
+    if move.old is not None:
+        client.set_registered_model_alias(name, PREVIOUS, move.old)
+    client.set_registered_model_alias(name, CHAMPION, move.new)
+    run_id = client.get_model_version(name, move.new).run_id
+    if run_id:
+        client.log_dict(run_id, move.model_dump(mode="json"), f"moves/{move.when.replace(':', '-')}.json")
+    client.set_registered_model_tag(name, f"{RECORD}{move.when}", move.model_dump_json())
+    client.delete_registered_model_tag(name, PENDING_TAG)
+
+
+def _tags(client: "MlflowClient", name: str) -> dict[str, str]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(client.get_registered_model(name).tags)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise

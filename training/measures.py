@@ -1,0 +1,53 @@
+"""From the answers of all arms to figures: what each arm gets, and how far the candidate is from each other arm.
+
+| measure | over questions | better |
+|---|---|---|
+| heldout_loss | nats a token of the writer's real answers | lower |
+| style | likeness to the writer: 0 is other writers, 1 the writer (training.style) | higher |
+| style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.style_distance) | lower |
+| rep4, distinct2, longest_loop, unfinished_share, empty_share, length_ratio, odd_length_share | training.degeneration | near the writer's |
+| verbatim_share, longest_copy | training.memorisation | near the writer's |
+| ability | share of other tasks solved (training.ability) | higher |
+| ability_loss | nats a token of general text (training.ability) | lower |
+"""
+
+from collections.abc import Mapping
+
+from training.bootstrap import Measured, difference, estimate
+from training.contract import Estimate
+
+HIGHER_IS_BETTER = {
+    "heldout_loss": False,
+    "style": True,
+    "style_distance": False,
+    "rep4": False,
+    "distinct2": True,
+    "longest_loop": False,
+    "unfinished_share": False,
+    "empty_share": False,
+    "length_ratio": None,
+    "odd_length_share": False,
+    "verbatim_share": False,
+    "longest_copy": False,
+    "ability": True,
+    "ability_loss": False,
+}
+"""All measures, in the order they are shown; None: best near 1."""
+
+Measures = Mapping[str, Mapping[str, Measured]]
+"""Arm to measure to figure."""
+
+
+def scores(measured: Measures, seed: int) -> dict[str, dict[str, Estimate]]:
+    """Every figure with its interval."""
+    return {arm: {name: estimate(figures[name], seed) for name in HIGHER_IS_BETTER if name in figures} for arm, figures in measured.items()}
+
+
+def differences(measured: Measures, candidate: str, seed: int) -> dict[str, dict[str, Estimate]]:
+    """The candidate's figures minus those of each other arm, where both have them."""
+    own = measured[candidate]
+    return {
+        arm: {name: difference(own[name], figures[name], seed) for name in HIGHER_IS_BETTER if name in own and name in figures}
+        for arm, figures in measured.items()
+        if arm != candidate
+    }
