@@ -19,6 +19,8 @@ from ghostwriter.page.registry import MlflowSilent
 from ghostwriter.writer import Writer
 
 PAGE_QUESTIONS = 20
+COMPARE_SECONDS = 10.0
+"""For the samples of two versions, which may be megabytes; somebody asked for them and waits."""
 HEADERS = {
     # No script runs here, whatever an answer on the page holds.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
@@ -60,7 +62,7 @@ def compare_versions(
     if writer is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no writer {stem!r}.")
     try:
-        registry = open_registry()
+        registry = open_registry(COMPARE_SECONDS)
         champion = read_champion(registry, stem)
         samples = compare(registry, _version(champion, one), _version(champion, other))
     except MlflowSilent as silent:

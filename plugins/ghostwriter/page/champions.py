@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ghostwriter.moves import CHAMPION, PREVIOUS
 from ghostwriter.page.registry import Json, Registry, named
-from ghostwriter.promote import CHAMPION, PREVIOUS, model_name
+from ghostwriter.promote import model_name
 
 EVALUATION, SAMPLES = "evaluate", "samples.json"
 NO_ANSWER = ("question", "writer")

@@ -13,7 +13,7 @@ from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
 from ghostwriter.page.champions import Champion, read_champion
 from ghostwriter.page.nights import Night, read_night
-from ghostwriter.page.registry import MlflowSilent, Registry
+from ghostwriter.page.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.page.state import State, read_state
 from ghostwriter.stages import tracking_uri
 from ghostwriter.writer import Writer, readable_writers
@@ -53,15 +53,15 @@ def cards(session: Session, writers: list[Writer]) -> list[Card]:
     ]
 
 
-def open_registry() -> Registry:
-    """MLflow, as the tasks know it. Raises MlflowSilent when nobody said where it is, or not by an address on the network."""
+def open_registry(seconds: float = SECONDS) -> Registry:
+    """MLflow, as the tasks know it, for so many seconds. Raises MlflowSilent when it has no HTTP address."""
     try:
         uri = tracking_uri()
     except ConnectionMissing as error:
         raise MlflowSilent(str(error)) from None
     if not uri.startswith(("http://", "https://")):
         raise MlflowSilent("This page reads MLflow over HTTP, and MLFLOW_TRACKING_URI names no HTTP address.")
-    return Registry(uri)
+    return Registry(uri, seconds)
 
 
 def _champion(stem: str) -> tuple[Champion | None, str]:

@@ -3,6 +3,7 @@
 Not through MLflow's client: that takes seconds to import, and retries for longer than anyone looks at an empty page.
 """
 
+import json
 import os
 import time
 from typing import Any
@@ -52,7 +53,7 @@ class Registry:
         answer = self._send("GET", "get-artifact", params={"run_id": run_id, "path": name})
         if answer.status_code >= 400:
             return []
-        table = answer.json()
+        table = json.loads(answer.content)  # as UTF-8; MLflow serves it as plain text without a charset, which requests takes for Latin-1
         return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Json | None:

@@ -17,6 +17,7 @@ def serving(code: int, body: bytes) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(code)
+            self.send_header("Content-Type", "text/plain")  # as MLflow serves a table
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -54,6 +55,11 @@ def test_a_server_that_takes_the_call_and_says_nothing_is_given_up_within_two_se
 def test_an_unknown_model_is_none_and_not_an_error() -> None:
     with serving(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}') as uri:
         assert Registry(uri).model("ghostwriter-lamplight") is None
+
+
+def test_a_table_is_read_as_utf_8() -> None:
+    with serving(200, '{"columns": ["question", "writer"], "data": [["灯塔?", "看海。"]]}'.encode()) as uri:
+        assert Registry(uri).table("run", "samples.json") == [{"question": "灯塔?", "writer": "看海。"}]
 
 
 @pytest.mark.parametrize(
