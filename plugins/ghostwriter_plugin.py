@@ -1,12 +1,35 @@
-"""What Airflow itself loads: the button that leads from a training or evaluation task to its MLflow run."""
+"""What Airflow itself loads: the buttons that lead from a task to MLflow, and the page in the navigation."""
 
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-from ghostwriter.operators import MlflowRunLink
+from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink
+
+PREFIX = "/ghostwriter"
+
+
+async def page(scope: Any, receive: Any, send: Any) -> None:
+    """The page; imported on its first request, because this file is read by every Airflow process and only the API server serves it."""
+    from ghostwriter.page.app import app
+
+    await app(scope, receive, send)
 
 
 class GhostwriterPlugin(AirflowPlugin):
     """Registered under one name; the library itself is imported by the DAGs, not by the plugin loader."""
 
     name = "ghostwriter"
-    operator_extra_links = [MlflowRunLink()]  # noqa: RUF012  Airflow declares it as an instance's
+    operator_extra_links = [MlflowRunLink(), ReportLink(), ModelLink()]  # noqa: RUF012
+    fastapi_apps = [{"app": page, "url_prefix": PREFIX, "name": "Ghostwriter"}]  # noqa: RUF012  Airflow declares these as an instance's
+    external_views = [  # noqa: RUF012
+        {
+            # A link, not a frame: Airflow's frame lets no link out of it, neither to a run nor to MLflow.
+            "name": "Ghostwriter",
+            "href": f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}/",
+            "destination": "nav",
+            "nav_top_level": True,
+        }
+    ]

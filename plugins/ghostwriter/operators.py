@@ -1,4 +1,4 @@
-"""What the DAGs are made of beyond plain tasks: the GPU stage, its button to MLflow, and errors that say whether to retry."""
+"""What the DAGs are made of beyond plain tasks: the GPU stage, its buttons to MLflow, and errors that say whether to retry."""
 
 import functools
 import json
@@ -6,16 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk import BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.launch import LocalStage, Stage
+from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.stages import tracking_uri
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 GPU_POOL, TEACHER_POOL = "gpu", "teacher"
+PROBLEM = "problem"
+"""XCom key under which a failed task leaves what the person should do, for the page."""
+LONGEST_PROBLEM = 1_000
+LINKS = {
+    "train": (MlflowRunLink(), ModelLink()),
+    "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
+    "examine": (MlflowRunLink(), ReportLink()),
+}
+"""The buttons of each stage."""
 
 
 def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
@@ -26,33 +36,33 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
         try:
             return function(*arguments, **named)
         except GhostwriterError as error:
+            _leave_for_the_page(str(error))
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
 
     return call
 
 
-class MlflowRunLink(BaseOperatorLink):
-    """A button on the task's page that leads to its MLflow run."""
-
-    name = "MLflow run"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The run's page. Asked in the task's own process after it ran, so the operator knows; Airflow keeps the answer."""
-        return str(getattr(operator, "mlflow_url", ""))
+def _leave_for_the_page(words: str) -> None:
+    """Keep why a task failed where the page finds it; outside a task there is no such place."""
+    try:
+        task_instance = get_current_context()["ti"]
+    except RuntimeError:
+        return
+    task_instance.xcom_push(PROBLEM, words[:LONGEST_PROBLEM])
 
 
 class LocalStageOperator(BaseOperator):
     """Train, evaluate or examine in the training environment on this machine; returns the run folder, the request and the MLflow run."""
 
     template_fields = ("request",)
-    operator_extra_links = (MlflowRunLink(),)
     ui_color = "#d7ccf5"
 
     def __init__(self, *, stage: Stage, request: Any, **settings: Any) -> None:
         super().__init__(**settings)
         self.stage, self.request = stage, request
-        self.mlflow_url = ""
+        self.operator_extra_links = LINKS[stage]
+        self.mlflow_urls: dict[str, str] = {}
         self._running: LocalStage | None = None
 
     @actionable
@@ -61,7 +71,7 @@ class LocalStageOperator(BaseOperator):
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
         run_id = read_run_id(self._running.run(self.log.info))
-        self.mlflow_url = run_url(tracking_uri(), run_id)
+        self.mlflow_urls = mlflow_urls(tracking_uri(), run_id, read_stem(path))
         return {"run_folder": str(path.parent), "request": str(path), "run_id": run_id}
 
     def on_kill(self) -> None:
@@ -93,10 +103,7 @@ def read_run_id(result: Path) -> str:
     return str(json.loads(result.read_text())["run_id"] or "")
 
 
-def run_url(uri: str, run_id: str) -> str:
-    """The page of an MLflow run; empty without one."""
-    if not run_id:
-        return ""
-    from mlflow import MlflowClient
-
-    return f"{uri}/#/experiments/{MlflowClient(uri).get_run(run_id).info.experiment_id}/runs/{run_id}"
+def read_stem(request: Path) -> str:
+    """The writer a request works for; empty when it works for none (the multiplication check)."""
+    tracking = json.loads(request.read_text())["tracking"] or {}
+    return str(tracking.get("tags", {}).get("ghostwriter.writer", ""))

@@ -183,4 +183,4 @@ def _approver(event: dict[str, Any]) -> str:
 
 
 def _who(dag_run: Any) -> str:
-    return str(getattr(dag_run, "triggering_user_name", None) or dag_run.run_type)
+    return str(getattr(dag_run, "triggering_user_name", None) or getattr(dag_run.run_type, "value", dag_run.run_type))

@@ -126,3 +126,12 @@ def test_the_multiplication_check_uses_the_same_stages_and_pool_as_style(bag: "D
     assert {dag.get_task(task).pool for task in ("train", "examine")} == {"gpu"}
     assert (dag.doc_md or "").startswith("###")
     assert [task.task_id for task in dag.tasks if not task.doc_md] == []
+
+
+def test_the_gpu_stages_have_the_buttons_that_their_results_answer(bag: "DagBag") -> None:
+    def buttons(dag: str, task: str) -> list[str]:
+        return [link.name for link in bag.dags[dag].get_task(task).operator_extra_links]
+
+    assert buttons("lamplight_train", "train") == ["MLflow run", "Registered model"]
+    assert buttons("lamplight_train", "evaluate") == ["MLflow run", "Report", "Registered model"]
+    assert buttons("multiplication", "examine") == ["MLflow run", "Report"]

@@ -1,0 +1,59 @@
+"""The buttons on a GPU stage's page: to its MLflow run, to the report of an evaluation, to the writer's registered model.
+
+A button's address is asked for in the task's own process, right after it ran, and kept by Airflow.
+"""
+
+import logging
+from typing import Any
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from ghostwriter.promote import model_name
+
+log = logging.getLogger(__name__)
+
+REPORT_FILE = "report.html"
+
+
+class MlflowLink(BaseOperatorLink):
+    """A button whose address the operator knows once it ran (`mlflow_urls`, by the button's name)."""
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The address; empty when the task ended without an MLflow run."""
+        urls: dict[str, str] = getattr(operator, "mlflow_urls", {})
+        return urls.get(self.name, "")
+
+
+class MlflowRunLink(MlflowLink):
+    """To the run of the stage."""
+
+    name = "MLflow run"
+
+
+class ReportLink(MlflowLink):
+    """To the page with the answers side by side."""
+
+    name = "Report"
+
+
+class ModelLink(MlflowLink):
+    """To the registered model: versions, aliases, moves."""
+
+    name = "Registered model"
+
+
+def mlflow_urls(uri: str, run_id: str, stem: str) -> dict[str, str]:
+    """The buttons' addresses for a run of the writer `stem` (empty: none); MLflow's front page while it does not answer."""
+    if not run_id:
+        return {}
+    from ghostwriter.page.registry import MlflowSilent, Registry
+
+    try:
+        run = Registry(uri).run(run_id)
+    except MlflowSilent as silent:
+        log.warning("%s The buttons of this task lead to its front page.", silent)
+        run = None
+    page = f"{uri}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}" if run else uri
+    report = f"{page}/artifacts/{REPORT_FILE}" if run else uri
+    model = {ModelLink.name: f"{uri}/#/models/{model_name(stem)}"} if stem else {}
+    return {MlflowRunLink.name: page, ReportLink.name: report, **model}

@@ -1,0 +1,122 @@
+"""From MLflow's registry to what the page says of a writer's champion: which, since when, how it compares with the one before."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ghostwriter.moves import CHAMPION, PREVIOUS
+from ghostwriter.page.registry import Json, Registry, named
+from ghostwriter.promote import model_name
+
+EVALUATION, SAMPLES = "evaluate", "samples.json"
+NO_ANSWER = ("question", "writer")
+"""Columns of the samples that no arm gave."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a writer's model; `why` is the verdict it was promoted with."""
+
+    number: int
+    made: datetime
+    run_id: str
+    pipeline_run: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One score of the champion, of the version before it, and of the base, on the same questions; None where there is none."""
+
+    name: str
+    champion: float
+    before: float | None
+    base: float | None
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A writer's registered model: its versions, newest first, and who is the champion since when and why."""
+
+    model: str
+    versions: tuple[Version, ...]
+    champion: int | None
+    previous: int | None
+    since: datetime | None = None
+    moved_by: str = ""
+    why: str = ""
+    measures: tuple[Measure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The MLflow run in which a version was examined, and under which name."""
+
+    run_id: str
+    experiment_id: str
+    arm: str
+
+
+def read_champion(registry: Registry, stem: str) -> Champion | None:
+    """What the registry says of a writer; None before the first promotion. Raises MlflowSilent."""
+    name = model_name(stem)
+    model = registry.model(name)
+    if model is None:
+        return None
+    versions = tuple(_version(found) for found in registry.versions(name))
+    aliases = {alias["alias"]: int(alias["version"]) for alias in model.get("aliases", [])}
+    champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+    since, who, why = _last_move(model)
+    measures = tuple(_measures(registry, versions, champion, previous)) if champion else ()
+    return Champion(name, versions, champion, previous, since, who, why, measures)
+
+
+def find_evaluation(registry: Registry, version: Version) -> Evaluation | None:
+    """Where a version was examined before it was promoted; None when MLflow no longer has it."""
+    training = registry.run(version.run_id)
+    if training is None:
+        return None
+    tags, experiment = named(training["data"].get("tags", [])), training["info"]["experiment_id"]
+    arm = named(training["data"].get("params", [])).get("arm", "")
+    for parent in dict.fromkeys((version.pipeline_run, tags.get("mlflow.parentRunId", ""))):
+        for run in registry.children(experiment, parent) if parent else []:
+            if run["info"]["run_name"] == EVALUATION:
+                return Evaluation(run["info"]["run_id"], experiment, arm)
+    return None
+
+
+def _measures(registry: Registry, versions: tuple[Version, ...], champion: int | None, previous: int | None) -> Iterator[Measure]:
+    """Scores from the examination of the newer of the two, in which the older one, if it was the champion then, answered too."""
+    numbers = {version.number: version for version in versions}
+    newer, older = max(filter(None, (champion, previous))), min(filter(None, (champion, previous)))
+    evaluation = find_evaluation(registry, numbers[newer]) if newer in numbers else None
+    if evaluation is None:
+        return
+    arms = {run["info"]["run_name"]: _metrics(run) for run in registry.children(evaluation.experiment_id, evaluation.run_id)}
+    scores = (
+        {newer: arms.get(evaluation.arm, {}), older: arms.get(f"champion-v{older}", {})}
+        if newer != older
+        else {newer: arms.get(evaluation.arm, {})}
+    )
+    mine, before, base = scores.get(champion or 0, {}), scores.get(previous or 0, {}), arms.get("base", {})
+    for name, value in mine.items():
+        yield Measure(name, value, before.get(name), base.get(name))
+
+
+def _metrics(run: Json) -> dict[str, float]:
+    return {metric["key"]: float(metric["value"]) for metric in run["data"].get("metrics", [])}
+
+
+def _version(found: Json) -> Version:
+    tags = named(found.get("tags", []))
+    made = datetime.fromtimestamp(int(found["creation_timestamp"]) / 1000, UTC)
+    return Version(int(found["version"]), made, found.get("run_id", ""), tags.get("pipeline_run", ""), tags.get("why", ""))
+
+
+def _last_move(model: Json) -> tuple[datetime | None, str, str]:
+    moves = [tag["value"] for tag in sorted(model.get("tags", []), key=lambda tag: tag["key"]) if tag["key"].startswith("move.")]
+    if not moves:
+        return None, "", ""
+    move = json.loads(moves[-1])
+    return datetime.fromisoformat(move["when"]), move["who"], move["why"]

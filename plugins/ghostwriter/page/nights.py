@@ -1,0 +1,90 @@
+"""From Airflow's database to how a writer's last night ended: the newest run of each stage, in words, and when the next one is due."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ghostwriter.operators import PROBLEM
+
+STAGES = {"collect": "Collect", "distill": "Distil", "train": "Train and judge"}
+RESULTS = {"collect": "read_site", "train": "judge"}
+"""The task of a stage whose result says in words what came of it."""
+GOOD, BAD, BUSY, QUIET = "good", "bad", "busy", "quiet"
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """The newest run of a stage; `tone` is one of GOOD, BAD, BUSY, QUIET."""
+
+    stage: str
+    title: str
+    path: str
+    """Of the run's page in Airflow."""
+    when: datetime
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Night:
+    """The newest run of each stage that has run, in the pipeline's order, and the next collection."""
+
+    runs: tuple[StageRun, ...]
+    next_run: datetime | None
+    paused: bool
+
+    @property
+    def outcome(self) -> StageRun | None:
+        """What happened last: the run that started last."""
+        return max(self.runs, key=lambda run: run.when, default=None)
+
+
+def read_night(session: Session, stem: str) -> Night:
+    """How the writer's last night ended."""
+    runs = tuple(run for stage in STAGES if (run := _stage_run(session, stem, stage)))
+    dag = session.get(DagModel, f"{stem}_collect")
+    return Night(runs, dag.next_dagrun_create_after if dag and not dag.is_paused else None, bool(dag and dag.is_paused))
+
+
+def _stage_run(session: Session, stem: str, stage: str) -> StageRun | None:
+    dag_id = f"{stem}_{stage}"
+    run = session.scalars(
+        select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc(), DagRun.id.desc()).limit(1)
+    ).first()
+    if run is None:
+        return None
+    tasks = {task.task_id: task.state for task in session.scalars(_of_run(TaskInstance, dag_id, run.run_id))}
+    told = {(row.task_id, row.key): XComModel.deserialize_value(row) for row in session.scalars(_of_run(XComModel, dag_id, run.run_id))}
+    tone, words = in_words(stage, str(run.state), tasks, told)
+    path = f"/dags/{dag_id}/runs/{run.run_id}"
+    return StageRun(stage, STAGES[stage], path, run.start_date or run.run_after, tone, words)
+
+
+def _of_run(table: Any, dag_id: str, run_id: str) -> Any:
+    return select(table).where(table.dag_id == dag_id, table.run_id == run_id)
+
+
+def in_words(stage: str, state: str, tasks: Mapping[str, str | None], told: Mapping[tuple[str, str], Any]) -> tuple[str, str]:
+    """Tone and sentence for a run: `tasks` are the states of its tasks, `told` what they handed on, by task and key."""
+    if state == "failed":
+        failed = [task for task, task_state in tasks.items() if task_state == "failed"]
+        reasons = [str(told[task, PROBLEM]) for task in failed if (task, PROBLEM) in told]
+        return BAD, " ".join(reasons) or f"{', '.join(failed) or 'The run'} failed. The log of the task says why."
+    if state != "success":
+        at_work = [task for task, task_state in tasks.items() if task_state in ("running", "deferred", "up_for_retry")]
+        return BUSY, f"At work: {', '.join(at_work)}." if at_work else "Waits for its turn."
+    result = told.get((RESULTS.get(stage, ""), "return_value")) or {}
+    if stage == "collect":
+        nothing_new = tasks.get("snapshot") == "skipped"
+        return (QUIET, "Nothing new, so nothing was trained.") if nothing_new else (GOOD, str(result.get("statement", "New answers.")))
+    if stage == "train" and result:
+        return (GOOD if tasks.get("promote") == "success" else QUIET), str(result["summary"])
+    return GOOD, "A dataset is ready." if stage == "distill" else "Done."

@@ -1,0 +1,78 @@
+"""All there is to say of each writer, gathered for one page; what does not answer is said instead of what it would have said."""
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from ghostwriter.errors import ConnectionMissing
+from ghostwriter.home import Home
+from ghostwriter.page.champions import Champion, read_champion
+from ghostwriter.page.nights import Night, read_night
+from ghostwriter.page.registry import SECONDS, MlflowSilent, Registry
+from ghostwriter.page.state import State, read_state
+from ghostwriter.stages import tracking_uri
+from ghostwriter.writer import Writer, readable_writers
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """One writer on the page; a part is None when it is not known, and `problems` say why."""
+
+    writer: Writer
+    night: Night
+    state: State | None
+    champion: Champion | None
+    problems: tuple[str, ...]
+
+    def local(self, when: datetime) -> str:
+        """A time on the writer's own clock."""
+        return f"{when.astimezone(ZoneInfo(self.writer.schedule.timezone)):%d %b %Y, %H:%M}"
+
+
+def visible_writers(dags: Collection[str]) -> list[Writer]:
+    """The writers of whom someone who may see these DAGs may see something."""
+    return [writer for writer in readable_writers() if f"{writer.stem}_train" in dags]
+
+
+def cards(session: Session, writers: list[Writer]) -> list[Card]:
+    """One card a writer. MLflow is asked for all of them at once, so that its silence costs the page the same wait for one or for ten."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = [pool.submit(_champion, writer.stem) for writer in writers]
+        rest = [(read_night(session, writer.stem), _state(writer)) for writer in writers]
+        champions = [future.result() for future in asked]
+    return [
+        Card(writer, night, state, champion, tuple(problem for problem in (trouble, silence) if problem))
+        for writer, (night, (state, trouble)), (champion, silence) in zip(writers, rest, champions, strict=True)
+    ]
+
+
+def open_registry(seconds: float = SECONDS) -> Registry:
+    """MLflow, as the tasks know it, for so many seconds. Raises MlflowSilent when it has no HTTP address."""
+    try:
+        uri = tracking_uri()
+    except ConnectionMissing as error:
+        raise MlflowSilent(str(error)) from None
+    if not uri.startswith(("http://", "https://")):
+        raise MlflowSilent("This page reads MLflow over HTTP, and MLFLOW_TRACKING_URI names no HTTP address.")
+    return Registry(uri, seconds)
+
+
+def _champion(stem: str) -> tuple[Champion | None, str]:
+    try:
+        return read_champion(open_registry(), stem), ""
+    except MlflowSilent as silent:
+        return None, str(silent)
+
+
+def _state(writer: Writer) -> tuple[State | None, str]:
+    try:
+        return read_state(Home.default().database_url, writer), ""
+    except (DBAPIError, OSError) as error:
+        return None, f"The archive cannot be read ({type(error).__name__})."

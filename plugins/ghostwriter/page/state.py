@@ -1,0 +1,46 @@
+"""What archive and ledger hold of a writer: two figures for the page."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, Float, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from ghostwriter.archive import counts
+from ghostwriter.database import open_database
+from ghostwriter.ledger import SendRow
+from ghostwriter.writer import Writer
+
+
+@dataclass(frozen=True)
+class State:
+    """Answers in the archive, those of them gone from the site, and money in the vendor's currency since the month began."""
+
+    archived: int
+    gone: int
+    spent: float
+
+
+def read_state(url: str, writer: Writer) -> State:
+    """The figures of a writer. Raises sqlalchemy's DBAPIError when the database cannot be read."""
+    with Session(_engine(url)) as session:
+        archived, gone = counts(session, writer.stem)
+        return State(archived, gone, _spent_since(session, writer.stem, month_start(datetime.now(UTC), writer.schedule.timezone)))
+
+
+def month_start(now: datetime, timezone: str) -> datetime:
+    """When the current month began where the writer's clock is, in UTC."""
+    return now.astimezone(ZoneInfo(timezone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def _spent_since(session: Session, stem: str, start: datetime) -> float:
+    """What was paid, and at worst what was perhaps paid. Rounded like a float: for a person to read, not for a cap."""
+    price = case((SendRow.state == "paid", cast(SendRow.cost, Float)), (SendRow.state == "free", 0.0), else_=cast(SendRow.worst, Float))
+    return float(session.scalar(select(func.sum(price)).where(SendRow.writer == stem, SendRow.sent >= start)) or 0.0)
+
+
+@cache
+def _engine(url: str) -> Engine:
+    return open_database(url)
