@@ -10,7 +10,7 @@ ROOT := $(CURDIR)
 # What both environments import from this folder, without installing it.
 link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
 
-.PHONY: help demo test check format install install-dev up down lock clean
+.PHONY: help demo test test-airflow test-training check format install install-dev up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -20,10 +20,16 @@ help: ## Show this list
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (8 to 12 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
-test: install-dev ## All tests (about 10 minutes)
-	.venv/bin/python -m pytest tests/ghostwriter tests/dags
-	.venv-training/bin/python -m pytest tests/training
+test: install-dev ## All tests (about 10 minutes): both sides beside each other, then the chain through a real Airflow
+	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-airflow test-training
 	.venv/bin/python -m pytest tests/e2e
+
+test-airflow:
+	.venv/bin/python -m pytest tests/ghostwriter tests/dags
+
+test-training: # one thread: two would wait for each other at every small product while the other side's tests run
+	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
 
 check: install-dev ## Lint, format, types
 	.venv/bin/ruff check .
