@@ -17,7 +17,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), GHOSTWRITER_HOME"
 
-demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (8 to 12 minutes on 2 cores the first time)
+demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (9 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
 test: install-dev ## All tests (about 10 minutes): both sides beside each other, then the chain through a real Airflow
