@@ -34,7 +34,7 @@ test-training: # one thread: two would wait for each other at every small produc
 check: install-dev ## Lint, format, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py
+	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py demo
 	.venv-training/bin/mypy training
 
 format: install-dev ## Format the code

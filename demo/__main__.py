@@ -95,7 +95,7 @@ def teacher_service(port: int) -> Service:
 
 def prepare_base(home: Home, supervisor: Supervisor) -> None:
     """Make the base model ready for training: its packaged weights become a safetensors folder, once."""
-    command = [training_python(), "-m", "training", "prepare", BASE, "--models", home.models]
+    command: list[str | Path] = [training_python(), "-m", "training", "prepare", BASE, "--models", home.models]
     with supervisor.log("prepare-base").open("wb") as log:
         done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False)
     if done.returncode:

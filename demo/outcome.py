@@ -9,7 +9,7 @@ from rich.text import Text
 
 from demo.follow import Loop
 from ghostwriter.embedded.airflow_api import AirflowApi
-from ghostwriter.operators import run_url
+from ghostwriter.links import MlflowRunLink, ReportLink, mlflow_urls
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Estimate, EvaluateResult, read_json
 
@@ -25,12 +25,13 @@ def show_outcome(console: Console, api: AirflowApi, mlflow_url: str, writer: Wri
     console.print(f"\nScores on {result.questions} held-out questions of {writer.name}")
     console.print(score_table(result.scores))
     console.print(Text(verdict["summary"], style="bold"))
-    console.print(f"\n{'-' * 100}")
+    console.rule()
     for who, text in sample(result.samples):
         console.print(Text(who, style="bold"), Text(text), sep="\n", end="\n\n")
     pipeline_run = api.xcom(dag_id, run_id, "plan")["run_id"]
     console.print(f"Airflow run  {api.url}/dags/{dag_id}/runs/{run_id}", soft_wrap=True)
-    console.print(f"MLflow run   {run_url(mlflow_url, pipeline_run)}", soft_wrap=True)
+    console.print(f"MLflow run   {mlflow_urls(mlflow_url, pipeline_run, writer.stem)[MlflowRunLink.name]}", soft_wrap=True)
+    console.print(f"Report       {mlflow_urls(mlflow_url, evaluated['run_id'], writer.stem)[ReportLink.name]}", soft_wrap=True)
 
 
 def score_table(scores: dict[str, dict[str, Estimate]]) -> Table:
