@@ -1,6 +1,7 @@
 """How far a stage is: a bar on a terminal, else a line now and then; and `progress.json` for a supervisor to read."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -39,7 +40,7 @@ class Progress:
         before, self._done = self._done, done
         self._bar.update(self._task, completed=done, facts=facts)
         if self._bar.disable and (done == self._total or done // self._line_every > before // self._line_every):
-            print(f"{self._stage}: {done}/{self._total} {self._unit}  {facts}".rstrip(), flush=True)
+            _say(f"{self._stage}: {done}/{self._total} {self._unit}  {facts}".rstrip())
         if time.monotonic() - self._written >= FILE_SECONDS:
             self._write_file()
 
@@ -48,3 +49,13 @@ class Progress:
         unfinished.write_text(json.dumps({"stage": self._stage, "done": self._done, "total": self._total, "unit": self._unit}))
         unfinished.replace(self._path)
         self._written = time.monotonic()
+
+
+def _say(line: str) -> None:
+    """Print a line. When the launcher was killed nobody reads any more: work on in silence, since its retry waits for this process."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(silence, stream.fileno())
