@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -206,6 +205,9 @@ def test_a_comparison_puts_all_arms_into_one_table_and_promotes_nothing(world: W
     assert str(world.client.get_model_version_by_alias(f"ghostwriter-{STEM}", "champion").version) == "1"
 
 
+WAITING = "dag_id='careful_train', task_id='approve'"
+
+
 def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, first: Loop) -> None:
     dataset = next(world.home.datasets(STEM).glob("*/manifest.json")).parent
 
@@ -213,7 +215,9 @@ def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, 
         run_id = world.api.trigger("careful_train", {"dataset": str(dataset)})
         path = f"dags/careful_train/dagRuns/{run_id}"
         wait_until(lambda: _states(world, run_id)["approve"] == "awaiting_input", 300, "Asking for approval")
-        time.sleep(5)  # Airflow fails a task that is answered before the scheduler has heard that its first part ended; a person is slower
+        # Airflow fails a task that is answered before its scheduler has heard that the first part ended, some 6 seconds later.
+        heard = f"Received executor event with state success for task instance TaskInstanceKey({WAITING}, run_id='{run_id}'"
+        wait_until(lambda: heard in world.supervisor.log("airflow-scheduler").read_text(errors="replace"), 120, "Waiting for an answer")
         world.api.patch(f"{path}/taskInstances/approve/-1/hitlDetails", {"chosen_options": [option], "params_input": {"why": why}})
         assert world.api.wait_finished("careful_train", run_id, 120) == "success"
         mlflow_run = world.client.get_run(world.api.xcom("careful_train", run_id, "plan")["run_id"])
