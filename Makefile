@@ -20,7 +20,7 @@ help: ## Show this list
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (9 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
-test: install-dev ## All tests (about 10 minutes): both sides beside each other, then the chain through a real Airflow
+test: install-dev ## All tests (12 to 14 minutes on 2 cores): both sides beside each other, then the chain through a real Airflow
 	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-airflow test-training
 	.venv/bin/python -m pytest tests/e2e
