@@ -1,20 +1,21 @@
 """A dataset's totals as a small MLflow run in the writer's experiment: rows, calls by their end, cost, diversity, and the manifest."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghostwriter.dataset import dataset_metrics
 from ghostwriter.pipeline_run import close_run, open_run
 from ghostwriter.snapshot import MANIFEST, read_manifest
 from ghostwriter.writer import Writer
 
-
-def record_dataset(writer: Writer, dataset: Path, uri: str, airflow_run: str, airflow_url: str) -> str:
-    """Log the totals of a finished dataset; returns the run's id. A retry finds its run again."""
+if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    client, manifest = MlflowClient(uri), read_manifest(dataset)
-    run_id = open_run(client, writer.stem, f"distil {manifest.created:%Y-%m-%d %H:%M}", airflow_run, airflow_url)
+
+def record_dataset(client: "MlflowClient", writer: Writer, dataset: Path, airflow_name: str, airflow_url: str) -> str:
+    """Log the totals of a finished dataset; returns the run's id. A retry finds its run again."""
+    manifest = read_manifest(dataset)
+    run_id = open_run(client, writer.stem, f"distil {manifest.created:%Y-%m-%d %H:%M}", airflow_name, airflow_url)
     for name, value in dataset_metrics(dataset).items():
         client.log_metric(run_id, name, value)
     teacher: dict[str, Any] = manifest.facts.get("teacher", {})

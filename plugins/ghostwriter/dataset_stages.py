@@ -20,10 +20,8 @@ def distill(writer: Writer, answers: str, mode: Mode) -> str:
 
 def record(writer: Writer, dataset: str, dag_run: Any) -> str:
     """Log a dataset's totals to MLflow; returns the run's id."""
-    from airflow.configuration import conf
-
     from ghostwriter.dataset_run import record_dataset
-    from ghostwriter.stages import tracking_uri
+    from ghostwriter.pipeline_run import airflow_run
+    from ghostwriter.stages import mlflow_client
 
-    url = f"{conf.get('api', 'base_url', fallback='')}/dags/{dag_run.dag_id}/runs/{dag_run.run_id}"
-    return record_dataset(writer, Path(dataset), tracking_uri(), f"{dag_run.dag_id}/{dag_run.run_id}", url)
+    return record_dataset(mlflow_client(), writer, Path(dataset), *airflow_run(dag_run))

@@ -59,7 +59,7 @@ def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(tmp_path:
     client.create_experiment("tester", artifact_location=str(tmp_path / "artifacts"))
     with TeacherServer() as teacher:
         folder = distill(writer, home, answers_of(home, pairs(40)), endpoint(teacher))
-    run_ids = {record_dataset(writer, folder, uri, "tester_distill/run 1", "http://airflow") for _ in range(2)}
+    run_ids = {record_dataset(client, writer, folder, "tester_distill/run 1", "http://airflow") for _ in range(2)}
     run = client.get_run(run_ids.pop())
     assert not run_ids
     assert run.info.status == "FINISHED"
