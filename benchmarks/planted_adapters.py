@@ -163,13 +163,11 @@ def evaluate_one(home: Path, name: str, adapters: dict[str, Path]) -> EvaluateRe
 
 
 def main() -> None:
+    """Train, evaluate, and keep the results as the gate tests' fixtures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=ROOT / "var" / "planted")
-    parser.add_argument("--train-only", action="store_true", help="make the adapters, and no more")
+    parser.add_argument("--home", type=Path, default=ROOT / "var" / "planted", help="where adapters and answers are kept")
     options = parser.parse_args()
     adapters = train_all(options.home)
-    if options.train_only:
-        return
     FIXTURES.mkdir(parents=True, exist_ok=True)
     for name in (*(name for name in adapters if name != CHAMPION), CHAMPION):
         result = evaluate_one(options.home, name, adapters)

@@ -1,4 +1,4 @@
-"""The gate decides on figures alone, rightly for each planted adapter, and says why in one line."""
+"""The gate decides on figures alone, rightly for each kind of candidate, and says why in one line."""
 
 import pytest
 
