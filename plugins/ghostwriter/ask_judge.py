@@ -50,7 +50,7 @@ def judge_content(
     known = agreement_pairs(_direct(request.dataset), judge.agreement_pairs, SEED)
     engine = open_database(home.database_url)
     try:
-        with only_one(engine, name := f"{writer.stem}-judge", "judging"):
+        with only_one(engine, name := writer.judge_ledger, "judging"):
             ledger = Ledger(engine, name)
             ledger.close_interrupted()
             plan = JudgePlan(writer, judge, [*known, *(pair for pair in pairs if pair.better != pair.other)])

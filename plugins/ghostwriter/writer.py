@@ -212,6 +212,11 @@ class Writer(Section):
     judge: Judge | None = None
 
     @property
+    def judge_ledger(self) -> str:
+        """The name under which the judge's calls stand in the ledger, so that they never mix with what is trained on."""
+        return f"{self.stem}-judge"
+
+    @property
     def mode(self) -> Mode:
         """The mode that gives what the writer's arm trains on."""
         return "distilled" if self.training.arm == "mixed" else self.training.arm

@@ -27,7 +27,7 @@ def read_state(url: str, writer: Writer) -> State:
     """The figures of a writer. Raises sqlalchemy's DBAPIError when the database cannot be read."""
     with Session(_engine(url)) as session:
         archived, gone = counts(session, writer.stem)
-        return State(archived, gone, _spent_since(session, writer.stem, month_start(datetime.now(UTC), writer.schedule.timezone)))
+        return State(archived, gone, _spent_since(session, writer, month_start(datetime.now(UTC), writer.schedule.timezone)))
 
 
 def month_start(now: datetime, timezone: str) -> datetime:
@@ -35,10 +35,11 @@ def month_start(now: datetime, timezone: str) -> datetime:
     return now.astimezone(ZoneInfo(timezone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
-def _spent_since(session: Session, stem: str, start: datetime) -> float:
-    """What was paid, and at worst what was perhaps paid. Rounded like a float: for a person to read, not for a cap."""
+def _spent_since(session: Session, writer: Writer, start: datetime) -> float:
+    """What was paid, the judge's calls too, and at worst what was perhaps paid. Rounded like a float: for a person, not for a cap."""
     price = case((SendRow.state == "paid", cast(SendRow.cost, Float)), (SendRow.state == "free", 0.0), else_=cast(SendRow.worst, Float))
-    return float(session.scalar(select(func.sum(price)).where(SendRow.writer == stem, SendRow.sent >= start)) or 0.0)
+    of_writer = SendRow.writer.in_([writer.stem, writer.judge_ledger])
+    return float(session.scalar(select(func.sum(price)).where(of_writer, SendRow.sent >= start)) or 0.0)
 
 
 @cache
