@@ -46,15 +46,16 @@ def test_the_first_champion_beats_the_base() -> None:
     )
 
 
-def test_an_adapter_trained_longer_gains_for_certain_and_is_held_back_only_by_the_few_tasks_of_the_ability_probe() -> None:
-    thresholds = load_writer("lamplight").gate
-    held = decision("better", thresholds)
-    assert [check.measure for check in held.limits if not check.passed] == ["ability"]
-    promoted = decision("better", thresholds.model_copy(update={"max_ability_drop": 0.15}))
-    assert promoted.summary == (
+def test_a_better_adapter_becomes_the_champion() -> None:
+    assert decision("better", load_writer("lamplight").gate).summary == (
         "Promote: better than champion (loss on the writer's answers -0.396 [-0.462, -0.343] nats a token) "
         "and within every limit, on 8 questions."
     )
+
+
+@pytest.mark.parametrize("name", ["looping", "copying", "forgetful", "stranger"])
+def test_even_the_demos_open_gate_refuses_a_bad_adapter(name: str) -> None:
+    assert not decision(name, load_writer("lamplight").gate).promote
 
 
 def test_the_writer_ranks_above_the_trained_arm_above_the_base_in_style() -> None:
