@@ -1,0 +1,43 @@
+# Airflow's components, the tasks that need no GPU, and the command line of Ghostwriter.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+# Where pip looks, for this build only: nothing of it stays in the image.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+RUN python -m venv /opt/venv
+COPY requirements/airflow.txt /tmp/airflow.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --disable-pip-version-check --no-compile -r /tmp/airflow.txt
+
+FROM ${PYTHON_IMAGE}
+# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
+    && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /var/log/airflow /run/ghostwriter
+COPY --from=build /opt/venv /opt/venv
+COPY --chmod=0755 docker/entrypoint.sh /usr/local/bin/entrypoint
+WORKDIR /opt/ghostwriter
+COPY training training
+COPY writers writers
+COPY demo demo
+COPY plugins plugins
+COPY dags dags
+# /tmp is the only place to write to beside the volumes; Airflow keeps its generated settings there.
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter:/opt/ghostwriter/plugins PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp AIRFLOW_HOME=/tmp/airflow GHOSTWRITER_HOME=/var/lib/ghostwriter GIT_PYTHON_REFRESH=quiet \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/ghostwriter/dags AIRFLOW__CORE__PLUGINS_FOLDER=/opt/ghostwriter/plugins \
+    AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__LOGGING__BASE_LOG_FOLDER=/var/log/airflow
+USER 10001:10001
+ENTRYPOINT ["tini", "--", "entrypoint"]
+CMD ["airflow", "version"]
+# That of the API server; compose gives each other component its own.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=5 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/api/v2/monitor/health', timeout=8)"]
+ARG GHOSTWRITER_COMMIT=unknown
+ENV GHOSTWRITER_COMMIT=${GHOSTWRITER_COMMIT}
+LABEL org.opencontainers.image.title="ghostwriter-airflow" \
+      org.opencontainers.image.description="Airflow with Ghostwriter's DAGs and library" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${GHOSTWRITER_COMMIT}"

