@@ -12,7 +12,7 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ENV PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
-COPY requirements/training.txt requirements/weights.txt requirements/gpu.txt requirements/demo.in /tmp/requirements/
+COPY requirements/training.txt requirements/weights.txt requirements/gpu.txt /tmp/requirements/
 # torch first and alone: pip takes a CPU build where one is offered, and all the rest is small.
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --disable-pip-version-check --no-compile "$(grep '^torch==' /tmp/requirements/training.txt)"
@@ -65,12 +65,15 @@ LABEL org.opencontainers.image.title="ghostwriter-training" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${GHOSTWRITER_COMMIT}"
 
-FROM environment AS build-demo
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --no-compile "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/requirements/demo.in)"
-
 FROM training AS demo
-COPY --from=build-demo /opt/venv /opt/venv
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+USER 0
+COPY requirements/demo.in /tmp/demo.in
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --disable-pip-version-check --no-compile "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/demo.in)"
+USER 10001:10001
 COPY demo demo
 CMD ["demo.teacher", "--host", "0.0.0.0", "--port", "8901"]
 LABEL org.opencontainers.image.title="ghostwriter-demo" \

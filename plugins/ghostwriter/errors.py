@@ -10,6 +10,7 @@
     ├── BudgetExceeded        the next call would cross the writer's hard cap
     ├── ConnectionMissing     an Airflow connection a writer file names does not exist
     ├── LaunchError           a GPU stage ended without a result
+    │   └── LaunchInterrupted     something outside ended it; it goes on when it is run again
     ├── PromotionError        the registry does not hold what a promotion or a roll back needs
     └── ServiceError          one of the embedded services did not start or ended by itself
 
@@ -77,6 +78,12 @@ class LaunchError(GhostwriterError):
     """A training or evaluation process ended without a result file."""
 
     code = "launch"
+
+
+class LaunchInterrupted(LaunchError):
+    """A training or evaluation was stopped from outside, or its engine is away; running it again goes on from the checkpoint."""
+
+    retryable = True
 
 
 class PromotionError(GhostwriterError):

@@ -2,17 +2,20 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from airflow.sdk import BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from ghostwriter.errors import GhostwriterError
+from ghostwriter.errors import GhostwriterError, LaunchError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.stages import tracking_uri
+from training.contract import RESULT_FILE
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -70,9 +73,9 @@ class LocalStageOperator(BaseOperator):
         """Run the stage to its end."""
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
-        run_id = read_run_id(self._running.run(self.log.info))
-        self.mlflow_urls = mlflow_urls(tracking_uri(), run_id, read_stem(path))
-        return {"run_folder": str(path.parent), "request": str(path), "run_id": run_id}
+        self._running.run(self.log.info)
+        returned, self.mlflow_urls = stage_outcome(path)
+        return returned
 
     def on_kill(self) -> None:
         """The task was cleared, marked or timed out: the process saves a checkpoint and ends."""
@@ -87,15 +90,43 @@ DOCS = {
 }
 
 
+def launcher() -> str:
+    """GHOSTWRITER_LAUNCHER: `local` (the default) or `docker`. Raises LaunchError for anything else."""
+    name = os.environ.get("GHOSTWRITER_LAUNCHER") or "local"
+    if name not in ("local", "docker"):
+        raise LaunchError(f"GHOSTWRITER_LAUNCHER is {name!r}. Set it to `local` or `docker`.")
+    return name
+
+
+def stage_operator() -> type[BaseOperator]:
+    """The operator of GPU stages; the one for Docker takes seconds to import."""
+    if launcher() == "local":
+        return LocalStageOperator
+    from ghostwriter.docker_stage import DockerStageOperator
+
+    return DockerStageOperator
+
+
+def stage_settings(stage: Stage) -> dict[str, Any]:
+    """The one place that says how a GPU stage runs. Retries are for killed workers: an error a person must act on is not retried."""
+    return {"task_id": stage, "stage": stage, "pool": GPU_POOL, "retries": 3, "retry_delay": timedelta(seconds=5), "doc_md": DOCS[stage]}
+
+
 def gpu_stage(stage: Stage, request: Any) -> BaseOperator:
-    """The task for a GPU stage: the one place that says how it is launched. The retry is for a worker that was killed."""
-    return LocalStageOperator(task_id=stage, stage=stage, request=request, pool=GPU_POOL, retries=1, doc_md=DOCS[stage])
+    """The task for a GPU stage."""
+    return stage_operator()(request=request, **stage_settings(stage))
 
 
 def gpu_stages(stage: Stage, requests: Any) -> Any:
     """The same for a list of requests: one task for each, one after the other in the pool."""
-    tasks = LocalStageOperator.partial(task_id=stage, stage=stage, pool=GPU_POOL, retries=1, doc_md=DOCS[stage])
-    return tasks.expand(request=requests)
+    return stage_operator().partial(**stage_settings(stage)).expand(request=requests)
+
+
+def stage_outcome(request: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What the task of a finished stage returns (run folder, request, MLflow run), and the addresses of its buttons."""
+    run_id = read_run_id(request.parent / RESULT_FILE)
+    returned = {"run_folder": str(request.parent), "request": str(request), "run_id": run_id}
+    return returned, mlflow_urls(tracking_uri(), run_id, read_stem(request))
 
 
 def read_run_id(result: Path) -> str:

@@ -45,6 +45,9 @@ class EngineServer(ThreadingMixIn, UnixStreamServer):
         """Let a container have ended."""
         self.containers[container]["State"] |= {"Running": False, "ExitCode": status}
 
+    def followed(self, container: str) -> None:
+        """Called when a container's log is read."""
+
     def find(self, name: str) -> Json | None:
         """By id or name."""
         return self.containers.get(name) or next((one for one in self.containers.values() if one["Name"] == f"/{name}"), None)
@@ -96,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(200, container)
             case ["GET", "logs"]:
                 lines = self.server.logs.get(container["Id"], [])
+                self.server.followed(container["Id"])
                 frames = [f"{stamp} {text}\n".encode() for stamp, text in lines]
                 return self._send(200, b"".join(b"\x01\0\0\0" + len(frame).to_bytes(4, "big") + frame for frame in frames))
             case ["POST", "start"]:
