@@ -12,6 +12,7 @@ COMMANDS = {
     "distill": ("distill",),
     "champion": ("champion", "rollback"),
     "up": ("up",),
+    "migrate": ("migrate",),
 }
 """Modules of ghostwriter.commands and what each adds; only the one that is needed is imported: all of them take seconds."""
 

@@ -1,0 +1,49 @@
+"""The DAGs with GHOSTWRITER_LAUNCHER=docker: the same tasks, in containers, and the maintenance that goes with them."""
+
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from ghostwriter.docker_stage import DockerStageOperator, task_needs
+from ghostwriter.home import ROOT
+from tests.ghostwriter.test_docker_stage import LABELS, SETTINGS
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from airflow.dag_processing.dagbag import DagBag
+
+
+@pytest.fixture
+def bag(monkeypatch: pytest.MonkeyPatch) -> "DagBag":
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+def test_gpu_stages_run_in_containers_and_leftovers_are_removed_every_hour(bag: "DagBag") -> None:
+    assert bag.import_errors == {}
+    assert isinstance(bag.dags["lamplight_train"].get_task("train"), DockerStageOperator)
+    assert [task.task_id for task in bag.dags["maintenance"].tasks] == ["remove_leftovers"]
+
+
+@pytest.mark.parametrize(
+    ("state", "needed"),
+    [("running", True), ("up_for_retry", True), (None, True), ("failed", False), ("success", False), ("removed", False)],
+)
+def test_a_container_is_needed_while_its_task_has_work_before_it(state: str | None, needed: bool) -> None:
+    asked: list[dict[str, object]] = []
+
+    def states(**question: object) -> dict[str, dict[str, str | None]]:
+        asked.append(question)
+        return {"r": {"train_2": state}}
+
+    labels = {**LABELS, "ghostwriter.map": "2"}
+    assert task_needs(SimpleNamespace(get_task_states=states))(labels) is needed
+    assert asked == [{"dag_id": "d", "run_ids": ["r"], "task_ids": ["train"], "map_index": 2}]
+
+
+def test_a_container_whose_run_was_deleted_is_not_needed() -> None:
+    assert not task_needs(SimpleNamespace(get_task_states=lambda **_: {}))({**LABELS, "ghostwriter.map": "-1"})
