@@ -65,15 +65,13 @@ LABEL org.opencontainers.image.title="ghostwriter-training" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${GHOSTWRITER_COMMIT}"
 
-FROM training AS demo
-ARG PIP_INDEX_URL
-ARG PIP_EXTRA_INDEX_URL
-ARG PIP_TRUSTED_HOST
-USER 0
+FROM build AS build-teacher
 COPY requirements/demo.in /tmp/demo.in
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --no-compile "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/demo.in)"
-USER 10001:10001
+RUN --mount=type=cache,target=/root/.cache/pip pip install --disable-pip-version-check --no-compile --no-deps --target /opt/teacher \
+    "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/demo.in)"
+
+FROM training AS demo
+COPY --from=build-teacher /opt/teacher /opt/venv/lib/python3.11/site-packages
 COPY demo demo
 CMD ["demo.teacher", "--host", "0.0.0.0", "--port", "8901"]
 LABEL org.opencontainers.image.title="ghostwriter-demo" \
