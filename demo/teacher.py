@@ -25,14 +25,14 @@ def weights() -> Path:
     return Path(package.origin).parent / WEIGHTS
 
 
-def serve(port: int, threads: int) -> None:
-    """Serve on 127.0.0.1 until SIGTERM."""
+def serve(host: str, port: int, threads: int) -> None:
+    """Serve until SIGTERM."""
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(weights())
     settings.model_alias = {MODEL}
-    settings.hostnames = ["127.0.0.1"]
+    settings.hostnames = [host]
     settings.port = port
     settings.n_parallel = SLOTS
     settings.n_ctx = SLOTS * TOKENS_A_SLOT
@@ -47,11 +47,12 @@ def serve(port: int, threads: int) -> None:
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8901)
     parser.add_argument("--threads", type=int, default=1, help="more than one waits for itself when the cores are busy")
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    serve(arguments.port, arguments.threads)
+    serve(arguments.host, arguments.port, arguments.threads)
 
 
 if __name__ == "__main__":

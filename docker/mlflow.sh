@@ -1,10 +1,15 @@
 #!/bin/sh
 # Bring MLflow's database up to date, then serve. A database of an older version is upgraded; of a newer one, MLflow says so and ends.
 set -eu
+# MLflow would try for ten minutes with a password that is refused.
+if ! python -c "import sys, psycopg2; psycopg2.connect(sys.argv[1].replace('+psycopg2', '')).close()" "$MLFLOW_BACKEND_STORE_URI"; then
+    echo "Postgres refused MLflow; the line above says why. If it is the password: secrets/ is not the folder these volumes were" \
+        "made with. Put that folder back; or start anew: docker compose down --volumes." >&2
+    exit 1
+fi
 if ! mlflow db upgrade "$MLFLOW_BACKEND_STORE_URI"; then
-    echo "MLflow's database could not be opened or upgraded; the lines above say why." >&2
-    echo "Password refused: secrets/ is not the one this database was made with; put that folder back." >&2
-    echo "Unknown revision: the database is of a newer MLflow than this image; use the newer image, or restore a backup." >&2
+    echo "MLflow's database could not be upgraded; the lines above say why. If its revision is unknown, it is of a newer MLflow than" \
+        "this image: use the newer image, or restore a backup." >&2
     exit 1
 fi
 # One worker, so a key of its own for each start is enough; it only protects the sign-up form.
