@@ -1,0 +1,38 @@
+"""`kill_check` and `kill_check_in_time`: a training of a minute or two to be killed, without and with a time limit."""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, task
+
+from ghostwriter.home import Home
+from ghostwriter.operators import gpu_stage
+from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
+
+LIMIT_SECONDS = 25
+
+
+def kill_check(limit: timedelta | None) -> None:
+    """A request of its own for each seed, on the demo's dataset; one row of work a step, a checkpoint after each."""
+
+    @task
+    def plan(*, params: dict[str, Any]) -> str:
+        home = Home.default()
+        dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
+        changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
+        recipe = load_recipe("smollm2-135m-demo").model_copy(update=changes)
+        run_folder = home.runs("kill_check") / str(params["seed"])
+        run_folder.mkdir(parents=True, exist_ok=True)
+        request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)
+        write_json(request, run_folder / REQUEST_FILE)
+        return str(run_folder / REQUEST_FILE)
+
+    train = gpu_stage("train", plan())
+    train.execution_timeout = limit
+    if limit:
+        train.retries = 0
+
+
+for name, limit in {"kill_check": None, "kill_check_in_time": timedelta(seconds=LIMIT_SECONDS)}.items():
+    params = {"seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
+    dag(dag_id=name, schedule=None, params=params, is_paused_upon_creation=False)(kill_check)(limit)

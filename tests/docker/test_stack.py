@@ -1,0 +1,238 @@
+"""The compose stack on a real engine: the demo's loop in containers, kills at every level, secrets, and coming back. In this order."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ghostwriter.embedded.airflow_api import AirflowApi
+from tests.docker.stack import SEEDED, Stack, new_stack, wait_for
+
+ORPHAN_SECONDS = 60
+DEMO_SECONDS = 900
+GUARD = "http://guard:2375"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    running = new_stack()
+    if not running.environment.get("AIRFLOW_PORT"):
+        pytest.fail("Run these tests with `make test-docker`: it builds the images first.")
+    started = time.monotonic()
+    running.up()
+    assert time.monotonic() - started < 120
+    yield running
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> AirflowApi:
+    return stack.api
+
+
+@pytest.fixture(scope="module")
+def demo(stack: Stack) -> str:
+    """What the demo printed at its end."""
+    return stack.compose("--profile", "demo", "run", "--rm", "--no-TTY", "demo", seconds=DEMO_SECONDS).stdout
+
+
+def test_every_service_is_healthy_and_hardened(stack: Stack) -> None:
+    ids = stack.compose("ps", "--quiet").stdout.split()
+    services = json.loads(stack.docker("inspect", *ids))
+    assert len(services) == 7
+    for service in services:
+        host, name = service["HostConfig"], service["Name"]
+        assert service["State"]["Health"]["Status"] == "healthy", name
+        assert (host["ReadonlyRootfs"], host["CapDrop"], host["Privileged"]) == (True, ["ALL"], False), name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        published = [port["HostIp"] for ports in (service["NetworkSettings"]["Ports"] or {}).values() for port in ports or []]
+        assert set(published) <= {"127.0.0.1"}, name
+    holders = [one["Name"] for one in services if any("docker.sock" in mount["Source"] for mount in one["Mounts"])]
+    assert holders == ["/ghostwriter-test-guard-1"]
+
+
+def test_airflow_and_mlflow_want_a_login(stack: Stack) -> None:
+    import requests
+
+    airflow, mlflow = (f"http://127.0.0.1:{stack.environment[name]}" for name in ("AIRFLOW_PORT", "MLFLOW_PORT"))
+    assert requests.get(f"{airflow}/api/v2/dags", timeout=30).status_code == 401
+    assert requests.get(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=30).status_code == 401
+    password = json.loads((stack.secrets / "airflow_passwords.json").read_text())["admin"]
+    answer = requests.get(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", auth=("admin", password), timeout=30)
+    assert answer.status_code == 200
+
+
+REFUSALS = {
+    "a bind mount of the host": {"HostConfig": {"Mounts": [{"Type": "bind", "Source": "/", "Target": "/var/lib/ghostwriter"}]}},
+    "a privileged container": {"HostConfig": {"Privileged": True}},
+    "another image": {"Image": "stand-in/postgres"},
+    "the host's network": {"HostConfig": {"NetworkMode": "host"}},
+    "the host's processes": {"HostConfig": {"PidMode": "host"}},
+    "a device": {"HostConfig": {"Devices": [{"PathOnHost": "/dev/mem", "PathInContainer": "/dev/mem"}]}},
+}
+
+
+def test_the_guarded_api_refuses_what_would_reach_the_host(stack: Stack) -> None:
+    program = (
+        "import json, sys, requests\n"
+        "base = {'Image': 'ghostwriter-training', 'Cmd': ['training', '--help']}\n"
+        "host = {'NetworkMode': 'ghostwriter-test_training', 'Memory': 2**29, 'ShmSize': 2**26}\n"
+        "def status(name, change):\n"
+        "    body = {**base, **change, 'HostConfig': {**host, **change.get('HostConfig', {})}}\n"
+        f"    return requests.post('{GUARD}/containers/create?name=refusal', json=body).status_code\n"
+        "asked = {'nothing of it': {}, **json.loads(sys.argv[1])}\n"
+        "print(json.dumps({name: status(name, change) for name, change in asked.items()}))\n"
+    )
+    answer = stack.compose("exec", "--no-TTY", "scheduler", "python", "-c", program, json.dumps(REFUSALS)).stdout
+    stack.docker("rm", "--force", "refusal")
+    assert json.loads(answer) == {"nothing of it": 201, **dict.fromkeys(REFUSALS, 403)}
+
+
+def test_only_tasks_reach_the_guarded_api(stack: Stack) -> None:
+    program = f"import urllib.request as r; r.urlopen('{GUARD}/_ping', timeout=3)"
+    reached = [
+        service
+        for service in ("scheduler", "api-server", "triggerer", "dag-processor", "mlflow")
+        if stack.compose("exec", "--no-TTY", service, "python", "-c", program, check=False).returncode == 0
+    ]
+    assert reached == ["scheduler"]
+
+
+def test_the_demo_runs_from_collecting_to_a_champion_in_containers(stack: Stack, demo: str) -> None:
+    assert "Promote" in demo or "Not promoted" in demo, demo[-3000:]
+    assert "heldout_loss" in demo
+    assert stack.containers(running=False) == []
+
+
+@pytest.fixture(scope="module")
+def killed_run(api: AirflowApi, demo: str) -> str:
+    """A run of `kill_check`, which the tests below kill one after the other."""
+    wait_for(lambda: api.has_dag("kill_check"), 60, "parsing kill_check")
+    return api.trigger("kill_check", {"seed": 1, "steps": 40})
+
+
+def state_of(api: AirflowApi, run: str, dag: str = "kill_check") -> tuple[str | None, int]:
+    task = next(task for task in api.tasks(dag, run) if task["task_id"] == "train")
+    return task["state"], task["try_number"]
+
+
+def test_after_a_kill_of_the_task_the_retry_follows_the_same_container(stack: Stack, api: AirflowApi, killed_run: str) -> None:
+    before = stack.training()
+    assert stack.kill_processes("scheduler", "airflow worker -- 0") >= 1
+    wait_for(lambda: state_of(api, killed_run) == ("running", 2), 60, "the second attempt")
+    log = wait_for(lambda: "Reconnecting" in "\n".join(api.log_lines("kill_check", killed_run, "train", 2)), 30, "re-attaching")
+    assert log
+    assert [one["Id"] for one in stack.containers()] == [before["Id"]]
+
+
+def test_a_container_of_a_killed_scheduler_ends_within_a_minute_and_the_rerun_goes_on(
+    stack: Stack, api: AirflowApi, killed_run: str
+) -> None:
+    before = stack.training(after_step=2)
+    stack.compose("kill", "--signal", "KILL", "scheduler")
+    wait_for(lambda: not stack.containers(), ORPHAN_SECONDS, "no container without an owner")
+    stack.compose("up", "--detach", "--wait", "scheduler")
+    after = stack.training(after_step=3)
+    assert after["Id"] != before["Id"]
+    assert "Going on after step" in stack.log(after)
+    assert len(stack.containers()) == 1
+
+
+def test_a_task_marked_failed_leaves_nothing_running(stack: Stack, api: AirflowApi, killed_run: str) -> None:
+    stack.training(after_step=4)
+    api.patch(f"dags/kill_check/dagRuns/{killed_run}/taskInstances/train", {"new_state": "failed"})
+    wait_for(lambda: not stack.containers(), ORPHAN_SECONDS, "no container without an owner")
+    time.sleep(10)
+    assert stack.containers() == []
+
+
+def test_a_cleared_task_goes_on_from_the_checkpoint_to_its_end(stack: Stack, api: AirflowApi, killed_run: str) -> None:
+    clear(api, killed_run)
+    running = stack.training(after_step=5)
+    assert "Going on after step" in stack.log(running)
+    clear(api, killed_run)  # now while it runs
+    assert api.wait_finished("kill_check", killed_run, 400) == "success"
+    assert stack.containers(running=False) == []
+
+
+def clear(api: AirflowApi, run: str) -> None:
+    body = {"dry_run": False, "dag_run_id": run, "task_ids": ["train"], "only_failed": False}
+    api._call("POST", "dags/kill_check/clearTaskInstances", json=body)
+
+
+def test_a_task_over_its_time_limit_leaves_nothing_running(stack: Stack, api: AirflowApi, demo: str) -> None:
+    run = api.trigger("kill_check_in_time", {"seed": 2, "steps": 400})
+    inspected = json.dumps(stack.training())
+    assert [secret for secret in SEEDED if secret in inspected] == []
+    assert api.wait_finished("kill_check_in_time", run, 120) == "failed"
+    wait_for(lambda: not stack.containers(), ORPHAN_SECONDS, "no container without an owner")
+
+
+def test_an_orphan_of_the_last_attempt_ends_and_the_maintenance_dag_removes_it(stack: Stack, api: AirflowApi, demo: str) -> None:
+    run = api.trigger("kill_check_in_time", {"seed": 3, "steps": 400})
+    orphan = stack.training()
+    assert stack.kill_processes("scheduler", "airflow worker -- 0") >= 1
+    wait_for(lambda: not stack.containers(), ORPHAN_SECONDS, "no container without an owner")
+    assert api.wait_finished("kill_check_in_time", run, 60) == "failed"
+    swept = api.trigger("maintenance")
+    assert api.wait_finished("maintenance", swept, 60) == "success"
+    assert orphan["Name"].lstrip("/") in api.xcom("maintenance", swept, "remove_leftovers")
+    assert stack.containers(running=False) == []
+
+
+def test_no_secret_stands_anywhere_it_can_be_read(stack: Stack, demo: str) -> None:
+    made = [line.split()[-1] for name in ("mlflow_netrc", "mlflow_admin_netrc") for line in (stack.secrets / name).read_text().splitlines()]
+    made += [(stack.secrets / name).read_text().strip() for name in ("fernet_key", "jwt_secret", "api_secret_key", "postgres_password")]
+    made += [line.rsplit(":", 1)[-1] for line in (stack.secrets / "airflow_pgpass").read_text().splitlines()]
+    secrets = [*SEEDED, *made]
+    places = {
+        "logs of the services": stack.compose("logs", "--no-color").stdout,
+        "docker inspect": stack.docker("inspect", *stack.docker("ps", "--all", "--quiet").split()),
+        "settings of the images": stack.docker("inspect", *images(stack)),
+        "Airflow's and MLflow's databases": "".join(dump(stack, name) for name in ("airflow", "mlflow", "ghostwriter")),
+    }
+    assert len(places["Airflow's and MLflow's databases"]) > 100_000
+    found = {place: [secret for secret in secrets if secret in text] for place, text in places.items()}
+    for volume in ("logs", "home", "mlflow"):
+        mounted = f"type=volume,src=ghostwriter-test_{volume},dst=/searched,readonly"
+        patterns = [part for secret in secrets for part in ("-e", secret)]
+        entrypoint = ["--entrypoint", "grep", "ghostwriter-guard", "-r", "-l", "-F", *patterns, "/searched"]
+        found[f"volume {volume}"] = stack.docker("run", "--rm", "--user", "0", "--mount", mounted, *entrypoint, check=False).split()
+    for image in images(stack):
+        found[f"layers of {image}"] = secrets_in_layers(image, secrets)
+    assert {place: hits for place, hits in found.items() if hits} == {}
+
+
+def images(stack: Stack) -> list[str]:
+    return [f"ghostwriter-{name}" for name in ("airflow", "mlflow", "guard", "training")]
+
+
+def dump(stack: Stack, database: str) -> str:
+    """A database as text; connections stand in it encrypted."""
+    command = ["pg_dump", "--username", "postgres", "--host", "/var/run/postgresql", database]
+    return stack.compose("exec", "--no-TTY", "postgres", *command).stdout
+
+
+def secrets_in_layers(image: str, secrets: list[str]) -> list[str]:
+    patterns = [part for secret in secrets for part in ("-e", secret)]
+    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+        found = subprocess.run(["grep", "-a", "-o", "-F", *patterns], stdin=saved.stdout, capture_output=True, text=True, check=False)
+    return sorted(set(found.stdout.split()))
+
+
+def test_databases_of_older_versions_are_upgraded_and_nothing_is_lost(stack: Stack, api: AirflowApi, demo: str) -> None:
+    before = {run["dag_run_id"] for run in api.runs("lamplight_train")}
+    stack.compose("stop", "api-server", "scheduler", "dag-processor", "triggerer")
+    stack.compose("run", "--rm", "--no-TTY", "migrate", "airflow", "db", "downgrade", "--yes", "--to-version", "3.2.0")
+    stack.compose("down")
+    stack.up()
+    assert {run["dag_run_id"] for run in stack.api.runs("lamplight_train")} == before
+
+
+def test_another_folder_of_secrets_is_said_with_what_to_do(stack: Stack) -> None:
+    (stack.secrets / "airflow_pgpass").write_text("postgres:5432:*:*:not-the-password\n")
+    refused = stack.compose("run", "--rm", "--no-TTY", "migrate", check=False)
+    assert refused.returncode == 1
+    assert "password authentication failed" in refused.stderr
+    assert "secrets/ is not the folder these volumes were made with. Put that folder back" in refused.stderr
