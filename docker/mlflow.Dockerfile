@@ -27,7 +27,7 @@ USER 10001:10001
 EXPOSE 5000
 ENTRYPOINT ["tini", "--", "entrypoint"]
 CMD ["mlflow-server"]
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=180s --retries=5 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:5000/health', timeout=8)"]
 ARG GHOSTWRITER_COMMIT=unknown
 LABEL org.opencontainers.image.title="ghostwriter-mlflow" \
