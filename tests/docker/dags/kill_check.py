@@ -20,7 +20,7 @@ def kill_check(limit: timedelta | None) -> None:
         home = Home.default()
         dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
         changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
-        recipe = load_recipe("smollm2-135m-demo").model_copy(update=changes)
+        recipe = load_recipe(params["recipe"]).model_copy(update=changes)
         run_folder = home.runs("kill_check") / str(params["seed"])
         run_folder.mkdir(parents=True, exist_ok=True)
         request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)
@@ -34,5 +34,5 @@ def kill_check(limit: timedelta | None) -> None:
 
 
 for name, limit in {"kill_check": None, "kill_check_in_time": timedelta(seconds=LIMIT_SECONDS)}.items():
-    params = {"seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
+    params = {"recipe": "smollm2-135m-demo", "seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
     dag(dag_id=name, schedule=None, params=params, is_paused_upon_creation=False)(kill_check)(limit)
