@@ -10,29 +10,33 @@ from ghostwriter.operators import gpu_stage
 from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
 
 LIMIT_SECONDS = 25
+FORM = {"recipe": "smollm2-135m-demo", "seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
 
 
-def kill_check(limit: timedelta | None) -> None:
+def kill_check(name: str, limit: timedelta | None) -> None:
     """A request of its own for each seed, on the demo's dataset; one row of work a step, a checkpoint after each."""
 
-    @task
-    def plan(*, params: dict[str, Any]) -> str:
-        home = Home.default()
-        dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
-        changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
-        recipe = load_recipe(params["recipe"]).model_copy(update=changes)
-        run_folder = home.runs("kill_check") / str(params["seed"])
-        run_folder.mkdir(parents=True, exist_ok=True)
-        request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)
-        write_json(request, run_folder / REQUEST_FILE)
-        return str(run_folder / REQUEST_FILE)
+    @dag(dag_id=name, schedule=None, params=FORM, is_paused_upon_creation=False)
+    def killed() -> None:
+        @task
+        def plan(*, params: dict[str, Any]) -> str:
+            home = Home.default()
+            dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
+            changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
+            recipe = load_recipe(params["recipe"]).model_copy(update=changes)
+            run_folder = home.runs("kill_check") / str(params["seed"])
+            run_folder.mkdir(parents=True, exist_ok=True)
+            request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)
+            write_json(request, run_folder / REQUEST_FILE)
+            return str(run_folder / REQUEST_FILE)
 
-    train = gpu_stage("train", plan())
-    train.execution_timeout = limit
-    if limit:
-        train.retries = 0
+        train = gpu_stage("train", plan())
+        train.execution_timeout = limit
+        if limit:
+            train.retries = 0
+
+    killed()
 
 
 for name, limit in {"kill_check": None, "kill_check_in_time": timedelta(seconds=LIMIT_SECONDS)}.items():
-    params = {"recipe": "smollm2-135m-demo", "seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
-    dag(dag_id=name, schedule=None, params=params, is_paused_upon_creation=False)(kill_check)(limit)
+    kill_check(name, limit)
