@@ -6,7 +6,7 @@ that say which task instance it works for.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ TMPFS = {"/tmp": "rw,noexec,nosuid,nodev,size=1g"}
 STOP_SECONDS = 25
 """For a checkpoint; then the engine kills."""
 STOPPED_STATUS = 143
-KILLED_STATUS = 137
 STAGE_LABEL, DAG_LABEL, RUN_LABEL, TASK_LABEL, MAP_LABEL = (f"ghostwriter.{name}" for name in ("stage", "dag", "run", "task", "map"))
 
 
@@ -137,14 +136,12 @@ def find(client: "APIClient", name: str) -> Json | None:
     return found
 
 
-def new_lines(client: "APIClient", container: str, last: str) -> Iterator[tuple[str, str]]:
+def new_lines(client: "APIClient", container: str, last: str) -> list[tuple[str, str]]:
     """Time stamp and text of each line printed after the stamp `last`; of the last 20 lines when it is empty."""
     since = _seconds(last)
     text: bytes = client.logs(container, timestamps=True, since=since, tail="all" if last else 20)
-    for line in text.decode(errors="replace").splitlines():
-        stamp, _, words = line.partition(" ")
-        if stamp > last:
-            yield stamp, words
+    split = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
+    return [(stamp, words) for stamp, _, words in split if stamp > last]
 
 
 def remove(client: "APIClient", container: str) -> None:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,10 +149,10 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
         """The final state of a container, and its last lines."""
         last, lines = "", list[str]()
         while True:
-            found = self._patiently(lambda: find(self.cli, container))
+            found = self._patiently(partial(find, self.cli, container))
             if not found:
                 raise LaunchInterrupted(f"The container {self._name} was removed. Run the task again: it goes on from its checkpoint.")
-            for stamp, line in self._patiently(lambda since=last: list(new_lines(self.cli, container, since))):  # type: ignore[misc]
+            for stamp, line in self._patiently(partial(new_lines, self.cli, container, last)):
                 last, lines = stamp, [*lines[-19:], line]
                 self.log.info(line)
             if not found["State"]["Running"]:
@@ -213,6 +214,4 @@ def _engine_problems() -> Iterator[None]:
     except APIError as error:
         raise LaunchError(f"The Docker API refused: {error.explanation or error}.") from None
     except (DockerException, RequestException, AirflowException) as error:  # the provider's hook raises a bare AirflowException
-        raise LaunchInterrupted(
-            f"No Docker engine answers ({error}). Start it, and the service `guard`; then run again."
-        ) from None
+        raise LaunchInterrupted(f"No Docker engine answers ({error}). Start it, and the service `guard`; then run again.") from None
