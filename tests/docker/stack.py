@@ -70,7 +70,7 @@ class Stack:
             steps = re.findall(r"^train: (\d+)/", self.log(found[0]), re.MULTILINE) if found else []
             return found[0] if steps and int(steps[-1]) >= after_step else None
 
-        return wait_for(there, 120, f"a training container at step {after_step}")
+        return wait_for(there, 240, f"a training container at step {after_step}")
 
     def log(self, container: dict[str, Any]) -> str:
         """What a container has printed."""
