@@ -13,6 +13,8 @@ from typing import Any
 Json = dict[str, Any]
 OWNED = "ghostwriter.guard"
 """Label of every container made through this guard; its value is the guard's project."""
+NOT_COMPOSE = {"com.docker.compose.project": "", "com.docker.compose.service": ""}
+"""An image that compose built hands these labels down; with them `docker compose up` would take the container for one of its own."""
 USER = "10001:10001"
 LARGEST_SHM = 2**34
 TMPFS_OPTIONS = "rw,noexec,nosuid,nodev,size=1g"
@@ -73,7 +75,7 @@ class Policy:
             "Image": body["Image"],
             "Cmd": _texts(body.get("Cmd"), "Cmd"),
             "User": USER,
-            "Labels": {**_labels(body.get("Labels") or {}), OWNED: self.project},
+            "Labels": {**_labels(body.get("Labels") or {}), **NOT_COMPOSE, OWNED: self.project},
             "HostConfig": {
                 "Mounts": [self._mount(one) for one in _list(host.get("Mounts"), "HostConfig.Mounts")],
                 "NetworkMode": self.network,

@@ -109,6 +109,8 @@ def test_a_stage_runs_in_one_hardened_container_that_is_removed_afterwards(opera
         "ghostwriter.task": "train",
         "ghostwriter.map": "-1",
         "ghostwriter.guard": "gw",
+        "com.docker.compose.project": "",
+        "com.docker.compose.service": "",
     }
     assert made["HostConfig"]["Mounts"] == [
         {"Type": "volume", "Source": "gw_home", "Target": "/var/lib/ghostwriter", "ReadOnly": False},

@@ -29,7 +29,12 @@ def test_the_body_is_built_anew_with_all_hardening_in_it() -> None:
         "Image": "ghostwriter-training",
         "Cmd": ["training", "train", "/x/request.json"],
         "User": "10001:10001",
-        "Labels": {"ghostwriter.task": "train", "ghostwriter.guard": "gw"},
+        "Labels": {
+            "ghostwriter.task": "train",
+            "com.docker.compose.project": "",
+            "com.docker.compose.service": "",
+            "ghostwriter.guard": "gw",
+        },
         "HostConfig": {
             "Mounts": [{**HOME, "ReadOnly": False}],
             "NetworkMode": "gw_training",
