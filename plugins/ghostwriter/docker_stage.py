@@ -68,7 +68,7 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
         self._adopted = False
 
     @actionable
-    def execute(self, context: Any) -> dict[str, str]:
+    def execute(self, context: Any) -> dict[str, str]:  # type: ignore[override]  # the stock operator returns its log
         """Run the stage to its end, or go on following the container of an attempt that was killed."""
         with _engine_problems():
             self.execute_resumable(context)
