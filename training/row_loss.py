@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from training.data import Row, collate
-from training.loss import answer_loss, head, hidden_states
+from training.loss import head, hidden_states
 from training.model import Base
 
 BATCH = 8
@@ -25,7 +26,9 @@ def nats_of_rows(model: Any, base: Base, rows: Sequence[Row]) -> list[float]:
         batch = collate([rows[index] for index in chosen], base.tokenizer.pad_token_id).to(base.model.device)
         hidden = hidden_states(model, input_ids=batch.ids, attention_mask=batch.attention)
         for place, index in enumerate(chosen):
-            nats[index] = float(answer_loss(hidden[place, :-1], batch.labels[place, 1:], head(model)))
+            start_of_answer, end = rows[index].answer_start, len(rows[index].ids)
+            logits = hidden[place, start_of_answer - 1 : end - 1] @ head(model).T
+            nats[index] = float(cross_entropy(logits.float(), batch.ids[place, start_of_answer:end], reduction="sum"))
     return nats
 
 
