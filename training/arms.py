@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from training.bootstrap import Measured, ratio
-from training.contract import ArmRequest, EvaluateRequest, ExamineRequest, Pace
+from training import lm_eval_tasks
+from training.bootstrap import Measured, mean, ratio
+from training.contract import LM_EVAL, ArmRequest, EvaluateRequest, ExamineRequest, Pace
 from training.data import Row
 from training.generate import Answer, answer_batch
 from training.kept_rows import Facts, KeptRows
@@ -41,7 +42,7 @@ class LoadedArm:
         self.pace = Pace(tokens=0, seconds=0.0)
         self._stop, self._batch = stop, request.batch or BATCHES[device.type]
         who = (self.base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
-        self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind) for kind in ("answer", "loss")}
+        self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind) for kind in ("answer", "loss", "lm-eval")}
 
     def answers(self, prompts: Sequence[list[int]], limits: Sequence[int], say: Callable[[int], None] = lambda _done: None) -> list[Answer]:
         """Greedy answers of at most so many tokens each, in order. `say` gets the count done.
@@ -57,6 +58,16 @@ class LoadedArm:
         items = [[row.answer_start, *row.ids] for row in rows]
         found = self._rows("loss", items, LOSS_ROWS, self._nats, lambda _done: None)
         return ratio([row["nats"] for row in found], [len(row.ids) - row.answer_start for row in rows])
+
+    def lm_eval(self, tasks: Sequence[str]) -> dict[str, Measured]:
+        """Figures of lm-eval's tasks, each over its own questions."""
+        items = [lm_eval_tasks.identity(task) for task in tasks]
+        rows = self._kept["lm-eval"].rows(items, 1, self._run_task, lambda _done: None)
+        return {f"{LM_EVAL}{name}": mean(values) for row in rows for name, values in row.items()}
+
+    def _run_task(self, items: Sequence[list[str]]) -> list[Facts]:
+        self._stop.raise_if_set(KEPT)
+        return [lm_eval_tasks.run_task(self.model, self.base, task) for _, task, _ in items]
 
     def _rows(self, kind: str, items: list[list[int]], batch: int, compute: Any, say: Callable[[int], None]) -> list[Facts]:
         order = sorted(range(len(items)), key=lambda index: -items[index][0] - len(items[index]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training import evaluate_tracking
+from training import evaluate_tracking, lm_eval_tasks
 from training.ability import ability
 from training.arms import KEPT, LoadedArm
 from training.bootstrap import Measured, mean
@@ -68,6 +68,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
     if result_path.exists():
         log.info("Already evaluated: %s", result_path)
         return read_json(EvaluateResult, result_path)
+    lm_eval_tasks.require(request.lm_eval)
     request.run_folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with open_run(request.tracking, request.run_folder) as run:
@@ -123,6 +124,8 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
     figures = {"heldout_loss": loaded.loss(rows)}
     if request.ability and not arm.examples:
         figures |= ability(loaded)
+    if not arm.examples:
+        figures |= loaded.lm_eval(request.lm_eval)
     is_reloaded = arm.name == request.candidate and arm.adapter is not None
     reloaded = reloaded_share(request, arm.adapter, prompts, answers, chat.end_id) if is_reloaded and arm.adapter else None
     return ArmAnswers(answers, figures, reloaded)

@@ -1,6 +1,6 @@
 """What a model computed before, kept in files: a killed evaluation does not ask again, nor does the next night's.
 
-A file is named by what decides its figures (the model, what is computed), its lines by the token ids they are about. Lines are
+A file is named by what decides its figures (the model, what is computed), its lines by what they are about. Lines are
 only ever appended; one cut by a kill is not read.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Facts = dict[str, Any]
-Compute = Callable[[Sequence[list[int]]], Iterable[Facts]]
+Compute = Callable[[Sequence[Any]], Iterable[Facts]]
 
 
 class KeptRows:
@@ -29,8 +29,11 @@ class KeptRows:
         if whole and not whole.endswith(b"\n"):
             self._append(b"\n")
 
-    def rows(self, items: Sequence[list[int]], batch: int, compute: Compute, say: Callable[[int], None]) -> list[Facts]:
-        """One row for each item, in order: kept ones, the rest computed `batch` at a time. `say` gets the count done."""
+    def rows(self, items: Sequence[Any], batch: int, compute: Compute, say: Callable[[int], None]) -> list[Facts]:
+        """One row for each item (anything that JSON can say), in order; those not kept are computed `batch` at a time.
+
+        `say` gets the count done.
+        """
         keys = [hashlib.sha256(json.dumps(item).encode()).hexdigest()[:32] for item in items]
         missing = list({key: item for key, item in zip(keys, items, strict=True) if key not in self._rows}.items())
         say(len(items) - len(missing))

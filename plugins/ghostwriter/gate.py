@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.content import Content
 from ghostwriter.writer import Gate
-from training.contract import Estimate, EvaluateResult
+from training.contract import LM_EVAL, Estimate, EvaluateResult
 
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
@@ -58,9 +58,13 @@ class Decision(BaseModel):
 
     @property
     def numbers(self) -> dict[str, dict[str, list[float]]]:
-        """Scores and differences, short enough for a tag: measure to value, low, high."""
+        """Scores and differences, short enough for a tag (so without lm-eval's): measure to value, low, high."""
         return {
-            what: {name: [round(number, 4) for number in (found.value, found.low, found.high)] for name, found in figures.items()}
+            what: {
+                name: [round(number, 4) for number in (found.value, found.low, found.high)]
+                for name, found in figures.items()
+                if not name.startswith(LM_EVAL)
+            }
             for what, figures in (("scores", self.scores), ("differences", self.differences))
         }
 

@@ -142,6 +142,9 @@ class Evaluation(Section):
     max_new_tokens: int = Field(512, ge=1)
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
+    lm_eval: tuple[str, ...] = ()
+    """Tasks of lm-eval to run on every arm, by name or YAML file (docs/lm_eval_task.yaml); shown, not judged. Needs
+    requirements/lm-eval.txt in the training environment."""
 
 
 class Judge(Section):
