@@ -51,6 +51,18 @@ def describe(client: "MlflowClient", run_id: str, text: str) -> None:
     client.set_tag(run_id, "mlflow.note.content", f"{note}\n\n{text}")
 
 
+def shown_again(client: "MlflowClient", uri: str, run_id: str, part_run_id: str | None) -> str:
+    """A sentence that leads to the earlier run whose part (an evaluation, an examination) is shown again; empty for a part of its own."""
+    if not part_run_id:
+        return ""
+    part = client.get_run(part_run_id)
+    parent = part.data.tags.get("mlflow.parentRunId", run_id)
+    if parent == run_id:
+        return ""
+    page = f"{uri}/#/experiments/{part.info.experiment_id}/runs/{parent}"
+    return f"The same was asked for before, so nothing was computed again: curves, tables and pictures stand below [that run]({page})."
+
+
 def close_run(client: "MlflowClient", run_id: str, succeeded: bool) -> None:
     """End the run as FINISHED or FAILED."""
     client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
