@@ -116,7 +116,7 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str,
 
 
 def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFlag, progress: Progress, before: int) -> ArmAnswers:
-    loaded = LoadedArm(request, arm, stop)
+    began, loaded = time.monotonic(), LoadedArm(request, arm, stop)
     chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
@@ -128,6 +128,8 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
         figures |= loaded.lm_eval(request.lm_eval)
     is_reloaded = arm.name == request.candidate and arm.adapter is not None
     reloaded = reloaded_share(request, arm.adapter, prompts, answers, chat.end_id) if is_reloaded and arm.adapter else None
+    seconds = time.monotonic() - began
+    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", arm.name, seconds, loaded.pace.seconds, loaded.pace.per_second)
     return ArmAnswers(answers, figures, reloaded)
 
 
