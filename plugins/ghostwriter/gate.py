@@ -92,6 +92,7 @@ def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None
     """
     rival = rival_of(evaluation)
     limits = [
+        _enough(evaluation.questions, thresholds.min_questions),
         *_style_kept(evaluation, rival, thresholds),
         *_content_kept(content, rival),
         *_whole_answers(evaluation, thresholds),
@@ -123,6 +124,11 @@ def _summary(rival: str, limits: list[Check], gains: list[Check], missing: Mappi
     if not better:
         return f"Not promoted: it is not certainly better than {rival} ({'; '.join(gain.figures for gain in gains)}).{unsaid}"
     return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{unsaid}"
+
+
+def _enough(questions: int, least: int) -> Check:
+    figures = f"{questions} held-out question{'' if questions == 1 else 's'}, at least {least} are needed"
+    return Check(measure="questions", passed=questions >= least, figures=figures, fault="there are too few questions to tell")
 
 
 def _style_kept(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> list[Check]:

@@ -45,6 +45,7 @@ recipe = "tiny"
 questions = 4
 max_new_tokens = 16
 [gate]
+min_questions = 4
 max_rep4_rise = 1
 max_unfinished_share = 1
 max_empty_share = 1
