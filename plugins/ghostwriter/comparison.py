@@ -26,7 +26,7 @@ def summarise(evaluation_request: str, run_id: str) -> int:
     log.info("\n%s", table)
     client.log_text(run_id, table, "comparison.md")
     client.log_dict(run_id, result.model_dump(mode="json", include={"scores", "differences", "withheld", "questions"}), "comparison.json")
-    describe(client, run_id, f"{table}\n{shown_again(client, tracking_uri(), run_id, result.run_id)}")
+    describe(client, run_id, f"{table}{shown_again(client, tracking_uri(), run_id, result.run_id)}")
     return result.questions
 
 

@@ -27,7 +27,7 @@ def log_decision(client: "MlflowClient", run_id: str, decision: Decision, conten
     facts = {"decision": decision.model_dump(mode="json"), "content": content.model_dump(mode="json") if content else None}
     client.log_dict(run_id, facts, "decision.json")
     client.log_text(run_id, page, "decision.md")
-    describe(client, run_id, f"{page}\n{note}")
+    describe(client, run_id, f"{page}{note}")
 
 
 def decision_metrics(decision: Decision, content: Content | None) -> dict[str, float]:

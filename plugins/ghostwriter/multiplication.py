@@ -60,8 +60,8 @@ def summarise(examination_request: str, run_id: str) -> dict[str, float]:
     for name, value in figures.items():
         client.log_metric(run_id, name, value)
     table = (request.run_folder / TABLE_FILE).read_text(encoding="utf-8")
-    log.info("\n%s\n%s", table, again)
-    describe(client, run_id, f"{table}\n{again}")
+    log.info("\n%s%s", table, again)
+    describe(client, run_id, f"{table}{again}")
     return figures
 
 

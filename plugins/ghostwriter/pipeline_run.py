@@ -52,7 +52,7 @@ def describe(client: "MlflowClient", run_id: str, text: str) -> None:
 
 
 def shown_again(client: "MlflowClient", uri: str, run_id: str, part_run_id: str | None) -> str:
-    """A sentence that leads to the earlier run whose part (an evaluation, an examination) is shown again; empty for a part of its own."""
+    """A paragraph that leads to the earlier run whose part (an evaluation, an examination) is shown again; empty for a part of its own."""
     if not part_run_id:
         return ""
     part = client.get_run(part_run_id)
@@ -60,7 +60,7 @@ def shown_again(client: "MlflowClient", uri: str, run_id: str, part_run_id: str 
     if parent == run_id:
         return ""
     page = f"{uri}/#/experiments/{part.info.experiment_id}/runs/{parent}"
-    return f"The same was asked for before, so nothing was computed again: curves, tables and pictures stand below [that run]({page})."
+    return f"\nThe same was asked for before, so nothing was computed again: curves, tables and pictures stand below [that run]({page}).\n"
 
 
 def close_run(client: "MlflowClient", run_id: str, succeeded: bool) -> None:
