@@ -36,6 +36,7 @@ class LoadedArm:
     """The model of `arm` on `base`. `pace` is what it has answered in this process."""
 
     def __init__(self, request: EvaluateRequest | ExamineRequest, arm: ArmRequest, stop: StopFlag) -> None:
+        stop.raise_if_set(KEPT)
         device = best_device()
         self.base: Base = load_base(request.base, request.revision, request.precision, request.models, device)
         self.model: Any = merged_on_cpu(load_adapter(self.base, arm.adapter)) if arm.adapter else self.base.model.eval()

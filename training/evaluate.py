@@ -15,7 +15,7 @@ import numpy as np
 
 from training import evaluate_tracking, lm_eval_tasks
 from training.ability import ability
-from training.arms import KEPT, LoadedArm
+from training.arms import LoadedArm
 from training.bootstrap import Measured, mean
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
 from training.contrast import language_of, other_writers
@@ -110,7 +110,6 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str,
     given: dict[str, ArmAnswers] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
-            stop.raise_if_set(KEPT)
             given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
     return given
 

@@ -80,7 +80,7 @@ def test_a_check_that_was_finished_without_mlflow_is_shown_there_when_asked_for(
         runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {"tiny", "train", "examine", "base", "one-example", "epoch-2"}
     assert {found.info.status for found in runs.values()} == {"FINISHED"}
-    assert "loss" in runs["train"].data.metrics and "unseen/chain_share" in runs["tiny"].data.metrics
+    assert "train/loss" in runs["train"].data.metrics and "unseen/chain_share" in runs["tiny"].data.metrics
 
 
 @pytest.mark.parametrize(
