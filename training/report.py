@@ -20,8 +20,8 @@ def report(
     result: EvaluateResult, samples: Sequence[Mapping[str, str]], style: Mapping[str, Sequence[float]], pictures: Sequence[bytes] = ()
 ) -> str:
     """The page. `samples` have `question`, `writer` and each arm's answer; `style` is arm to one figure a question; pictures are PNG."""
-    arms = [WRITER, *(arm for arm in result.scores if arm != WRITER)]
-    others = [arm for arm in arms if arm not in (WRITER, result.candidate)]
+    others = [arm for arm in result.scores if arm not in (WRITER, result.candidate)]
+    arms = [WRITER, result.candidate, *others]
     measures = shown(name for figures in result.scores.values() for name in figures)
     data = {
         "arms": arms,
