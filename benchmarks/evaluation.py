@@ -7,6 +7,7 @@ three adapters, with the demo's limit of new tokens; nothing is known of any ans
 import argparse
 import logging
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.planted_adapters import BASE, ROOT, corpus, train_all, write_dataset
@@ -15,6 +16,14 @@ from training.evaluate import evaluate
 from training.signals import StopFlag
 
 ADAPTERS = ("better", "champion", "equal")
+
+
+class Clock(logging.Filter):
+    """Gives each line the processor time of this process so far, which other work on the machine hardly changes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.processor = time.process_time()
+        return True
 
 
 def main() -> None:
@@ -49,9 +58,13 @@ def main() -> None:
             models=models,
         )
         result = evaluate(request, StopFlag())
-    print(f"{result.questions} questions x {len(request.arms)} arms, {options.max_new_tokens} new tokens at most: {result.seconds:.0f} s")
+    print(
+        f"{result.questions} questions x {len(request.arms)} arms, {options.max_new_tokens} new tokens at most: {result.seconds:.0f} s,"
+        f" {time.process_time():.0f} s of processor time; plain peft gave {result.reloaded:.0%} of the answers tried again"
+    )
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(processor)6.1f s of processor time  %(message)s")
+    logging.getLogger().handlers[0].addFilter(Clock())
     main()
