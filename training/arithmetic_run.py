@@ -36,7 +36,7 @@ GPU_DEFAULTS: dict[str, Any] = {"recipe": "smollm2-135m-arithmetic", **Multiplic
 CPU_DEFAULTS: dict[str, Any] = {
     **GPU_DEFAULTS,
     "recipe": "smollm2-135m-arithmetic-cpu",
-    "samples": 96,
+    "samples": 64,
     "digits": 1,
     "phrasings": 1,
     "reworded_pairs": 0,

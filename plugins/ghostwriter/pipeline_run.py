@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ghostwriter.links import run_page
 from ghostwriter.writer import Writer
 from training.contract import Tracking
 
@@ -59,7 +60,7 @@ def shown_again(client: "MlflowClient", uri: str, run_id: str, part_run_id: str 
     parent = part.data.tags.get("mlflow.parentRunId", run_id)
     if parent == run_id:
         return ""
-    page = f"{uri}/#/experiments/{part.info.experiment_id}/runs/{parent}"
+    page = run_page(uri, part.info.experiment_id, parent)
     return f"\nThe same was asked for before, so nothing was computed again: curves, tables and pictures stand below [that run]({page}).\n"
 
 

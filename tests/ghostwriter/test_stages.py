@@ -113,7 +113,9 @@ def test_an_evaluation_that_was_made_for_an_earlier_run_leads_there(client: Mlfl
     night.judged(writer)
     note = client.get_run(night.run_id).data.tags["mlflow.note.content"]
     experiment = client.get_run(earlier).info.experiment_id
-    assert note.endswith(f"stand below [that run]({tracking_uri()}/#/experiments/{experiment}/runs/{earlier}).\n")
+    assert note.endswith(
+        f"stand below [that run]({tracking_uri()}/#/experiments/{experiment}/runs/{earlier}?workflowType=machine_learning).\n"
+    )
     client.set_tag(own, "mlflow.parentRunId", night.run_id)
     assert shown_again(client, tracking_uri(), night.run_id, own) == shown_again(client, tracking_uri(), night.run_id, None) == ""
 

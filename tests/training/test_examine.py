@@ -175,6 +175,8 @@ def test_the_page_marks_the_first_wrong_line(examined: tuple[ExamineRequest, Exa
     assert "<mark>" in page and "should be: 开始计算" in page
     assert "data:image/png;base64," in page
     table = json.loads((made.run_folder / "wrong_chains.json").read_text())
-    assert table["columns"] == ["arm", "set", "question", "wrong line", "kind", "expected", "found", "answer"]
+    assert table["columns"] == ["arm", "question", "wrong line", "expected", "found", "kind", "set", "answer"]
     assert table["data"][0][0] == "epoch-2" and table["data"][0][7].startswith("⟦")
+    shown = json.loads((made.run_folder / "article.json").read_text())["columns"]
+    assert shown[1] == "the article (a 7B model)" and not any("." in name for name in shown)
     assert "None. Every line of every chain is right." in report("b", result, {"unseen": []}, b"")
