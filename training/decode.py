@@ -100,9 +100,9 @@ class Decoder:
 
     def _read_after(self, prefix: SharedPrefix, first_row: int, prompts: Sequence[list[int]]) -> torch.Tensor:
         """The same with the model's own attention, in padded rows behind a shared prefix."""
-        hidden, cache = prefix.read(prompts, pad_id=0)
-        for number, layer in enumerate(cache.layers):
-            self._cache.fill(number, first_row, layer.keys, layer.values)
+        hidden, layers = prefix.read(prompts, pad_id=0)
+        for number, (keys, values) in enumerate(layers):
+            self._cache.fill(number, first_row, keys, values)
         last = [len(prompt) - len(prefix.tokens) - 1 for prompt in prompts]
         return self._choose(hidden[torch.arange(len(prompts)), last])
 

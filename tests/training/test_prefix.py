@@ -17,9 +17,9 @@ def test_what_comes_after_the_prefix_is_as_if_each_row_were_read_whole(models: P
     base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
     with torch.inference_mode():
         prefix = SharedPrefix(base.model, ROWS)
-        hidden, cache = prefix.read(ROWS, 0)
+        hidden, layers = prefix.read(ROWS, 0)
         assert prefix.tokens == [7, 8, 9]
-        assert cache.layers[0].keys.shape[2] == 7
+        assert layers[0][0].shape[2] == 7
         for row, found in zip(ROWS, hidden, strict=True):
             alone = base.model.get_decoder()(input_ids=torch.tensor([row])).last_hidden_state[0, 3:]
             torch.testing.assert_close(found[: len(row) - 3], alone, rtol=1e-4, atol=1e-5)
