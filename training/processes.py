@@ -28,11 +28,14 @@ class Processes:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, tensors: list[torch.Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
+    def sum(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor by its sum over all processes."""
         if self.count > 1:
-            for tensor in tensors:
-                torch.distributed.all_reduce(tensor)
+            torch.distributed.all_reduce(tensor)
+
+    def begin_sum(self, tensor: torch.Tensor) -> Any:
+        """The same of several processes, without waiting: whoever needs the sum calls `wait` on what this returns."""
+        return torch.distributed.all_reduce(tensor, async_op=True)
 
     def total(self, *values: float) -> list[float]:
         """Sums of plain numbers over all processes."""
