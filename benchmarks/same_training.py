@@ -62,9 +62,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rank", type=int, default=128)
+    parser.add_argument("--max-length", type=int, default=2000, help="longer rows are left out")
     options = parser.parse_args()
     recipe = Recipe(
-        base=options.base, rank=options.rank, alpha=options.rank, batch=options.batch, micro_batch=options.batch, max_steps=options.steps
+        base=options.base,
+        rank=options.rank,
+        alpha=options.rank,
+        batch=options.batch,
+        micro_batch=options.batch,
+        max_length=options.max_length,
+        max_steps=options.steps,
     )
     curves = {}
     for name in ("padded", "packed"):

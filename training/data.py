@@ -156,10 +156,7 @@ def read_messages(dataset: Path, files: Iterable[str]) -> list[tuple[str, list[M
     """(source, messages) of every row, in order; the last message is a non-empty answer. Raises DatasetError."""
     found = []
     for name in files:
-        path = dataset / name
-        if not path.exists():
-            raise DatasetError(f"{path} does not exist. Build the dataset again.")
-        with path.open("rb") as file:
+        with _existing(dataset / name).open("rb") as file:
             found += [(f"{name}:{number}", _parse(f"{name}:{number}", line)) for number, line in enumerate(file, 1) if line.strip()]
     return found
 
@@ -211,7 +208,7 @@ def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) 
     """`_encode_all`, done once for each content of the files and tokenizer."""
     digest = hashlib.sha256(chat.fingerprint().encode())
     for name in files:
-        digest.update(f"{name}\n".encode() + ((dataset / name).read_bytes() if (dataset / name).exists() else b""))
+        digest.update(f"{name}\n".encode() + _existing(dataset / name).read_bytes())
     path = cache / f"{digest.hexdigest()[:32]}.pt"
     if path.exists():
         try:
@@ -240,11 +237,19 @@ def _write_cache(rows: list[Row], path: Path) -> None:
         unfinished.replace(path)
 
 
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist. Build the dataset again.")
+    return path
+
+
 def _parse(source: str, line: bytes) -> list[Message]:
     try:
         messages = [_turn(message["role"], message["content"]) for message in json.loads(line)["messages"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f'{source} is no row of the form {{"messages": [{{"role": ..., "content": ...}}, ...]}}: {error!r}.') from error
+        raise DatasetError(
+            f'{source} is no row of the form {{"messages": [{{"role": ..., "content": ...}}, ...]}}: {type(error).__name__}: {error}.'
+        ) from error
     if len(messages) < 2 or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise DatasetError(
             f"{source} has no answer: its last message must be a non-empty one of the assistant. Remove the row or build the dataset again."

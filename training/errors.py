@@ -16,7 +16,17 @@ Stopped              SIGTERM or SIGINT arrived; what was done is kept (exit stat
 import pickle
 import zipfile
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 """What `torch.load` and the code around it raise for a file that was cut or damaged."""
 
 STOPPED_STATUS = 143
