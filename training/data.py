@@ -247,9 +247,8 @@ def _parse(source: str, line: bytes) -> list[Message]:
     try:
         messages = [_turn(message["role"], message["content"]) for message in json.loads(line)["messages"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f'{source} is no row of the form {{"messages": [{{"role": ..., "content": ...}}, ...]}}: {type(error).__name__}: {error}.'
-        ) from error
+        form = '{"messages": [{"role": ..., "content": ...}, ...]}'
+        raise DatasetError(f"{source} is no row of the form {form}: {type(error).__name__}: {error}.") from error
     if len(messages) < 2 or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise DatasetError(
             f"{source} has no answer: its last message must be a non-empty one of the assistant. Remove the row or build the dataset again."
