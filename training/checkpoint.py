@@ -3,21 +3,18 @@
 import json
 import logging
 import os
-import pickle
 import shutil
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from training.errors import CheckpointError
+from training.errors import UNREADABLE, CheckpointError
 
 log = logging.getLogger(__name__)
 
 KEPT = 2
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,11 @@ def load_newest(run_folder: Path, identity: str, device: torch.device) -> tuple[
             )
         return state, optimizer
     return None
+
+
+def newest(run_folder: Path) -> Path | None:
+    """The newest checkpoint, readable or not."""
+    return max(_all(run_folder), default=None)
 
 
 def remove_all(run_folder: Path) -> None:

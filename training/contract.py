@@ -85,6 +85,8 @@ class Recipe(Frozen):
     def _no_contradiction(self) -> Self:
         if self.batch % self.micro_batch:
             raise ValueError(f"batch = {self.batch} is no multiple of micro_batch = {self.micro_batch}")
+        if self.revision and self.base.startswith("package:"):
+            raise ValueError(f'revision = "{self.revision}" is a commit of a hub id, but base = "{self.base}" is a package')
         return self
 
 
@@ -282,7 +284,7 @@ def load_recipe(name: str) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe {name!r}; there are: {', '.join(recipe_names())}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is no TOML file: {error}.") from error
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]

@@ -62,8 +62,7 @@ class MasterAdamW:
         if processes.count > 1:
             for bucket in self._buckets[len(self._travelling) :]:
                 self._travelling.append(processes.begin_sum(bucket.total))
-            for one in self._travelling:
-                one.wait()
+            processes.finish(self._travelling)
             self._travelling, self._processes = [], None
 
     def step(self, learning_rate: float, max_norm: float) -> torch.Tensor:
