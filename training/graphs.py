@@ -85,20 +85,17 @@ class GraphedPasses:
 def fill_up(one: Pack, longest: int, tokens: int = 0) -> Pack:
     """The same rows, rows of padding up to a multiple of TOKENS that is `tokens` or more, empty rows up to a multiple of ROWS.
 
-    There is a target for every place. No row is longer than `longest`.
+    No row is longer than `longest`.
     """
     own, rows = one.ids.shape[1], len(one.bounds) - 1
     places = -(-max(own, tokens) // TOKENS) * TOKENS
     more = places - own
     starts = [*range(own + longest, places, longest), places]
-    targets = torch.full((places,), IGNORED)
-    targets[one.before] = one.targets
     starts += [places] * (-(rows + len(starts)) % ROWS)
     return Pack(
         ids=torch.cat([one.ids, torch.zeros((1, more), dtype=torch.long)], dim=1),
         positions=torch.cat([one.positions, torch.arange(more)[None]], dim=1),
-        before=None,
-        targets=targets,
+        targets=torch.cat([one.targets, torch.full((more,), IGNORED)]),
         bounds=torch.cat([one.bounds, torch.tensor(starts, dtype=torch.int32)]),
         longest=longest,
     )

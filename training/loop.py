@@ -13,7 +13,7 @@ from training.contract import Recipe
 from training.data import Row, answer_tokens
 from training.errors import NonFiniteLoss, OutOfMemory
 from training.optimizer import MasterAdamW
-from training.order import share_out
+from training.packing import spread
 from training.paths import ForwardPath
 from training.processes import Processes
 
@@ -58,7 +58,7 @@ class PreparedStep:
 
 def prepare(path: ForwardPath, step: Step, processes: Processes) -> PreparedStep:
     """Divide this process's rows of a step into forward passes and make their tensors."""
-    own = share_out(step.rows, processes.count)[processes.rank]
+    own = spread(step.rows, processes.count)[processes.rank]
     passes = [path.make(micro) for micro in path.group(own, step.micro_batch)]
     return PreparedStep(step, passes, sum(len(row.ids) for row in step.rows), answer_tokens(step.rows))
 

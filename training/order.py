@@ -6,6 +6,7 @@ import torch
 
 from training.contract import Recipe
 from training.data import Row
+from training.packing import spread
 
 
 def count_steps(rows: int, recipe: Recipe) -> int:
@@ -30,19 +31,8 @@ def rows_of_step(rows: Sequence[Row], recipe: Recipe, step: int) -> list[Row]:
 def most_tokens(rows: Sequence[Row], recipe: Recipe, process_count: int) -> int:
     """Tokens of the largest forward pass of the training that a process can have, where rows are laid end to end."""
     steps = range(count_steps(len(rows), recipe))
-    shares = (share for step in steps for share in share_out(rows_of_step(rows, recipe, step), process_count))
+    shares = (share for step in steps for share in spread(rows_of_step(rows, recipe, step), process_count))
     return min(max(sum(len(row.ids) for row in share) for share in shares), recipe.micro_batch * recipe.max_length)
-
-
-def share_out(rows: Sequence[Row], count: int) -> list[list[Row]]:
-    """A step's rows for each of `count` processes: longest first, each to whoever has the fewest tokens, so that all end together."""
-    shares: list[list[Row]] = [[] for _ in range(count)]
-    tokens = [0] * count
-    for row in sorted(rows, key=lambda row: -len(row.ids)):
-        least = tokens.index(min(tokens))
-        shares[least].append(row)
-        tokens[least] += len(row.ids)
-    return shares
 
 
 def micro_batches(rows: Sequence[Row], size: int) -> list[list[Row]]:

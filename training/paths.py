@@ -6,6 +6,7 @@ Which one is taken is decided once, and said.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from training.packing import Pack, group_by_tokens, pack
 
 log = logging.getLogger(__name__)
 
+TOKENS = 64
+"""Packs are a multiple of so many tokens: kernels are compiled anew for a size that is a multiple of 16 after one that is none."""
 
 Run = Callable[[Any], torch.Tensor]
 """Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
@@ -82,8 +85,7 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, 
 
     def run(one: Pack) -> torch.Tensor:
         one = one.to(device)
-        hidden = packed_hidden_states(model, one, kernels)
-        return target_loss(hidden if one.before is None else hidden[one.before], one.targets, head(model))
+        return target_loss(packed_hidden_states(model, one, kernels), one.targets, head(model))
 
     def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
         return group_by_tokens(rows, micro_batch * max_length)
@@ -95,7 +97,7 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, 
     if device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND:
         passes = GraphedPasses(run, max_length, most_tokens, device)
         return ForwardPath(f"{name}, CUDA graphs", passes.make, run, passes, group, largest)
-    return ForwardPath(name, pack, run, learner(run), group, largest)
+    return ForwardPath(name, partial(pack, multiple=TOKENS), run, learner(run), group, largest)
 
 
 def learner(run: Run) -> Learn:

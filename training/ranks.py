@@ -19,7 +19,7 @@ from typing import Any
 from training.errors import STOPPED_STATUS, Stopped, TrainingError
 
 STOP_SECONDS = 50
-"""For the processes to end by themselves; a launcher that stops a stage waits a minute."""
+"""For the processes to end by themselves; a launcher that stops a stage waits a minute. torch 2.11 gives them 30 and cannot be told."""
 PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 
@@ -42,6 +42,7 @@ def run_ranks(count: int, arguments: Sequence[str]) -> None:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the one line below says it
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     with tempfile.TemporaryDirectory(prefix="ghostwriter-ranks-") as errors:
+        timeout: dict[str, Any] = {"shutdown_timeout": STOP_SECONDS} if "shutdown_timeout" in LaunchConfig.__dataclass_fields__ else {}
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -51,7 +52,7 @@ def run_ranks(count: int, arguments: Sequence[str]) -> None:
             rdzv_endpoint="127.0.0.1:0",
             local_addr="127.0.0.1",
             max_restarts=0,
-            shutdown_timeout=STOP_SECONDS,
+            **timeout,
             logs_specs=DefaultLogsSpecs(errors),
         )
         try:

@@ -4,7 +4,8 @@ from collections import Counter
 
 from tests.training.conftest import recipe
 from training.data import Row
-from training.order import count_steps, micro_batches, most_tokens, rows_of_step, share_out
+from training.order import count_steps, micro_batches, most_tokens, rows_of_step
+from training.packing import spread
 
 ROWS = [Row(f"a:{number}", [0] * (number + 1), 0) for number in range(10)]
 SETTINGS = recipe(batch=4, micro_batch=2, epochs=2)
@@ -32,10 +33,10 @@ def test_the_last_step_of_an_epoch_has_what_is_left() -> None:
 
 
 def test_processes_share_a_step_without_loss_and_evenly() -> None:
-    shares = share_out(ROWS, 3)
+    shares = spread(ROWS, 3)
     assert sorted(row.source for share in shares for row in share) == sorted(row.source for row in ROWS)
     assert [[len(row.ids) for row in share] for share in shares] == [[10, 5, 4], [9, 6, 3], [8, 7, 2, 1]]
-    assert share_out(ROWS[:1], 2) == [[ROWS[0]], []]
+    assert spread(ROWS[:1], 2) == [[ROWS[0]], []]
 
 
 def test_the_largest_share_is_known_before() -> None:
