@@ -121,9 +121,8 @@ def main() -> None:
         return
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"{time.strftime('%Y-%m-%d')}, {name}, torch {torch.__version__}, {options.steps} steps of {BATCH} rows after {options.warmup}")
-    print(
-        "| GPUs | tokens/s | of linear | step | sums alone | sums cost | peak GiB | losses differ at most |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| GPUs | tokens/s | of linear | step | sums alone | sums cost | peak GiB | losses differ at most |")
+    print("|---|---|---|---|---|---|---|---|")
     alone: dict[str, Any] | None = None
     for count in map(int, options.gpus.split(",")):
         found = _in_processes(count, sys.argv[1:])
