@@ -66,7 +66,7 @@ def test_a_commit_of_a_package_is_refused_in_the_files_words() -> None:
     ],
 )
 def test_a_wrong_file_is_refused_by_name_and_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:
-    monkeypatch.setattr("training.contract.RECIPES", tmp_path)
+    monkeypatch.setattr("training.recipe.RECIPES", tmp_path)
     (tmp_path / "bad.toml").write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         load_recipe("bad")
