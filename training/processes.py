@@ -34,12 +34,22 @@ class Processes:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, tensors: list[torch.Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
+    def sum(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor by its sum over all processes."""
         if self.count > 1:
             with _together():
-                for tensor in tensors:
-                    torch.distributed.all_reduce(tensor)
+                torch.distributed.all_reduce(tensor)
+
+    def begin_sum(self, tensor: torch.Tensor) -> Any:
+        """The same for several processes, without waiting: `finish` waits for what this returns."""
+        with _together():
+            return torch.distributed.all_reduce(tensor, async_op=True)
+
+    def finish(self, begun: list[Any]) -> None:
+        """Wait for sums that were begun; on a GPU it is the device that waits."""
+        with _together():
+            for one in begun:
+                one.wait()
 
     def total(self, *values: float) -> list[float]:
         """Sums of plain numbers over all processes."""
