@@ -150,7 +150,7 @@ def test_a_smaller_micro_batch_may_be_chosen_on_the_way(request_training: Make) 
     whole, resumed = request_training("whole", **LONG), request_training("resumed", **LONG)
     train(whole, StopFlag())
     interrupt(resumed, 6, signal.SIGKILL)
-    smaller = resumed.model_copy(update={"recipe": resumed.recipe.model_copy(update={"micro_batch": 1, "checkpoint_steps": 1})})
+    smaller = resumed.model_copy(update={"recipe": resumed.recipe.model_copy(update={"micro_batch": 1})})
     stop = StopFlag()
     stop.signal = signal.SIGTERM
     with pytest.raises(Stopped):
