@@ -39,11 +39,15 @@ def save(run_folder: Path, state: State, optimizer: dict[str, Any]) -> Path:
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    with (unfinished / "optimizer.pt").open("wb") as file:
-        torch.save(optimizer, file)
-        file.flush()
-        os.fsync(file.fileno())
-    (unfinished / "state.json").write_text(json.dumps(asdict(state)) + "\n")
+    try:
+        with (unfinished / "optimizer.pt").open("wb") as file:
+            torch.save(optimizer, file)
+            file.flush()
+            os.fsync(file.fileno())
+        (unfinished / "state.json").write_text(json.dumps(asdict(state)) + "\n")
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk it would leave no room even to say so
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     for old in _all(run_folder)[:-KEPT]:

@@ -45,7 +45,10 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
     except (OSError, ValueError, SafetensorError) as error:
-        raise BaseModelError(f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}") from error
+        raise BaseModelError(
+            f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
+            " A hub id needs the network once; a local folder must hold all files of the model."
+        ) from error
     chat = ChatFormat(tokenizer)
     set_padding_token(tokenizer, chat)
     model.config.pad_token_id = tokenizer.pad_token_id

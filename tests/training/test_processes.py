@@ -50,6 +50,6 @@ def test_a_sum_that_cannot_be_made_is_said_in_one_line(monkeypatch: pytest.Monke
     monkeypatch.setattr("torch.distributed.barrier", lost)
     processes = Processes()
     processes.count = 2
-    for sum_up in (lambda: processes.sum([torch.ones(1)]), lambda: processes.total(1.0), processes.wait):
+    for sum_up in (lambda: processes.sum(torch.ones(1)), lambda: processes.total(1.0), processes.wait):
         with pytest.raises(LostProcess, match=r"The processes of this training have lost one another: Connection closed by peer .*1234$"):
             sum_up()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.training.child import Child
+from tests.training.conftest import write_dataset
 from tests.training.test_train import LONG, adapter, interrupt, losses, steps_done
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
 from training.ranks import count_ranks, describe
@@ -37,7 +38,8 @@ def pid_of_rank(request: TrainRequest, rank: int) -> int:
     raise AssertionError(f"no rank {rank}")
 
 
-def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(request_training: Make) -> None:
+def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(request_training: Make, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "dataset", direct=17)  # each epoch's last step has one row: nothing for the second process
     alone, shared = request_training("alone", **LONG), request_training("shared", **LONG)
     train(alone, StopFlag())
     child = in_two(shared)
