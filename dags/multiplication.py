@@ -21,7 +21,7 @@ def number(default: int, field: str, title: str, description: str) -> Param:
     default_args={"owner": "ghostwriter"},
     params={
         "recipe": Param("smollm2-135m-arithmetic-cpu", enum=recipe_names(), title="Recipe", description="GPU: smollm2-135m-arithmetic."),
-        "samples": number(96, "samples", "Samples", "Worked chains to train on. The article: 10000."),
+        "samples": number(64, "samples", "Samples", "Worked chains to train on. The article: 10000."),
         "digits": number(1, "digits", "Digits", "Digits of a factor, at most. The article: 3."),
         "epochs": Param(1, type="integer", minimum=1, maximum=100, title="Epochs", description="Rounds through the data. The article: 3."),
         "phrasings": number(1, "phrasings", "Phrasings", "Ways of asking to train on. With one, other words are not understood."),

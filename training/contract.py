@@ -34,6 +34,8 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
 """Files of the dataset folder that each arm trains on."""
 
 HELDOUT_FILE = "heldout.jsonl"
+LM_EVAL = "lm_eval/"
+"""What the names of measures from lm-eval's tasks begin with."""
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 
@@ -116,6 +118,8 @@ class EvaluateRequest(Frozen):
     """Questions answered at once; None: as many as is fast on the device."""
     ability: bool = True
     """Whether to probe what else the arms can do."""
+    lm_eval: tuple[str, ...] = ()
+    """Tasks of lm-eval to run as well (training.lm_eval_tasks), by name or YAML file."""
     seed: int = 0
     models: Path
     tracking: Tracking | None = None

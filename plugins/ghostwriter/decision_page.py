@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 DECISION_TAG = "ghostwriter.decision"
 
 
-def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None) -> None:
-    """Tell an MLflow run the decision, every figure behind it, and the page."""
+def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None, note: str = "") -> None:
+    """Tell an MLflow run the decision, every figure behind it, and the page; `note` stands below it in the description."""
     from mlflow.entities import Metric
 
     moment = time.time_ns() // 1_000_000
@@ -27,7 +27,7 @@ def log_decision(client: "MlflowClient", run_id: str, decision: Decision, conten
     facts = {"decision": decision.model_dump(mode="json"), "content": content.model_dump(mode="json") if content else None}
     client.log_dict(run_id, facts, "decision.json")
     client.log_text(run_id, page, "decision.md")
-    describe(client, run_id, page)
+    describe(client, run_id, f"{page}{note}")
 
 
 def decision_metrics(decision: Decision, content: Content | None) -> dict[str, float]:

@@ -42,6 +42,11 @@ class ModelLink(MlflowLink):
     name = "Registered model"
 
 
+def run_page(uri: str, experiment_id: str, run_id: str, part: str = "") -> str:
+    """Address of an MLflow run, or a part of it. Its end keeps MLflow from showing traces of agents, of which there are none here."""
+    return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}{part}?workflowType=machine_learning"
+
+
 def mlflow_urls(uri: str, run_id: str, stem: str) -> dict[str, str]:
     """The buttons' addresses for a run of the writer `stem` (empty: none); MLflow's front page while it does not answer."""
     if not run_id:
@@ -53,7 +58,7 @@ def mlflow_urls(uri: str, run_id: str, stem: str) -> dict[str, str]:
     except MlflowSilent as silent:
         log.warning("%s The buttons of this task lead to its front page.", silent)
         run = None
-    page = f"{uri}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}" if run else uri
-    report = f"{page}/artifacts/{REPORT_FILE}" if run else uri
+    experiment = run["info"]["experiment_id"] if run else ""
+    page, report = (run_page(uri, experiment, run_id, part) if run else uri for part in ("", f"/artifacts/{REPORT_FILE}"))
     model = {ModelLink.name: f"{uri}/#/models/{model_name(stem)}"} if stem else {}
     return {MlflowRunLink.name: page, ReportLink.name: report, **model}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ghostwriter.links import run_page
 from ghostwriter.writer import Writer
 from training.contract import Tracking
 
@@ -49,6 +50,18 @@ def describe(client: "MlflowClient", run_id: str, text: str) -> None:
     """Put `text` below the first line of a run's description, in place of what stood there."""
     note = str(client.get_run(run_id).data.tags.get("mlflow.note.content", "")).partition("\n\n")[0]
     client.set_tag(run_id, "mlflow.note.content", f"{note}\n\n{text}")
+
+
+def shown_again(client: "MlflowClient", uri: str, run_id: str, part_run_id: str | None) -> str:
+    """A paragraph that leads to the earlier run whose part (an evaluation, an examination) is shown again; empty for a part of its own."""
+    if not part_run_id:
+        return ""
+    part = client.get_run(part_run_id)
+    parent = part.data.tags.get("mlflow.parentRunId", run_id)
+    if parent == run_id:
+        return ""
+    page = run_page(uri, part.info.experiment_id, parent)
+    return f"\nThe same was asked for before, so nothing was computed again: curves, tables and pictures stand below [that run]({page}).\n"
 
 
 def close_run(client: "MlflowClient", run_id: str, succeeded: bool) -> None:

@@ -12,7 +12,7 @@ from ghostwriter.gate import Decision, decide, rival_of
 from ghostwriter.handover import request_evaluation, request_training
 from ghostwriter.home import Home
 from ghostwriter.moves import CHAMPION
-from ghostwriter.pipeline_run import airflow_run, child, close_run as close_pipeline_run, open_run
+from ghostwriter.pipeline_run import airflow_run, child, close_run as close_pipeline_run, open_run, shown_again
 from ghostwriter.promote import alias_version, fetch_champion, is_champion, promote as promote_version, roll_back as roll_back_version
 from ghostwriter.provenance import run_tags, version_tags
 from ghostwriter.writer import Writer
@@ -89,7 +89,7 @@ def judge(writer: Writer, evaluation_request: str, run_id: str, content: dict[st
     decision = _not_comparable(client, writer, request, result) or decide(result, writer.gate, found)
     for reason in (*decision.reasons, decision.summary):
         log.info(reason)
-    log_decision(client, run_id, decision, found)
+    log_decision(client, run_id, decision, found, shown_again(client, tracking_uri(), run_id, result.run_id))
     return decision.model_dump(mode="json")
 
 

@@ -142,6 +142,9 @@ class Evaluation(Section):
     max_new_tokens: int = Field(512, ge=1)
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
+    lm_eval: tuple[str, ...] = ()
+    """Tasks of lm-eval to run on every arm, by name or YAML file (docs/lm_eval_task.yaml); shown, not judged. Needs
+    requirements/lm-eval.txt in the training environment."""
 
 
 class Judge(Section):
@@ -172,6 +175,8 @@ class Judge(Section):
 class Gate(Section):
     """What a candidate must show before it becomes the champion; ghostwriter.gate says how each is used."""
 
+    min_questions: int = Field(5, ge=1)
+    """Held-out questions at least. An interval of one question has no width, and four lie on the better side by chance one night in 16."""
     max_style_drop: float = Field(0.05, ge=0)
     """Most by which style (0 is other writers, 1 the writer) may lie below the champion's, at the lower end of its interval."""
     min_loss_gain: float = Field(0.0, ge=0)

@@ -45,6 +45,7 @@ recipe = "tiny"
 questions = 4
 max_new_tokens = 16
 [gate]
+min_questions = 4
 max_rep4_rise = 1
 max_unfinished_share = 1
 max_empty_share = 1
@@ -153,7 +154,7 @@ def test_mlflow_holds_one_finished_run_with_its_parts_below_it(world: World, fir
 def test_the_button_leads_to_the_mlflow_run(world: World, first: Loop) -> None:
     links = world.api.get(f"dags/{STEM}_train/dagRuns/{first.runs['train']}/taskInstances/train/links")["extra_links"]
     run_id = world.api.xcom(f"{STEM}_train", first.runs["train"], "train")["run_id"]
-    assert links["MLflow run"].endswith(f"/runs/{run_id}")
+    assert f"/runs/{run_id}" in links["MLflow run"]
 
 
 def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: Loop) -> None:
@@ -259,7 +260,7 @@ def test_the_multiplication_check_runs_from_its_form(world: World) -> None:
     assert {child.info.run_name: child.info.status for child in below} == {"train": "FINISHED", "examine": "FINISHED"}
     examined = world.api.xcom("multiplication", run_id, "examine")["run_id"]
     links = world.api.get(f"dags/multiplication/dagRuns/{run_id}/taskInstances/examine/links")["extra_links"]
-    assert links["MLflow run"].endswith(f"/runs/{examined}")
+    assert f"/runs/{examined}" in links["MLflow run"]
 
 
 @pytest.mark.parametrize(

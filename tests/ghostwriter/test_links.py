@@ -29,8 +29,8 @@ def test_each_button_leads_to_its_page() -> None:
         server.shutdown()
         thread.join()
     assert urls == {
-        "MLflow run": f"{uri}/#/experiments/7/runs/abc",
-        "Report": f"{uri}/#/experiments/7/runs/abc/artifacts/report.html",
+        "MLflow run": f"{uri}/#/experiments/7/runs/abc?workflowType=machine_learning",
+        "Report": f"{uri}/#/experiments/7/runs/abc/artifacts/report.html?workflowType=machine_learning",
         "Registered model": f"{uri}/#/models/ghostwriter-lamplight",
     }
 
