@@ -147,8 +147,8 @@ class EvaluateResult(Frozen):
     withheld: dict[str, str]
     """Measures that are not there, and why."""
     reloaded: float | None
-    """Share of some questions on which plain peft and transformers, given the candidate's adapter, generated the very answer that was
-    scored; None for a candidate without an adapter."""
+    """Share of some questions on which plain peft and transformers, given the candidate's adapter, choose the tokens of the answer that
+    was scored (training.reload); None for a candidate without an adapter."""
     questions: int
     run_id: str | None
     seconds: float
