@@ -16,11 +16,15 @@ MEMORY_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Answer:
-    """A generated answer of `tokens` tokens, end token not counted; `finished` says whether the model ended it itself."""
+    """A generated answer: `ids` without the end token; `finished` says whether the model ended it itself."""
 
     text: str
-    tokens: int
+    ids: list[int]
     finished: bool
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
 
 
 def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
@@ -35,7 +39,7 @@ def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], limits: S
 
 def _answer(base: Base, ids: list[int], limit: int) -> Answer:
     kept = ids[:limit]
-    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), len(kept), finished=len(ids) < limit)
+    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), kept, finished=len(ids) < limit)
 
 
 def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool:

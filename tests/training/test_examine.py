@@ -75,7 +75,7 @@ def test_the_worked_example_stands_before_the_question(
 
     def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
         prompts.setdefault(f"{len(prompts)}", base.tokenizer.decode(batch[0]))
-        return [Answer("", 0, finished=True) for _ in batch]
+        return [Answer("", [], finished=True) for _ in batch]
 
     monkeypatch.setattr("training.arms.answer_batch", note)
     own = without_answers(trained[0].models, tmp_path / "models")
