@@ -6,7 +6,7 @@ What the same model answered before, in this run or in an earlier one, is taken 
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ BATCHES = {"cuda": 512, "cpu": 64}
 """Prompts answered at once, by kind of device, where the request does not say."""
 LOSS_ROWS = 64
 """Rows whose losses are kept together."""
+KINDS = {"answer": tuple(field.name for field in fields(Answer)), "loss": ("nats",), "lm-eval": ()}
+"""What is kept of a model, and the names in its lines: lines with other names, of another version, are not read."""
 KEPT = "The answers given so far are kept; run the same command again to go on."
 ANSWERS_FOLDER = "answers"
 """Beside the base models: answers stay right as long as the model does."""
@@ -43,7 +45,7 @@ class LoadedArm:
         self.pace = Pace(tokens=0, seconds=0.0)
         self._stop, self._batch = stop, request.batch or BATCHES[device.type]
         who = (self.base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
-        self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind) for kind in ("answer", "loss", "lm-eval")}
+        self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind, *names) for kind, names in KINDS.items()}
 
     def answers(self, prompts: Sequence[list[int]], limits: Sequence[int], say: Callable[[int], None] = lambda _done: None) -> list[Answer]:
         """Greedy answers of at most so many tokens each, in order. `say` gets the count done.
