@@ -47,7 +47,7 @@ class Planner:
         self._walk = walk(corpus.questions, writer.teacher.seed)
         self._rotation_name = f"seed {writer.teacher.seed}, {writer.teacher.examples} examples"
         self._kept = self._choices.examples(self._rotation_name)
-        self._rotation = Rotation(corpus.training, writer.teacher.examples, writer.teacher.seed, self._kept)
+        self._rotation = Rotation(corpus, writer.teacher.examples, writer.teacher.seed, self._kept)
 
     def take(self, number: int) -> list[Call]:
         """The next `number` calls; none when it is not positive. Raises CorpusTooSmall when a question has no fit examples."""
