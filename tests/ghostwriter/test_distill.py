@@ -53,8 +53,8 @@ def test_a_dataset_holds_the_pairs_the_teachers_answers_and_the_heldout_pairs(tm
     assert columns["direct.jsonl"] == columns["distilled.jsonl"] == columns["heldout.jsonl"]
 
 
-def test_a_rerun_buys_nothing_and_returns_the_same_folder(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer()
+def test_a_rerun_buys_nothing_and_returns_the_same_folder(either_database: Home) -> None:
+    home, writer = either_database, make_writer()
     with TeacherServer() as teacher:
         answers = answers_of(home, pairs(60))
         first = distill(writer, home, answers, endpoint(teacher))
@@ -156,8 +156,8 @@ def test_an_estimate_after_some_calls_goes_by_their_usage(tmp_path: Path) -> Non
     assert bought * Decimal("0.97") <= plan.cost <= bought * Decimal("1.03")
 
 
-def test_the_cap_stops_the_run_and_a_higher_one_goes_on_from_there(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_the_cap_stops_the_run_and_a_higher_one_goes_on_from_there(either_database: Home) -> None:
+    home = either_database
 
     def capped(cap: str) -> Writer:
         return make_writer(answers=60, budget={**PRICES, "cap": Decimal(cap)})
@@ -296,16 +296,16 @@ def test_the_teachers_diversity_stands_beside_the_writers_at_equal_length(tmp_pa
     assert set(report["teacher"]) == {"words", "compression_ratio", "distinct_1", "distinct_2", "distinct_3", "self_repetition"}
 
 
-def test_two_processes_never_distil_for_one_writer(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer()
+def test_two_processes_never_distil_for_one_writer(either_database: Home) -> None:
+    home, writer = either_database, make_writer()
     with TeacherServer() as teacher, only_one(open_database(home.database_url), "tester"):
         with pytest.raises(AlreadyRunning, match="Another process is distilling for 'tester'"):
             distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
         assert teacher.requests == 0
 
 
-def test_the_ledger_keeps_what_each_answer_was_made_from(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_the_ledger_keeps_what_each_answer_was_made_from(either_database: Home) -> None:
+    home = either_database
     with TeacherServer() as teacher:
         folder = distill(make_writer(answers=5, budget=PRICES), home, answers_of(home, pairs(60)), endpoint(teacher))
     with open_database(home.database_url).connect() as connection:
