@@ -117,8 +117,8 @@ def is_language(text: str, found: Sequence[str], language: Language) -> bool:
 def copied_share(found: Sequence[str], sources: Sequence[str], run: int) -> float:
     """Share of the text's runs of `run` words that stand in one of the sources, too."""
     own = ngrams(found, run)
-    shown = [_runs(source, run) for source in sources]
-    return sum(1 for gram in own if any(gram in grams for grams in shown)) / len(own) if own else 0.0
+    shown = frozenset[tuple[str, ...]]().union(*(_runs(source, run) for source in sources))
+    return sum(1 for gram in own if gram in shown) / len(own) if own else 0.0
 
 
 @lru_cache(maxsize=512)
