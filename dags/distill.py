@@ -8,7 +8,7 @@ from ghostwriter.batch_trigger import DistillInBatch
 from ghostwriter.form_estimate import form_estimate
 from ghostwriter.home import Home
 from ghostwriter.operators import TEACHER_POOL, actionable
-from ghostwriter.writer import MODES, Writer, readable_writers
+from ghostwriter.writer import Writer, readable_writers
 
 
 def distill_dag(writer: Writer) -> DAG:
@@ -27,7 +27,12 @@ def distill_dag(writer: Writer) -> DAG:
             "wanted": Param(
                 writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=form_estimate(writer, Home.default())
             ),
-            "mode": Param(writer.mode, enum=list(MODES), title="Mode", description="direct asks nobody; self-instruct is an ablation."),
+            "mode": Param(
+                writer.mode,
+                enum=list(writer.modes),
+                title="Mode",
+                description="direct asks nobody; self-instruct asks the student itself, where the writer file has [student].",
+            ),
         },
     )
     def distill() -> None:

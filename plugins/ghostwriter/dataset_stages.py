@@ -7,14 +7,14 @@ from ghostwriter.writer import Mode, Writer
 
 
 def distill(writer: Writer, answers: str, mode: Mode) -> str:
-    """Build the dataset; returns its folder. Mode `direct` needs no connection to a teacher."""
+    """Build the dataset; returns its folder. Mode `direct` needs no connection, `self-instruct` the student's."""
     from ghostwriter.connections import teacher_endpoint
     from ghostwriter.distill import distill as distill_answers
     from ghostwriter.home import Home
 
     home = Home.default()
     home.check_space()
-    endpoint = None if mode == "direct" else teacher_endpoint(writer.teacher.connection)
+    endpoint = None if mode == "direct" else teacher_endpoint(writer.asking(mode).teacher.connection)
     return str(distill_answers(writer, home, Path(answers), endpoint, mode=mode))
 
 

@@ -21,7 +21,9 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
     plain = (writers / "lamplight.toml").read_text()
-    (writers / "careful.toml").write_text(plain.replace("[gate]", "[gate]\napproval = true") + "\n[judge]\nquestions = 5\n")
+    careful = plain.replace("[gate]", "[gate]\napproval = true").replace("answers = 4", "answers = 4\nbatch = true")
+    without_student = careful[: careful.index("[student]")] + careful[careful.index("[training]") :]
+    (writers / "careful.toml").write_text(without_student + "\n[judge]\nquestions = 5\n")
     (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
     before = os.environ["GHOSTWRITER_WRITERS"]
     os.environ["GHOSTWRITER_WRITERS"] = str(writers)
@@ -73,6 +75,18 @@ def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_fo
     assert careful.get_task("judge").upstream_task_ids == {"plan", "evaluate", "compare_content"}
     assert careful.get_task("promote").upstream_task_ids == {"plan", "train", "judge", "approve"}
     assert careful.get_task("compare_content").pool == "teacher"
+
+
+def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file_says_so(bag: "DagBag") -> None:
+    plain, careful = bag.dags["lamplight_distill"], bag.dags["careful_distill"]
+    assert {task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks} == {"wait_for_batch"}
+    assert careful.get_task("ask_teacher").upstream_task_ids == {"wait_for_batch"}
+    assert careful.get_task("wait_for_batch").upstream_task_ids == {"find_answers"}
+
+
+def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: "DagBag") -> None:
+    offered = {stem: bag.dags[f"{stem}_distill"].params.get_param("mode").schema["enum"] for stem in ("lamplight", "careful")}
+    assert offered == {"lamplight": ["distilled", "self-instruct", "direct"], "careful": ["distilled", "direct"]}
 
 
 def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> None:
