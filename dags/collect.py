@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ghostwriter.assets import answers_asset, last_location
-from ghostwriter.operators import actionable
+from ghostwriter.operators import actionable, task_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -21,7 +21,7 @@ def collect_dag(writer: Writer) -> DAG:
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        default_args=task_defaults(writer),
     )
     def collect() -> None:
         """### Site -> archive -> snapshot of answers

@@ -4,7 +4,7 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 
 from ghostwriter import comparison, forms, stages
 from ghostwriter.assets import dataset_asset, location
-from ghostwriter.operators import actionable, gpu_stage, gpu_stages
+from ghostwriter.operators import actionable, gpu_stage, gpu_stages, task_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -18,7 +18,7 @@ def compare_dag(writer: Writer) -> DAG:
         schedule=None,
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        default_args=task_defaults(writer),
         params={"arms": forms.arms(writer), **forms.dataset_and_recipe(writer)},
     )
     def compare() -> None:

@@ -7,7 +7,7 @@ from ghostwriter.assets import answers_asset, dataset_asset, location
 from ghostwriter.batch_trigger import DistillInBatch
 from ghostwriter.form_estimate import form_estimate
 from ghostwriter.home import Home
-from ghostwriter.operators import TEACHER_POOL, actionable
+from ghostwriter.operators import TEACHER_POOL, actionable, task_defaults
 from ghostwriter.writer import MODES, Writer, readable_writers
 
 
@@ -21,7 +21,7 @@ def distill_dag(writer: Writer) -> DAG:
         schedule=[answers],
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        default_args=task_defaults(writer),
         params={
             "answers": Param(None, type=["null", "string"], title="Snapshot of answers", description="A folder; empty: the newest one."),
             "wanted": Param(

@@ -4,7 +4,8 @@ from airflow.sdk import DAG, Param, dag, task
 
 from ghostwriter import stages
 from ghostwriter.assets import champion_asset
-from ghostwriter.operators import actionable
+from ghostwriter.notify import on_new_champion
+from ghostwriter.operators import actionable, task_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -18,7 +19,7 @@ def rollback_dag(writer: Writer) -> DAG:
         schedule=None,
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        default_args=task_defaults(writer),
         params={
             "version": Param(
                 None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Empty: the champion before this one."
@@ -32,7 +33,7 @@ def rollback_dag(writer: Writer) -> DAG:
         Makes the previous champion, or the version named, the champion again, and records who, when and why. Run it again to swap back.
         """
 
-        @task(outlets=[champion])
+        @task(outlets=[champion], on_success_callback=on_new_champion(writer))
         @actionable
         def roll_back(*, params: dict, outlet_events: dict, dag_run: object) -> str:
             """Move the aliases back; returns the version that is the champion now."""

@@ -5,7 +5,8 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 from ghostwriter import forms, stages
 from ghostwriter.approval import approval
 from ghostwriter.assets import champion_asset, dataset_asset, location
-from ghostwriter.operators import TEACHER_POOL, actionable, gpu_stage
+from ghostwriter.notify import on_new_champion
+from ghostwriter.operators import TEACHER_POOL, actionable, gpu_stage, task_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -19,7 +20,7 @@ def train_dag(writer: Writer) -> DAG:
         schedule=[dataset],
         max_active_runs=1,
         tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        default_args=task_defaults(writer),
         params={"arm": forms.arm(writer), **forms.dataset_and_recipe(writer)},
     )
     def train() -> None:
@@ -51,7 +52,11 @@ def train_dag(writer: Writer) -> DAG:
         def judge(mlflow_run: str, evaluated: dict, content: dict | None) -> dict:
             return stages.judge(writer, evaluated["request"], mlflow_run, content)
 
-        @task(outlets=[champion], doc_md="Make the candidate the champion; skipped, with the reason, when it is not better.")
+        @task(
+            outlets=[champion],
+            on_success_callback=on_new_champion(writer),
+            doc_md="Make the candidate the champion; skipped, with the reason, when it is not better.",
+        )
         @actionable
         def promote(mlflow_run: str, trained: dict, verdict: dict, approved: dict, *, outlet_events: dict, dag_run: object) -> str:
             outlet_events[champion].extra = {"location": (new := stages.promote(writer, trained, verdict, approved, mlflow_run, dag_run))}

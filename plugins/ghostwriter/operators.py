@@ -12,20 +12,26 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
+from ghostwriter.notify import PROBLEM, on_failure
 from ghostwriter.stages import tracking_uri
+from ghostwriter.writer import Writer
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 GPU_POOL, TEACHER_POOL = "gpu", "teacher"
-PROBLEM = "problem"
-"""XCom key under which a failed task leaves what the person should do, for the page."""
 LONGEST_PROBLEM = 1_000
+OWNER = "ghostwriter"
 LINKS = {
     "train": (MlflowRunLink(), ModelLink()),
     "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
     "examine": (MlflowRunLink(), ReportLink()),
 }
 """The buttons of each stage."""
+
+
+def task_defaults(writer: Writer) -> dict[str, Any]:
+    """What all tasks of a writer's DAGs share."""
+    return {"owner": OWNER, "on_failure_callback": on_failure(writer)}
 
 
 def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:

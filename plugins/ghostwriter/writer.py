@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ghostwriter.errors import WriterFileError
@@ -196,6 +196,25 @@ class Gate(Section):
     """A person must approve in Airflow, within a week, before the champion changes."""
 
 
+class Notify(Section):
+    """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
+
+    mail: str | None = None
+    """Airflow connection of type SMTP; `from_email` among its extra fields is the sender."""
+    to: tuple[str, ...] = ()
+    """Where the mail goes."""
+    webhook: str | None = None
+    """Airflow connection of type HTTP: `{"text": ...}` is posted to its host, and the secret end of the address is its password."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if bool(self.mail) != bool(self.to):
+            raise ValueError("mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses")
+        if not self.mail and not self.webhook:
+            raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
+        return self
+
+
 class Writer(Section):
     """One writer, as its file describes it; `stem` is the file's name."""
 
@@ -210,6 +229,7 @@ class Writer(Section):
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
     judge: Judge | None = None
+    notify: Notify | None = None
 
     @property
     def judge_ledger(self) -> str:
