@@ -2,6 +2,8 @@
 
 import functools
 import json
+import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -13,8 +15,11 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.notify import PROBLEM, on_failure
+from ghostwriter.progress import duration
 from ghostwriter.stages import tracking_uri
 from ghostwriter.writer import Writer
+
+log = logging.getLogger(__name__)
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -29,33 +34,48 @@ LINKS = {
 """The buttons of each stage."""
 
 
-def task_defaults(writer: Writer) -> dict[str, Any]:
-    """What all tasks of a writer's DAGs share."""
-    return {"owner": OWNER, "on_failure_callback": on_failure(writer)}
+def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
+    """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`."""
+    return {
+        "max_active_runs": 1,
+        "tags": [OWNER, writer.stem, kind],
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer)},
+    }
 
 
 def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
-    """Make a task body end on what the person should do: no retry where a retry cannot help."""
+    """Make a task body say what it does and how long it took, and end on what the person should do: no retry where none can help."""
 
     @functools.wraps(function)
     def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Returned:
+        task_instance, started = _task_instance(), time.monotonic()
+        if task_instance:
+            log.info("%s: %s", task_instance.task_id, _purpose(task_instance.task))
         try:
-            return function(*arguments, **named)
+            returned = function(*arguments, **named)
         except GhostwriterError as error:
-            _leave_for_the_page(str(error))
+            if task_instance:
+                task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
+        if task_instance:
+            log.info("%s: done in %s.", task_instance.task_id, duration(time.monotonic() - started))
+        return returned
 
     return call
 
 
-def _leave_for_the_page(words: str) -> None:
-    """Keep why a task failed where the page finds it; outside a task there is no such place."""
+def _task_instance() -> Any:
+    """Of the task that runs; None outside one, where there is no page to leave a word for."""
     try:
-        task_instance = get_current_context()["ti"]
+        return get_current_context()["ti"]
     except RuntimeError:
-        return
-    task_instance.xcom_push(PROBLEM, words[:LONGEST_PROBLEM])
+        return None
+
+
+def _purpose(operator: Any) -> str:
+    """The task's line on its page."""
+    return next(iter((operator.doc_md or "").strip().splitlines()), "")
 
 
 class LocalStageOperator(BaseOperator):

@@ -133,9 +133,11 @@ def promote(
     return version
 
 
-def roll_back(writer: Writer, why: str, version: str | None, dag_run: Any) -> str:
+def roll_back(writer: Writer, why: str, version: int | None, dag_run: Any) -> str:
     """Make the previous champion, or the version named, the champion again; returns its version."""
-    new = roll_back_version(mlflow_client(), Home.default(), writer.stem, who=_who(dag_run), why=why, version=version)
+    new = roll_back_version(
+        mlflow_client(), Home.default(), writer.stem, who=_who(dag_run), why=why, version=str(version) if version else None
+    )
     log.info("Version %s is the champion of %s again.", new, writer.name)
     return new
 

@@ -1,6 +1,7 @@
 """One installation for all tests of this folder, and its first night: bringing them up is what takes long."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,10 @@ def night(world: World) -> Night:
 def first(night: Night) -> Loop:
     """What that night did for the writer of most tests."""
     return night.loops[STEM]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test to need it waits for the whole installation and its first night."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(900))
