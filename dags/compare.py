@@ -23,7 +23,7 @@ def compare_dag(writer: Writer) -> DAG:
         """### Dataset -> several adapters -> one table
 
         Trains each arm with the same recipe, then answers the same questions with each, the base, the base that is shown examples, and
-        the champion. The table, with 95 % intervals, is the description of the MLflow run `compare ...`. Nothing is promoted.
+        the champion. The table, with 95 % intervals, is the description of the MLflow run `comparison ...`. Nothing is promoted.
         **How long:** a training for each arm, one after the other. **When it fails:** trigger it again with the same form:
         what is trained stays trained.
         """

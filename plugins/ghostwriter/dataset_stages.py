@@ -38,7 +38,6 @@ def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_in
 def record(writer: Writer, dataset: str, dag_run: Any) -> str:
     """Log a dataset's totals to MLflow; returns the run's id."""
     from ghostwriter.dataset_run import record_dataset
-    from ghostwriter.pipeline_run import airflow_run
-    from ghostwriter.stages import mlflow_client
+    from ghostwriter.stages import mlflow_client, tracking_uri
 
-    return record_dataset(mlflow_client(), writer, Path(dataset), *airflow_run(dag_run))
+    return record_dataset(mlflow_client(), writer, Path(dataset), dag_run, tracking_uri())
