@@ -70,6 +70,22 @@ def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: Wo
     assert world.teacher.completions == paid
 
 
+def test_the_form_can_ask_only_what_it_would_cost(world: World, first: Loop) -> None:
+    paid, dag = world.teacher.completions, f"{STEM}_distill"
+    run_id = world.api.trigger(dag, {"wanted": 40, "only_estimate": True})
+    assert world.api.wait_finished(dag, run_id, 120) == "success"
+    assert world.states(dag, run_id) == {
+        "find_answers": "success",
+        "estimate_cost": "success",
+        "ask_teacher": "skipped",
+        "record_totals": "skipped",
+    }
+    assert world.api.xcom(dag, run_id, "estimate_cost", "estimate")["to_buy"] > 0
+    log = [line for line in world.api.log_lines(dag, run_id, "estimate_cost", 1) if line.startswith(("estimate_cost: ", "Plan: "))]
+    assert [line.partition(" ")[2].partition(" ")[0] for line in log] == ["Say", "40", "done"]
+    assert world.teacher.completions == paid
+
+
 def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: World, first: Loop) -> None:
     run_id = world.api.trigger(f"{STEM}_rollback", {"why": "a test"})
     assert world.api.wait_finished(f"{STEM}_rollback", run_id, 120) == "failed"
