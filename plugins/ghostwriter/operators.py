@@ -3,15 +3,18 @@
 import functools
 import json
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from airflow.sdk import BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from ghostwriter.errors import GhostwriterError
+from ghostwriter.errors import GhostwriterError, TrackingError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.notify import PROBLEM, on_failure
@@ -26,6 +29,8 @@ Returned = TypeVar("Returned")
 GPU_POOL, TEACHER_POOL = "gpu", "teacher"
 LONGEST_PROBLEM = 1_000
 OWNER = "ghostwriter"
+AGAIN = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_exponential_backoff": 2.0}
+"""For what is away for a moment (MLflow, a worker that was killed). What a person must act on is never tried again: see `actionable`."""
 LINKS = {
     "train": (MlflowRunLink(), ModelLink()),
     "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
@@ -39,7 +44,7 @@ def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
     return {
         "max_active_runs": 1,
         "tags": [OWNER, writer.stem, kind],
-        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer)},
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN},
     }
 
 
@@ -52,7 +57,8 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
         if task_instance:
             log.info("%s: %s", task_instance.task_id, _purpose(task_instance.task))
         try:
-            returned = function(*arguments, **named)
+            with _mlflow_in_words():
+                returned = function(*arguments, **named)
         except GhostwriterError as error:
             if task_instance:
                 task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
@@ -63,6 +69,21 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
         return returned
 
     return call
+
+
+@contextmanager
+def _mlflow_in_words() -> Iterator[None]:
+    """Turn an error of MLflow's client into one that says what to do. MLflow is not imported for it: who raised it has."""
+    try:
+        yield
+    except Exception as error:
+        module = sys.modules.get("mlflow.exceptions")
+        if module is None or not isinstance(error, module.MlflowException):
+            raise
+        raise TrackingError(
+            f"MLflow did not do what was asked of it: {str(error).splitlines()[0][:300]} "
+            "See that it runs, then clear this task; what is done stays done."
+        ) from error
 
 
 def _task_instance() -> Any:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -17,6 +17,7 @@ FLAGS = [
 ]
 PATIENCE_MS = 60_000
 """Two cores show a page late while a model trains beside it."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from demo.follow import Loop
 from ghostwriter.embedded.services import wait_until
 from ghostwriter.promote import promote
-from tests.e2e.browser import PATIENCE_MS, choose, log_in, open_browser, open_form, submit
+from tests.e2e.browser import choose, log_in, open_browser, open_form, submit
 from tests.e2e.nights import Night
 from tests.e2e.world import NEIGHBOUR, STEM, World
 from tests.teacher_server import KEY
@@ -34,7 +34,7 @@ def trained(world: World, first: Loop, page: Page) -> str:
     form.get_by_role("button", name="Which data").click()
     expect(form.locator("#element_dataset")).to_contain_text("the newest one")
     submit(form)
-    expect(form).to_be_hidden(timeout=PATIENCE_MS)
+    expect(form).to_be_hidden()
     run = world.api.runs(f"{STEM}_train")[0]
     page.goto(f"{world.api.url}/dags/{STEM}_train/runs/{run['dag_run_id']}")
     title = page.get_by_role("heading", name=run["dag_run_id"]).locator("xpath=..")
@@ -51,7 +51,7 @@ def test_the_form_trains_what_was_chosen_in_it(world: World, trained: str) -> No
 
 def test_the_button_leads_to_the_mlflow_run_and_it_leads_back(world: World, page: Page, trained: str) -> None:
     page.goto(_button(world, page, trained, "train", "MLflow run"))
-    expect(page.get_by_role("heading", name="train direct")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="train direct")).to_be_visible()
     experiment = world.client.get_experiment_by_name(STEM)
     assert experiment
     parent = world.api.xcom(f"{STEM}_train", trained, "plan")["run_id"]
@@ -63,7 +63,7 @@ def test_the_button_leads_to_the_mlflow_run_and_it_leads_back(world: World, page
 def test_the_report_is_one_click_away(world: World, page: Page, trained: str) -> None:
     page.goto(_button(world, page, trained, "evaluate", "Report"))
     report = page.frame_locator("iframe").first
-    expect(report.locator("body")).to_contain_text("held-out questions", timeout=PATIENCE_MS)
+    expect(report.locator("body")).to_contain_text("held-out questions")
 
 
 def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Page, trained: str) -> None:
@@ -71,7 +71,7 @@ def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Pag
     assert experiment
     page.goto(f"{world.stack.mlflow_url}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=arms")
     for arm in ("base", "direct", "distilled", "writer"):
-        expect(page.get_by_role("gridcell").get_by_text(arm, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("gridcell").get_by_text(arm, exact=True).first).to_be_visible()
     for column in ("style", "heldout_loss_nats_per_token", "rep4"):
         expect(page.get_by_role("columnheader", name=column)).to_be_visible()
 
@@ -80,7 +80,7 @@ def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page,
     page.goto(world.api.url)
     page.get_by_role("link", name="Ghostwriter").click()
     card = page.locator(f"section#{STEM}")
-    expect(card.get_by_role("heading", name="Odessa Lamplight")).to_be_visible(timeout=PATIENCE_MS)
+    expect(card.get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
     expect(card).to_contain_text("version 1")
     expect(card).to_contain_text("45 ")
 
