@@ -17,7 +17,7 @@ def failing(error: Exception) -> None:
 
 
 def test_what_a_person_must_act_on_is_not_tried_again() -> None:
-    with pytest.raises(AirflowFailException, match="^promotion: There is no version 9"):
+    with pytest.raises(AirflowFailException, match=r"^promotion: There is no version 9\."):
         failing(PromotionError("There is no version 9."))
 
 
