@@ -37,7 +37,7 @@ def distilling(writer: Writer) -> dict[str, Param]:
     """What is asked for, what it costs, and of which answers."""
     home = Home.default()
     estimate = form_estimate(writer, home)
-    only = "Writes plan and cost into the log of the task `estimate_cost`, and ends there: nothing is asked, nothing is spent."
+    only = "Writes plan and cost into the log of the task estimate_cost, and ends there: nothing is asked, nothing is spent."
     return {
         "wanted": Param(writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=estimate),
         "only_estimate": Param(False, type="boolean", title="Only say what it would cost", description=only),

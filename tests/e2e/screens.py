@@ -38,7 +38,7 @@ def main(airflow: str, password: str, mlflow: str, stem: str) -> None:
         log_in(page, airflow, password)
         page.set_viewport_size(DESKTOP)
         shoot(page, f"{airflow}/dags/{stem}_train/runs/{api.runs(f'{stem}_train')[-1]['dag_run_id']}", "airflow.png")
-        open_form(page, airflow, f"{stem}_train")
+        open_form(page, airflow, f"{stem}_distill")
         keep(page, "form.png")
         shoot(page, f"{airflow}/ghostwriter/", "page.png", whole=True)
         shoot(page, f"{views}arms", "mlflow.png")

@@ -39,6 +39,10 @@ pace_seconds = 0
 connection = "teacher"
 model = "test-teacher"
 answers = 24
+[budget]
+input_price = 0.27
+output_price = 1.10
+cap = 5
 [training]
 recipe = "tiny"
 [evaluation]
