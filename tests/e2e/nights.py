@@ -27,7 +27,7 @@ def first_night(world: World) -> Night:
         wait_until(lambda stem=stem: len(_ended(world, f"{stem}_collect")) >= 2, 300, f"Two nights of {stem}")
         world.write(stem, WRITERS[stem] + BY_HAND)
     for stem in WRITERS:
-        wait_until(lambda stem=stem: bool(_ended(world, f"{stem}_train")), 400, f"The training of {stem}")
+        wait_until(lambda stem=stem: bool(_ended(world, f"{stem}_train")), 600, f"The training of {stem}")
         wait_until(lambda stem=stem: _is_quiet(world, f"{stem}_collect"), 120, f"The end of the schedule of {stem}")
     runs = {stem: world.api.runs(f"{stem}_collect")[::-1] for stem in WRITERS}
     return Night({stem: _loop(world, stem) for stem in WRITERS}, runs)

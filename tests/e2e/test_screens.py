@@ -72,7 +72,7 @@ def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Pag
     page.goto(f"{world.stack.mlflow_url}/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=arms")
     for arm in ("base", "direct", "distilled", "writer"):
         expect(page.get_by_role("gridcell").get_by_text(arm, exact=True).first).to_be_visible()
-    for column in ("style", "heldout_loss_nats_per_token", "rep4"):
+    for column in ("ability", "heldout_loss_nats_per_token"):
         expect(page.get_by_role("columnheader", name=column)).to_be_visible()
 
 
@@ -85,13 +85,21 @@ def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page,
     expect(card).to_contain_text("45 ")
 
 
-def test_a_bad_value_is_refused_in_the_form_with_a_sentence(world: World, page: Page) -> None:
-    before = len(world.api.runs("multiplication"))
-    form = open_form(page, world.api.url, "multiplication")
-    form.locator("input[name=element_digits]").fill("40")
+def test_a_bad_value_is_refused_in_the_form_with_a_sentence(world: World, page: Page, first: Loop) -> None:
+    before = len(world.api.runs(f"{STEM}_rollback"))
+    form = open_form(page, world.api.url, f"{STEM}_rollback")
+    form.locator("input[name=element_why]").fill("no")
     submit(form)
-    expect(form).to_contain_text("40 is greater than the maximum of 6")
-    assert len(world.api.runs("multiplication")) == before
+    expect(form).to_contain_text("'no' is too short")
+    assert len(world.api.runs(f"{STEM}_rollback")) == before
+
+
+def test_the_form_lets_no_number_out_of_its_bounds(world: World, page: Page) -> None:
+    form = open_form(page, world.api.url, "multiplication")
+    digits = form.locator("input[name=element_digits]")
+    digits.fill("40")
+    digits.blur()
+    expect(digits).to_have_value("6")
 
 
 def test_what_a_failing_teacher_said_stands_on_the_page_and_is_told(world: World, page: Page, night: Night) -> None:
