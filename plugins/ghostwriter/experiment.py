@@ -7,6 +7,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ghostwriter.links import public_address
@@ -21,14 +22,34 @@ KIND_TAG = "ghostwriter.kind"
 VIEW_TAG = "mlflow.sharedViewState."
 SCORES = ("style", "heldout_loss_nats_per_token", "rep4", "length_ratio", "ability", "verbatim_share")
 """Of the many measures those that a night turns on."""
-VIEWS: dict[str, tuple[str, str, Sequence[str]]] = {
-    "nights": (
+
+
+@dataclass(frozen=True)
+class View:
+    """Runs of one kind and the columns that matter; newest first, unless `order` names a column whose least value comes first.
+
+    MLflow folds runs below their parents when it orders by time, and shows them one beside the other when it orders by anything else.
+    """
+
+    name: str
+    kind: str
+    columns: Sequence[str]
+    order: str = "attributes.start_time"
+
+
+VIEWS = {
+    "nights": View(
         "Nights: one candidate a row",
         "candidate",
         ("tags.`ghostwriter.decision`", "params.`arm`", "params.`recipe`", *(f"metrics.`{score}`" for score in SCORES)),
     ),
-    "arms": ("Arms: who answered how well", "arm", tuple(f"metrics.`{score}`" for score in SCORES)),
-    "recipes": (
+    "arms": View(
+        "Arms: who answered how well",
+        "arm",
+        tuple(f"metrics.`{score}`" for score in SCORES),
+        order="metrics.`heldout_loss_nats_per_token`",
+    ),
+    "recipes": View(
         "Recipes: how it was trained",
         "train",
         (
@@ -36,21 +57,20 @@ VIEWS: dict[str, tuple[str, str, Sequence[str]]] = {
             *(f"params.`{name}`" for name in ("arm", "rank", "alpha", "learning_rate", "epochs")),
             "metrics.`train/loss`",
         ),
+        order="metrics.`train/loss`",
     ),
-    "datasets": (
+    "datasets": View(
         "Datasets: what was bought",
         "dataset",
         (
             "tags.`ghostwriter.teacher`",
             "tags.`ghostwriter.prompt_hash`",
-            *(
-                f"metrics.`{name}`"
-                for name in ("dataset/rows/direct", "dataset/rows/distilled", "teacher/calls/accepted", "teacher/cost/answers")
-            ),
+            *(f"metrics.`dataset/rows/{name}`" for name in ("direct", "distilled", "heldout")),
+            *(f"metrics.`teacher/{name}`" for name in ("calls/accepted", "cost/answers")),
         ),
     ),
 }
-"""Key in the address to the view's name, the kind of run it shows, and its columns."""
+"""By the key in a view's address."""
 
 
 def describe_experiment(client: "MlflowClient", experiment_id: str, writer: Writer, uri: str) -> None:
@@ -63,9 +83,9 @@ def describe_experiment(client: "MlflowClient", experiment_id: str, writer: Writ
 
 def experiment_tags(experiment_id: str, writer: Writer, uri: str) -> Mapping[str, str]:
     """Kind, description and views."""
-    views = {f"{VIEW_TAG}{key}": _view(name, kind, columns) for key, (name, kind, columns) in VIEWS.items()}
+    views = {f"{VIEW_TAG}{key}": _saved(view) for key, view in VIEWS.items()}
     page = f"{public_address(uri)}/#/experiments/{experiment_id}/runs?viewStateShareKey="
-    links = "\n".join(f"- [{name}]({page}{key})" for key, (name, _, _) in VIEWS.items())
+    links = "\n".join(f"- [{view.name}]({page}{key})" for key, view in VIEWS.items())
     about = (
         f"Answers in the voice of {writer.name}. Each night that brings something new leaves a run `dataset ...` (what the teacher was "
         f"asked) and a run `candidate ...` (an adapter, its examination, and why it became the champion or not).\n\n{links}\n\n"
@@ -74,16 +94,16 @@ def experiment_tags(experiment_id: str, writer: Writer, uri: str) -> Mapping[str
     return {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": about, **views}
 
 
-def _view(name: str, kind: str, columns: Sequence[str]) -> str:
+def _saved(view: View) -> str:
     state = {
-        "searchFilter": f"tags.`{KIND_TAG}` = '{kind}'",
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": False,
+        "searchFilter": f"tags.`{KIND_TAG}` = '{view.kind}'",
+        "orderByKey": view.order,
+        "orderByAsc": view.order != View.order,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": list(columns),
+        "selectedColumns": list(view.columns),
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "FIRST_10_RUNS",
@@ -97,4 +117,4 @@ def _view(name: str, kind: str, columns: Sequence[str]) -> str:
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
+    return json.dumps({"name": view.name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
