@@ -21,7 +21,7 @@ FAILURE = (
 )
 CHAMPION = (
     "Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %s.",
-    "{{ params.why or ti.xcom_pull(task_ids='judge').summary }}",
+    "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}",
     "{{ ti.log_url }}",
 )
 """Lines of Jinja; the first is a mail's subject."""
