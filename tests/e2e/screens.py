@@ -16,7 +16,7 @@ from ghostwriter.embedded.airflow_api import AirflowApi  # noqa: E402
 from tests.e2e.browser import log_in, open_browser, open_form  # noqa: E402
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-SETTLE_MS = 4_000
+SETTLE_MS = 8_000
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -42,20 +42,22 @@ def main(airflow: str, password: str, mlflow: str, stem: str) -> None:
         keep(page, "form.png")
         shoot(page, f"{airflow}/ghostwriter/", "page.png", whole=True)
         shoot(page, f"{views}arms", "mlflow.png")
-        shoot(page, compared(runs("candidate")[:2]), "compare-nights.png")
-        shoot(page, compared([run for run in runs("arm") if run.info.run_name in ("base", "direct", "distilled")][:3]), "compare-arms.png")
-        shoot(page, compared(runs("train")[:2]), "compare-recipes.png")
+        arms = [run for run in runs("arm") if run.info.run_name in ("base", "direct", "distilled")]
+        for name, chosen in (("nights", runs("candidate")[:2]), ("arms", arms[:3]), ("recipes", runs("train")[:2])):
+            shoot(page, compared(chosen), f"compare-{name}.png", fold="Visualizations")
         page.set_viewport_size(PHONE)
         shoot(page, f"{airflow}/ghostwriter/", "page-phone.png", whole=True)
 
 
-def shoot(page: Page, url: str, name: str, *, whole: bool = False) -> None:
-    """Open a page, close what lies over it, and keep its picture."""
+def shoot(page: Page, url: str, name: str, *, whole: bool = False, fold: str = "") -> None:
+    """Open a page, close what lies over it, fold a section away, and keep its picture."""
     page.goto(url)
     page.wait_for_timeout(SETTLE_MS)
     for label in ("Got it", "Close", "Dismiss"):
         if (button := page.get_by_role("button", name=label, exact=True)).count():
             button.first.click()
+    if fold:
+        page.get_by_text(fold, exact=True).first.click()
     keep(page, name, whole=whole)
 
 

@@ -79,10 +79,9 @@ def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Pag
 def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page, trained: str) -> None:
     page.goto(world.api.url)
     page.get_by_role("link", name="Ghostwriter").click()
-    card = page.locator(f"section#{STEM}")
-    expect(card.get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
-    expect(card).to_contain_text("version 1")
-    expect(card).to_contain_text("45 ")
+    expect(page.locator(f"section#{STEM}").get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
+    expect(page.locator(f"section#{STEM}")).to_contain_text("176")
+    _see(world, page, STEM, "version 1 since")
 
 
 def test_a_bad_value_is_refused_in_the_form_with_a_sentence(world: World, page: Page, first: Loop) -> None:
@@ -130,9 +129,18 @@ def test_the_champion_is_rolled_back_from_its_form(world: World, page: Page, tra
     form.locator("input[name=element_why]").fill("it loops")
     submit(form)
     wait_until(lambda: [run["state"] for run in world.api.runs(f"{STEM}_rollback")][:1] == ["success"], 120, "The roll back")
-    page.goto(f"{world.api.url}/ghostwriter/")
-    expect(page.locator(f"section#{STEM}")).to_contain_text("version 1 since")
-    expect(page.locator(f"section#{STEM}")).to_contain_text("it loops (admin)")
+    _see(world, page, STEM, "version 1 since")
+    _see(world, page, STEM, "it loops (admin)")
+
+
+def _see(world: World, page: Page, stem: str, words: str) -> None:
+    """Look at the page until a writer's card says so: an MLflow that is busy for more than a second is left out of it."""
+
+    def shown() -> bool:
+        page.goto(f"{world.api.url}/ghostwriter/")
+        return words in page.locator(f"section#{stem}").inner_text()
+
+    wait_until(shown, 60, f"{words!r} on the page")
 
 
 def _button(world: World, page: Page, run_id: str, task: str, name: str) -> str:
