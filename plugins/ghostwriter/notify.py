@@ -4,12 +4,13 @@ The templates are rendered by Airflow in the task's process. A failure is told i
 (`ghostwriter.operators.PROBLEM`), never in those of an exception nobody looked at: those may hold an address or a key.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ghostwriter.writer import Writer
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseNotifier
+    from airflow.sdk import BaseNotifier, Context
 
 PROBLEM = "problem"
 """XCom key under which a failed task leaves what the person should do, for the page and for messages."""
@@ -27,33 +28,46 @@ CHAMPION = (
 """Lines of Jinja; the first is a mail's subject."""
 
 
-def on_failure(writer: Writer) -> "list[BaseNotifier]":
-    """For `on_failure_callback`: it is called once, after the last try."""
-    return _notifiers(writer, FAILURE)
+@dataclass(frozen=True)
+class Message:
+    """A task's callback: makes its notifier when it is called, because DAG files are parsed often and the HTTP one is half a second of imports."""
 
+    lines: tuple[str, ...]
+    connection: str
+    to: tuple[str, ...] = ()
+    """Where a mail goes; a webhook has none."""
 
-def on_new_champion(writer: Writer) -> "list[BaseNotifier]":
-    """For `on_success_callback` of a task that moves the champion and returns its version; a skipped task calls nobody."""
-    return _notifiers(writer, (CHAMPION[0] % writer.name, *CHAMPION[1:]))
+    def __call__(self, context: "Context") -> None:
+        """Send it. What goes wrong stands in the task's log and does not change how the task ended."""
+        self.notifier()(context)
 
+    def notifier(self) -> "BaseNotifier":
+        """Airflow's own: SmtpNotifier or HttpNotifier."""
+        if self.to:
+            from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-def _notifiers(writer: Writer, lines: tuple[str, ...]) -> "list[BaseNotifier]":
-    """The notifiers a writer file asks for. Their modules are imported for such a writer only: DAG files are parsed often."""
-    notify = writer.notify
-    found: list[BaseNotifier] = []
-    if notify and notify.mail:
-        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-
-        page = "".join(f"<p>{{% filter e %}}{line}{{% endfilter %}}</p>" for line in lines)
-        found.append(SmtpNotifier(smtp_conn_id=notify.mail, to=list(notify.to), subject=lines[0], html_content=page))
-    if notify and notify.webhook:
+            page = "".join(f"<p>{{% filter e %}}{line}{{% endfilter %}}</p>" for line in self.lines)
+            return SmtpNotifier(smtp_conn_id=self.connection, to=list(self.to), subject=self.lines[0], html_content=page)
         from airflow.providers.http.notifications.http import HttpNotifier
 
         # Airflow masks a connection's password in every log, and nothing else of an address.
-        secret_end = f"{{{{ (conn.get('{notify.webhook}') or {{}}).password or '' }}}}"
-        found.append(
-            HttpNotifier(
-                http_conn_id=notify.webhook, endpoint=secret_end, json={"text": "\n".join(lines)}, extra_options={"timeout": POST_SECONDS}
-            )
-        )
-    return found
+        secret_end = f"{{{{ (conn.get('{self.connection}') or {{}}).password or '' }}}}"
+        body = {"text": "\n".join(self.lines)}
+        return HttpNotifier(http_conn_id=self.connection, endpoint=secret_end, json=body, extra_options={"timeout": POST_SECONDS})
+
+
+def on_failure(writer: Writer) -> list[Message]:
+    """For `on_failure_callback`: it is called once, after the last try."""
+    return _messages(writer, FAILURE)
+
+
+def on_new_champion(writer: Writer) -> list[Message]:
+    """For `on_success_callback` of a task that moves the champion and returns its version; a skipped task calls nobody."""
+    return _messages(writer, (CHAMPION[0] % writer.name, *CHAMPION[1:]))
+
+
+def _messages(writer: Writer, lines: tuple[str, ...]) -> list[Message]:
+    """To whom the writer file names."""
+    notify = writer.notify
+    mail = [Message(lines, notify.mail, notify.to)] if notify and notify.mail else []
+    return mail + ([Message(lines, notify.webhook)] if notify and notify.webhook else [])

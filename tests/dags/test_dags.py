@@ -138,7 +138,7 @@ def test_the_cost_is_said_before_anything_is_bought(bag: "DagBag") -> None:
 
 def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: "DagBag") -> None:
     def told(stem: str, dag: str, task: str, on: str) -> list[str]:
-        return [type(notifier).__name__ for notifier in getattr(bag.dags[f"{stem}_{dag}"].get_task(task), f"on_{on}_callback")]
+        return [type(message.notifier()).__name__ for message in getattr(bag.dags[f"{stem}_{dag}"].get_task(task), f"on_{on}_callback")]
 
     assert told("lamplight", "train", "train", "failure") == []
     assert told("careful", "train", "train", "failure") == ["SmtpNotifier", "HttpNotifier"]
