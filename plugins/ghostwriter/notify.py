@@ -30,7 +30,7 @@ CHAMPION = (
 
 @dataclass(frozen=True)
 class Message:
-    """A task's callback. Its notifier is made when it is called: the HTTP one takes half a second to import, and DAG files are parsed often."""
+    """A task's callback. Its notifier is made when it is called: the HTTP one takes half a second to import, and DAGs are parsed often."""
 
     lines: tuple[str, ...]
     connection: str
