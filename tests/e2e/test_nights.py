@@ -64,7 +64,7 @@ def test_a_new_champion_is_told_to_whom_the_writer_file_names_and_to_nobody_else
 
 def test_a_night_that_lasts_into_the_next_is_not_doubled(world: World, night: Night) -> None:
     world.switch_on([RESTLESS_COLLECT])
-    wait_until(lambda: len(_finished(world)) >= 2, 120, "Two nights that last into the next")
+    wait_until(lambda: len(_finished(world)) >= 2, 240, "Two nights that last into the next")
     world.api.patch(f"dags/{RESTLESS_COLLECT}", {"is_paused": True})
     runs = _finished(world)
     assert _at_once(runs) == 1
@@ -81,7 +81,7 @@ def test_of_the_nights_missed_only_the_first_and_the_last_are_made_up_for(world:
     time.sleep(10 * RESTLESS_SECONDS)
     up = datetime.now(UTC).timestamp()
     world.supervisor.start(scheduler)
-    wait_until(lambda: any(_seconds(run["logical_date"]) > up for run in _finished(world)), 120, "A night after the missed ones")
+    wait_until(lambda: any(_seconds(run["logical_date"]) > up for run in _finished(world)), 240, "A night after the missed ones")
     world.api.patch(f"dags/{RESTLESS_COLLECT}", {"is_paused": True})
     dates = [run["logical_date"] for run in world.api.runs(RESTLESS_COLLECT)]
     assert len(dates) == len(set(dates))

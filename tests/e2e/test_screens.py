@@ -15,7 +15,7 @@ from tests.e2e.nights import Night
 from tests.e2e.world import NEIGHBOUR, STEM, World
 from tests.teacher_server import KEY
 
-TRAINING_MS = 240_000
+TRAINING_MS = 480_000
 WRONG_KEY = "sk-wrong-0000000"
 
 
@@ -106,7 +106,7 @@ def test_what_a_failing_teacher_said_stands_on_the_page_and_is_told(world: World
     form = open_form(page, world.api.url, f"{NEIGHBOUR}_distill")
     form.locator("input[name=element_wanted]").fill("30")
     submit(form)
-    wait_until(lambda: world.api.runs(f"{NEIGHBOUR}_distill")[0]["state"] == "failed", 120, "The refusal")
+    wait_until(lambda: world.api.runs(f"{NEIGHBOUR}_distill")[0]["state"] == "failed", 240, "The refusal")
     world.api.put_connection("teacher", "http", world.teacher.base_url, KEY)
     page.goto(f"{world.api.url}/ghostwriter/")
     outcome = page.locator(f"section#{NEIGHBOUR} .outcome")
@@ -128,7 +128,7 @@ def test_the_champion_is_rolled_back_from_its_form(world: World, page: Page, tra
     form = open_form(page, world.api.url, f"{STEM}_rollback")
     form.locator("input[name=element_why]").fill("it loops")
     submit(form)
-    wait_until(lambda: [run["state"] for run in world.api.runs(f"{STEM}_rollback")][:1] == ["success"], 120, "The roll back")
+    wait_until(lambda: [run["state"] for run in world.api.runs(f"{STEM}_rollback")][:1] == ["success"], 240, "The roll back")
     _see(world, page, STEM, "version 1 since")
     _see(world, page, STEM, "it loops (admin)")
 
