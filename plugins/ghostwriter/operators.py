@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -80,9 +81,9 @@ def _mlflow_in_words() -> Iterator[None]:
         module = sys.modules.get("mlflow.exceptions")
         if module is None or not isinstance(error, module.MlflowException):
             raise
+        words = re.sub(r"//[^/@\s]+@", "//", str(error).splitlines()[0][:300])  # an address may carry a password
         raise TrackingError(
-            f"MLflow did not do what was asked of it: {str(error).splitlines()[0][:300]} "
-            "See that it runs, then clear this task; what is done stays done."
+            f"MLflow did not do what was asked of it: {words} See that it runs, then clear this task; what is done stays done."
         ) from error
 
 

@@ -28,6 +28,12 @@ def test_an_mlflow_that_is_away_is_tried_again_and_says_what_to_do() -> None:
     assert not isinstance(raised.value, AirflowFailException)
 
 
+def test_the_password_in_mlflows_address_is_not_told() -> None:
+    with pytest.raises(AirflowException, match=r"request to http://mlflow:5000/api failed") as raised:
+        failing(MlflowException("request to http://me:sk-secret@mlflow:5000/api failed"))
+    assert "sk-secret" not in str(raised.value)
+
+
 def test_any_other_error_is_left_as_it_is() -> None:
     with pytest.raises(KeyError):
         failing(KeyError("x"))
