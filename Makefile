@@ -20,7 +20,7 @@ help: ## Show this list
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (9 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
-test: install-dev chromium ## All tests (15 minutes on 2 cores): both sides beside each other, then real Airflow, MLflow and browser
+test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
 	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-airflow test-training
 	@$(MAKE) --no-print-directory test-e2e
@@ -31,7 +31,7 @@ test-airflow:
 test-training: # one thread: two would wait for each other at every small product while the other side's tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
 
-test-e2e: install-dev chromium ## Only the nights, the chain and the screens: real Airflow, real MLflow, real browser (8 minutes)
+test-e2e: install-dev chromium ## Only the nights, the chain and the screens: real Airflow, real MLflow, real browser
 	.venv/bin/python -m pytest tests/e2e
 
 chromium: ## The browser of the tests; Debian's is installed when there is none
