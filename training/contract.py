@@ -33,6 +33,9 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
 }
 """Files of the dataset folder that each arm trains on."""
 
+METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
+"""Names of measures in MLflow that say more than those in the result; the same for an arm and for the candidate's run above it."""
+
 HELDOUT_FILE = "heldout.jsonl"
 LM_EVAL = "lm_eval/"
 """What the names of measures from lm-eval's tasks begin with."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from training.contract import EvaluateRequest, EvaluateResult
+from training.contract import METRIC_NAMES, EvaluateRequest, EvaluateResult
 from training.evaluate_plots import save_plots
 from training.measures import shown
 from training.report import report
@@ -10,8 +10,6 @@ from training.style import Style
 from training.tracking import TrackedRun
 
 REPORT_FILE, SAMPLES_TABLE, FIGURES_TABLE = "report.html", "samples.json", "measures.json"
-METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
-"""Names in MLflow that say more than those in the result."""
 
 
 def start(run: TrackedRun, request: EvaluateRequest) -> None:

@@ -1,9 +1,13 @@
 """The bodies of the distilling DAG's tasks. Arguments are locations and small values."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ghostwriter.writer import Mode, Writer
+
+log = logging.getLogger(__name__)
 
 
 def distill(writer: Writer, answers: str, mode: Mode) -> str:
@@ -18,10 +22,22 @@ def distill(writer: Writer, answers: str, mode: Mode) -> str:
     return str(distill_answers(writer, home, Path(answers), endpoint, mode=mode))
 
 
+def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_instance: Any) -> bool:
+    """Log the plan and its cost, leave the figures in the XCom `estimate`; returns whether the form wants the answers, too."""
+    from ghostwriter.distill import estimate
+    from ghostwriter.home import Home
+
+    plan = estimate(writer, Home.default(), Path(answers), mode=form["mode"])
+    for line in str(plan).splitlines():
+        log.info(line)
+    figures = plan.model_dump(mode="json", include={"wanted", "in_ledger", "to_buy", "cost", "worst_cost", "spent", "cap"})
+    task_instance.xcom_push("estimate", figures)
+    return not form["only_estimate"]
+
+
 def record(writer: Writer, dataset: str, dag_run: Any) -> str:
     """Log a dataset's totals to MLflow; returns the run's id."""
     from ghostwriter.dataset_run import record_dataset
-    from ghostwriter.pipeline_run import airflow_run
-    from ghostwriter.stages import mlflow_client
+    from ghostwriter.stages import mlflow_client, tracking_uri
 
-    return record_dataset(mlflow_client(), writer, Path(dataset), *airflow_run(dag_run))
+    return record_dataset(mlflow_client(), writer, Path(dataset), dag_run, tracking_uri())

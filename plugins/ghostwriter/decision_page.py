@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ghostwriter.content import Content
 from ghostwriter.gate import Check, Decision
 from ghostwriter.pipeline_run import describe
-from training.contract import Estimate
+from training.contract import METRIC_NAMES, Estimate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,7 +58,8 @@ def interval(found: Estimate | None) -> str:
 
 
 def _spread(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
-    for name, found in estimates.items():
+    for measure, found in estimates.items():
+        name = METRIC_NAMES.get(measure, measure)
         yield from ((name, found.value), (f"{name}/low", found.low), (f"{name}/high", found.high))
 
 

@@ -224,6 +224,25 @@ class Gate(Section):
     """A person must approve in Airflow, within a week, before the champion changes."""
 
 
+class Notify(Section):
+    """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
+
+    mail: str | None = None
+    """Airflow connection of type SMTP; `from_email` among its extra fields is the sender."""
+    to: tuple[str, ...] = ()
+    """Where the mail goes."""
+    webhook: str | None = None
+    """Airflow connection of type HTTP: `{"text": ...}` is posted to its host, and the secret end of the address is its password."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if bool(self.mail) != bool(self.to):
+            raise ValueError("mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses")
+        if not self.mail and not self.webhook:
+            raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
+        return self
+
+
 class Writer(Section):
     """One writer, as its file describes it; `stem` is the file's name."""
 
@@ -239,6 +258,7 @@ class Writer(Section):
     gate: Gate = Gate()
     judge: Judge | None = None
     student: Student | None = None
+    notify: Notify | None = None
 
     @model_validator(mode="after")
     def _student_is_there(self) -> Self:

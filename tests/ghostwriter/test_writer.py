@@ -48,6 +48,12 @@ def test_what_a_file_does_not_name_has_the_default_of_the_article(writers: Path)
     [
         ('model = "a-model"', 'model = "a-model"\nmodle = "x"', "teacher.modle: unknown key"),
         ('account = "a-writer"', "", "source.account: missing"),
+        (
+            "cap = 5",
+            'cap = 5\n[notify]\nmail = "post"',
+            "mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses",
+        ),
+        ("cap = 5", "cap = 5\n[notify]", "name an Airflow connection in `mail` or in `webhook`, or leave the table out"),
         ('language = "zh"', 'language = "fr"', "language = 'fr'"),
         ("[budget]", '[schedule]\ntimezone = "Mars/Olympus"\n[budget]', "no time zone"),
         ('name = "A Writer"', 'name = "A Writer', "is no TOML file"),
