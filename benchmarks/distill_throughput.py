@@ -1,9 +1,9 @@
 """How fast distillation asks a teacher, and what a call costs in CPU and memory. Real HTTP, on this machine.
 
-    .venv/bin/python benchmarks/distill_throughput.py                    a few minutes; --calls 10000 for the figures in the README
+    .venv/bin/python benchmarks/distill_throughput.py                    a few minutes; --calls 10000 for the figures in training/LOG.md
     .venv/bin/python benchmarks/distill_throughput.py --peer PYTHON      also bespokelabs-curator, in an environment of its own
 
-The teacher is tests/teacher_server.py in a process of its own. Each contender runs in a fresh process:
+The teacher is cheap_teacher.py in a process of its own; its CPU is not counted. Each contender runs in a fresh process:
 
     ours     ghostwriter.distill: plan, ledger (SQLite), cap, throttle, filters, near duplicates, dataset
     plain    the same prompts through the same openai client: asyncio.gather under a semaphore; nothing is kept but the texts
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVER = ROOT / "tests" / "teacher_server.py"
+SERVER = ROOT / "benchmarks" / "cheap_teacher.py"
 CORPUS = ROOT / "demo" / "corpus" / "lamplight.jsonl"
 LATENCY, IN_FLIGHT, RATE = 0.5, 64, 40.0
 Figures = dict[str, Any]
@@ -45,6 +45,7 @@ def main() -> None:
         contender, url, calls = chosen.child
         print(json.dumps(measured(CONTENDERS[contender], url, int(calls))))
         return
+    print(f"Load when it began: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
     full_speed(chosen.calls, chosen.peer)
     rate_limited(chosen.limited_calls)
 
@@ -54,7 +55,7 @@ def full_speed(calls: int, peer: str | None) -> None:
     ideal = IN_FLIGHT / LATENCY
     print(f"{calls} calls, {LATENCY} s latency, {IN_FLIGHT} in flight, ideal {ideal:.0f} answers/s")
     for contender in ["plain", "ours", *(["curator"] if peer else [])]:
-        with Server("--latency", str(LATENCY)) as server:
+        with Server(calls, LATENCY) as server:
             try:
                 figures = in_child(contender, server.url, calls, peer)
             except subprocess.CalledProcessError as error:
@@ -65,17 +66,18 @@ def full_speed(calls: int, peer: str | None) -> None:
         asking = sent / (last - first + LATENCY)
         print(
             f"  {contender:<8} {asking:6.1f} answers/s while asking ({asking / ideal:5.1%} of ideal), {figures['seconds']:6.1f} s in all, "
-            f"{figures['cpu_ms']:5.2f} ms CPU and {figures['kilobytes']:5.1f} KB a call, most in flight {stats['most_in_flight']}",
+            f"{figures['cpu_ms']:5.2f} ms CPU and {figures['kilobytes']:5.1f} KB a call, most in flight {stats['most_in_flight']}; "
+            f"the teacher itself {stats['cpu_seconds'] / sent * 1e3:.2f} ms",
             flush=True,
         )
 
 
 def rate_limited(calls: int) -> None:
     """The server allows 40 answers a second and refuses the rest with 429 and Retry-After: 1."""
-    with Server("--latency", "0.2", "--answers-per-second", str(RATE)) as server:
+    with Server(calls, 0.2, "--rate", str(RATE)) as server:
         figures = in_child("ours", server.url, calls, None)
         stats = server.stats()
-    refused = stats["statuses"].get("429", 0)
+    refused = stats["refused"]
     rate = stats["completions"] / (stats["last"] - stats["first"])
     share = refused / (refused + calls)
     print(f"{calls} calls, limited to {RATE:.0f} answers/s, 0.2 s latency, 64 allowed in flight")
@@ -83,15 +85,16 @@ def rate_limited(calls: int) -> None:
 
 
 class Server:
-    """The test teacher in a process of its own."""
+    """The teacher in a process of its own."""
 
-    def __init__(self, *arguments: str) -> None:
-        self._command = [sys.executable, str(SERVER), "--stats", *arguments]
+    def __init__(self, answers: int, latency: float, *arguments: str) -> None:
+        self._command = [sys.executable, str(SERVER), "--answers", str(answers + 1), "--latency", str(latency), *arguments]
 
     def __enter__(self) -> "Server":
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=paths)
         assert self._process.stdout
-        self.url = self._process.stdout.readline().split()[0]
+        self.url = self._process.stdout.readline().strip()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -25,12 +25,12 @@ from training.processes import Processes
 CORPUS = Path(__file__).parent.parent / "demo" / "corpus" / "lamplight.jsonl"
 
 
-def losses(name: str, recipe: Recipe, models: Path) -> list[float]:
+def losses(name: str, recipe: Recipe, models: Path, words: int) -> list[float]:
     """The loss of each step, in nats an answer token, on one of the two paths."""
     processes = Processes()
     base = load_base(recipe.base, None, recipe.precision, models, processes.device)
     model = add_adapter(base, recipe).train()
-    rows = _rows(base.chat, recipe).rows
+    rows = _rows(base.chat, recipe, words).rows
     path = (
         padded(model, base.tokenizer.pad_token_id, processes.device)
         if name == "padded"
@@ -43,12 +43,13 @@ def losses(name: str, recipe: Recipe, models: Path) -> list[float]:
     return found
 
 
-def _rows(chat: object, recipe: Recipe) -> Rows:
+def _rows(chat: object, recipe: Recipe, words: int) -> Rows:
     pairs = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         lines = []
         for pair in pairs:
-            messages = [{"role": "user", "content": pair["question"]}, {"role": "assistant", "content": pair["answer"]}]
+            answer = " ".join(pair["answer"].split()[:words])
+            messages = [{"role": "user", "content": pair["question"]}, {"role": "assistant", "content": answer}]
             lines.append(json.dumps({"messages": messages}))
         (Path(folder) / "direct.jsonl").write_text("\n".join(lines), encoding="utf-8")
         return load_rows(Path(folder), ["direct.jsonl"], chat, recipe.max_length)  # type: ignore[arg-type]
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rank", type=int, default=128)
+    parser.add_argument("--words", type=int, default=1000, help="of each answer, at most: fewer go faster on a CPU")
     options = parser.parse_args()
     recipe = Recipe(
         base=options.base, rank=options.rank, alpha=options.rank, batch=options.batch, micro_batch=options.batch, max_steps=options.steps
@@ -69,7 +71,7 @@ def main() -> None:
     curves = {}
     for name in ("padded", "packed"):
         began = time.monotonic()
-        curves[name] = losses(name, recipe, options.models)
+        curves[name] = losses(name, recipe, options.models, options.words)
         print(f"{name}: {time.monotonic() - began:.0f} s, loss {curves[name][0]:.4f} to {curves[name][-1]:.4f}", flush=True)
     differences = [abs(one - other) / other for one, other in zip(curves["packed"], curves["padded"], strict=True)]
     for step in range(9, options.steps, 10):

@@ -5,8 +5,9 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from ghostwriter import forms
 from ghostwriter.assets import answers_asset, last_location
-from ghostwriter.operators import actionable
+from ghostwriter.operators import actionable, dag_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -19,24 +20,23 @@ def collect_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_collect",
         dag_display_name=f"{writer.name}: 1 collect",
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
-        max_active_runs=1,
-        tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
+        params=forms.collecting(),
+        **dag_defaults(writer, "nightly"),
     )
     def collect() -> None:
         """### Site -> archive -> snapshot of answers
 
         Reads what is new since the last night, slowly, over one connection, and keeps it in the archive. If anything changed, a
-        cleaned snapshot is written and distillation starts by itself; a night without anything new ends here, green.
+        cleaned snapshot is written, and distilling and training follow by themselves; a night without anything new ends here, green.
 
         **How long:** 15 minutes for 4,000 answers the first time, seconds afterwards.
         **When it fails:** the log's last line says what to do. An expired cookie or a site that asks for a captcha is not retried:
-        renew the connection, or import a HAR file (see the README). What was collected is kept.
+        renew the connection, or import a HAR file (see the README). What was collected is kept; trigger it again and it goes on.
         """
 
         @task(retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
         @actionable
-        def read_site() -> dict[str, object]:
+        def read_site(*, params: dict) -> dict[str, object]:
             """Fetch new and changed answers into the archive."""
             from ghostwriter.collect import collect as collect_answers
             from ghostwriter.connections import site_access
@@ -44,7 +44,7 @@ def collect_dag(writer: Writer) -> DAG:
 
             home = Home.default()
             home.check_space()
-            report = collect_answers(writer, home, **site_access(writer.source))
+            report = collect_answers(writer, home, full=params["full"], **site_access(writer.source))
             return report.model_dump(mode="json")
 
         @task(outlets=[answers], inlets=[answers])

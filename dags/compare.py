@@ -4,7 +4,7 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 
 from ghostwriter import comparison, forms, stages
 from ghostwriter.assets import dataset_asset, location
-from ghostwriter.operators import actionable, gpu_stage, gpu_stages
+from ghostwriter.operators import actionable, dag_defaults, gpu_stage, gpu_stages
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -16,17 +16,16 @@ def compare_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_compare",
         dag_display_name=f"{writer.name}: compare arms",
         schedule=None,
-        max_active_runs=1,
-        tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
-        params={"arms": forms.arms(writer), **forms.dataset_and_recipe(writer)},
+        **dag_defaults(writer, "by hand"),
+        params=forms.comparing(writer),
     )
     def compare() -> None:
         """### Dataset -> several adapters -> one table
 
         Trains each arm with the same recipe, then answers the same questions with each, the base, the base that is shown examples, and
-        the champion. The table, with 95 % intervals, is the description of the MLflow run `compare ...`. Nothing is promoted.
-        **When it fails:** trigger it again with the same form: what is trained stays trained.
+        the champion. The table, with 95 % intervals, is the description of the MLflow run `comparison ...`. Nothing is promoted.
+        **How long:** a training for each arm, one after the other. **When it fails:** trigger it again with the same form:
+        what is trained stays trained.
         """
 
         @setup

@@ -1,14 +1,12 @@
 """`<writer>_distill` for each file in writers/: a snapshot of answers becomes a dataset, with the teacher's help."""
 
-from airflow.sdk import DAG, Param, dag, task
+from airflow.sdk import DAG, dag, task
 
-from ghostwriter import dataset_stages as stages
+from ghostwriter import dataset_stages as stages, forms
 from ghostwriter.assets import answers_asset, dataset_asset, location
 from ghostwriter.batch_trigger import DistillInBatch
-from ghostwriter.form_estimate import form_estimate
-from ghostwriter.home import Home
-from ghostwriter.operators import TEACHER_POOL, actionable
-from ghostwriter.writer import MODES, Writer, readable_writers
+from ghostwriter.operators import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.writer import Writer, readable_writers
 
 
 def distill_dag(writer: Writer) -> DAG:
@@ -19,25 +17,19 @@ def distill_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_distill",
         dag_display_name=f"{writer.name}: 2 distil",
         schedule=[answers],
-        max_active_runs=1,
-        tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
-        params={
-            "answers": Param(None, type=["null", "string"], title="Snapshot of answers", description="A folder; empty: the newest one."),
-            "wanted": Param(
-                writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=form_estimate(writer, Home.default())
-            ),
-            "mode": Param(writer.mode, enum=list(MODES), title="Mode", description="direct asks nobody; self-instruct is an ablation."),
-        },
+        params=forms.distilling(writer),
+        **dag_defaults(writer, "nightly"),
     )
     def distill() -> None:
         """### Snapshot of answers -> teacher -> dataset
 
         Shows the teacher a few of the writer's pairs and a question of the training split, and keeps its answer as training data. The
-        writer's real answer to that question is never shown to it, and no held-out text ever is.
+        writer's real answer to that question is never shown to it, and no held-out text ever is. Starts by itself after collecting;
+        training follows by itself. From the form it can also say what it would cost, and ask nobody.
 
-        **How long:** as long as the teacher takes. Every answer is paid for once: a rerun goes on from the ledger.
-        **When it fails:** the log's last line says what to do (a wrong key, a teacher that is down, the budget's cap).
+        **How long:** as long as the teacher takes; its log says how far it is. Every answer is paid for once.
+        **When it fails:** the log's last line says what to do (a wrong key, a teacher that is down, the budget's cap). Then clear the
+        task or trigger again: it goes on from the ledger.
         """
 
         @task(inlets=[answers])
@@ -45,6 +37,12 @@ def distill_dag(writer: Writer) -> DAG:
         def find_answers(*, params: dict, triggering_asset_events: dict, inlet_events: dict) -> str:
             """Which snapshot of answers this run works on."""
             return str(location(params["answers"], triggering_asset_events, inlet_events[answers], f"answers of {writer.name}"))
+
+        @task.short_circuit
+        @actionable
+        def estimate_cost(folder: str, *, params: dict, ti: object) -> bool:
+            """Say what asking would cost before anything is spent; ends here when the form wants no more."""
+            return stages.estimate_cost(writer.with_teacher_answers(params["wanted"]), folder, params, ti)
 
         @task(outlets=[dataset], pool=TEACHER_POOL, retries=1)
         @actionable
@@ -61,10 +59,14 @@ def distill_dag(writer: Writer) -> DAG:
             return stages.record(writer, made, dag_run)
 
         folder = find_answers()
+        affordable = estimate_cost(folder)
         if writer.teacher.batch:
             waited = DistillInBatch(task_id="wait_for_batch", stem=writer.stem, answers=folder, pool=TEACHER_POOL, retries=1)
+            affordable >> waited
             folder = waited.output
-        record_totals(ask_teacher(folder))
+        dataset_folder = ask_teacher(folder)
+        affordable >> dataset_folder
+        record_totals(dataset_folder)
 
     return distill()
 

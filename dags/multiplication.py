@@ -6,10 +6,12 @@ from ghostwriter import multiplication as stages
 from ghostwriter.operators import actionable, gpu_stage
 from training.contract import recipe_names
 
+EXAM = "Examination"
 
-def number(default: int, field: str, title: str, description: str) -> Param:
-    """A whole number of the form, within the bounds of the field it becomes."""
-    return Param(default, type="integer", title=title, description=description, **stages.bounds(field))
+
+def number(default: int, field: str, title: str, description: str, section: str | None = None) -> Param:
+    """A whole number of the form, within the bounds of the field it becomes; folded away under its section, if it has one."""
+    return Param(default, type="integer", title=title, description=description, **stages.bounds(field), section=section)
 
 
 @dag(
@@ -17,18 +19,18 @@ def number(default: int, field: str, title: str, description: str) -> Param:
     dag_display_name="The multiplication check",
     schedule=None,
     max_active_runs=1,
-    tags=["ghostwriter", "multiplication"],
+    tags=["ghostwriter", "by hand"],
     default_args={"owner": "ghostwriter"},
     params={
         "recipe": Param("smollm2-135m-arithmetic-cpu", enum=recipe_names(), title="Recipe", description="GPU: smollm2-135m-arithmetic."),
-        "samples": number(96, "samples", "Samples", "Worked chains to train on. The article: 10000."),
+        "samples": number(64, "samples", "Samples", "Worked chains to train on. The article: 10000."),
         "digits": number(1, "digits", "Digits", "Digits of a factor, at most. The article: 3."),
         "epochs": Param(1, type="integer", minimum=1, maximum=100, title="Epochs", description="Rounds through the data. The article: 3."),
-        "phrasings": number(1, "phrasings", "Phrasings", "Ways of asking to train on. With one, other words are not understood."),
-        "pairs": number(500, "pairs", "Unseen pairs", "Pairs to examine that are in no training row; fewer where there are fewer."),
-        "reworded_pairs": number(0, "reworded_pairs", "Reworded", "Of these, how many are asked again in eight other ways. On a GPU: 500."),
-        "beyond_pairs": number(0, "beyond_pairs", "Beyond training", "Pairs of numbers one digit longer than in training. On a GPU: 500."),
-        "ability": Param(False, type="boolean", title="Other abilities", description="Probe what else the model can, before and after."),
+        "phrasings": number(1, "phrasings", "Phrasings", "Ways of asking to train on. With one, other words are not understood.", "Data"),
+        "pairs": number(500, "pairs", "Unseen pairs", "Pairs to examine that are in no training row; fewer where there are fewer.", EXAM),
+        "reworded_pairs": number(0, "reworded_pairs", "Reworded", "Of these, asked again in eight other ways. On a GPU: 500.", EXAM),
+        "beyond_pairs": number(0, "beyond_pairs", "Beyond training", "Pairs of numbers one digit longer. On a GPU: 500.", EXAM),
+        "ability": Param(False, type="boolean", title="Other abilities", description="What else it can, before and after.", section=EXAM),
     },
 )
 def multiplication() -> None:

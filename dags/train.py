@@ -5,7 +5,8 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 from ghostwriter import forms, stages
 from ghostwriter.approval import approval
 from ghostwriter.assets import champion_asset, dataset_asset, location
-from ghostwriter.operators import TEACHER_POOL, actionable, gpu_stage
+from ghostwriter.notify import on_new_champion
+from ghostwriter.operators import TEACHER_POOL, actionable, dag_defaults, gpu_stage
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -17,16 +18,16 @@ def train_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_train",
         dag_display_name=f"{writer.name}: 3 train and promote",
         schedule=[dataset],
-        max_active_runs=1,
-        tags=["ghostwriter", writer.stem],
-        default_args={"owner": "ghostwriter"},
-        params={"arm": forms.arm(writer), **forms.dataset_and_recipe(writer)},
+        **dag_defaults(writer, "nightly"),
+        params=forms.training(writer),
     )
     def train() -> None:
         """### Dataset -> adapter -> scores -> champion
 
         Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and makes it the champion
-        only if it is better; `judge` says why. **When it fails:** the log's last line says what to do. Trigger it again: it goes on.
+        only if it is better; `judge` says why. Starts by itself after distilling. The buttons on the Details tab of `train` and
+        `evaluate` lead to MLflow. **How long:** the log says how much is left; the GPU is shared, so it may wait for another writer.
+        **When it fails:** the log's last line says what to do. Trigger it again with the same form: it goes on from its checkpoint.
         """
 
         @setup
@@ -51,7 +52,7 @@ def train_dag(writer: Writer) -> DAG:
         def judge(mlflow_run: str, evaluated: dict, content: dict | None) -> dict:
             return stages.judge(writer, evaluated["request"], mlflow_run, content)
 
-        @task(outlets=[champion], doc_md="Make the candidate the champion; skipped, with the reason, when it is not better.")
+        @task(outlets=[champion], on_success_callback=on_new_champion(writer), doc_md="Make a better candidate the champion; else skipped.")
         @actionable
         def promote(mlflow_run: str, trained: dict, verdict: dict, approved: dict, *, outlet_events: dict, dag_run: object) -> str:
             outlet_events[champion].extra = {"location": (new := stages.promote(writer, trained, verdict, approved, mlflow_run, dag_run))}

@@ -19,7 +19,7 @@ PRICES = {"input_price": Decimal("2.5"), "cached_input_price": Decimal("1.25"), 
 
 
 def make_writer(language: str = "en", *, budget: dict[str, Any] | None = None, **teacher: Any) -> Writer:
-    """A writer whose teacher is the test teacher, with little patience."""
+    """A writer whose teacher and student are the test teacher, with little patience."""
     settings = {"connection": "none", "model": MODEL, "answers": 30, "max_tokens": 400, "concurrency": 8, "timeout_seconds": 20}
     return Writer.model_validate(
         {
@@ -29,6 +29,7 @@ def make_writer(language: str = "en", *, budget: dict[str, Any] | None = None, *
             "source": {"kind": "jsonl", "account": "none"},
             "teacher": {**settings, **teacher},
             "budget": budget or {},
+            "student": {"connection": "student", "model": MODEL},
         }
     )
 

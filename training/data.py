@@ -6,6 +6,7 @@ The mask is kept as a length (`answer_start`), so a token id that is also the pa
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,9 @@ from typing import Any, Literal
 
 import torch
 
-from training.errors import DatasetError
+from training.errors import UNREADABLE, DatasetError
+
+log = logging.getLogger(__name__)
 
 IGNORED = -100
 """Label of a position without loss; PyTorch's and transformers' convention."""
@@ -23,6 +26,7 @@ IGNORED = -100
 TEXTS_AT_ONCE = 1000
 """Tokenised together: a text takes some hundred times its size while it is."""
 
+ROLES = ("system", "user", "assistant")
 Message = dict[str, str]
 _PROBE = "PROBE7ANSWER"
 
@@ -152,10 +156,7 @@ def read_messages(dataset: Path, files: Iterable[str]) -> list[tuple[str, list[M
     """(source, messages) of every row, in order; the last message is a non-empty answer. Raises DatasetError."""
     found = []
     for name in files:
-        path = dataset / name
-        if not path.exists():
-            raise DatasetError(f"{path} does not exist. Build the dataset again.")
-        with path.open(encoding="utf-8") as file:
+        with _existing(dataset / name).open("rb") as file:
             found += [(f"{name}:{number}", _parse(f"{name}:{number}", line)) for number, line in enumerate(file, 1) if line.strip()]
     return found
 
@@ -207,29 +208,47 @@ def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) 
     """`_encode_all`, done once for each content of the files and tokenizer."""
     digest = hashlib.sha256(chat.fingerprint().encode())
     for name in files:
-        digest.update(f"{name}\n".encode() + ((dataset / name).read_bytes() if (dataset / name).exists() else b""))
+        digest.update(f"{name}\n".encode() + _existing(dataset / name).read_bytes())
     path = cache / f"{digest.hexdigest()[:32]}.pt"
     if path.exists():
-        found = torch.load(path, weights_only=True)
-        parts = found["ids"].split(found["lengths"])
-        return [
-            Row(source, ids.tolist(), start) for source, ids, start in zip(found["sources"], parts, found["answer_starts"], strict=True)
-        ]
+        try:
+            return _read_cache(path)
+        except UNREADABLE:
+            log.warning("The kept tokens %s cannot be read; tokenising again.", path)
     rows = _encode_all(dataset, files, chat)
-    columns = {"sources": [row.source for row in rows], "answer_starts": [row.answer_start for row in rows]}
-    ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.int32)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-        torch.save({**columns, "ids": ids, "lengths": [len(row.ids) for row in rows]}, file)
-    Path(file.name).replace(path)
+    _write_cache(rows, path)
     return rows
 
 
-def _parse(source: str, line: str) -> list[Message]:
+def _read_cache(path: Path) -> list[Row]:
+    found = torch.load(path, weights_only=True)
+    parts = found["ids"].split(found["lengths"])
+    return [Row(source, ids.tolist(), start) for source, ids, start in zip(found["sources"], parts, found["answer_starts"], strict=True)]
+
+
+def _write_cache(rows: list[Row], path: Path) -> None:
+    columns = {"sources": [row.source for row in rows], "answer_starts": [row.answer_start for row in rows]}
+    ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.int32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # several processes may write the same at once
+        unfinished = Path(folder) / path.name
+        with unfinished.open("wb") as file:  # given a path, torch would say a full disk in words of its own
+            torch.save({**columns, "ids": ids, "lengths": [len(row.ids) for row in rows]}, file)
+        unfinished.replace(path)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist. Build the dataset again.")
+    return path
+
+
+def _parse(source: str, line: bytes) -> list[Message]:
     try:
         messages = [_turn(message["role"], message["content"]) for message in json.loads(line)["messages"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f'{source} is no row of the form {{"messages": [{{"role": ..., "content": ...}}, ...]}}: {error!r}.') from error
+        form = '{"messages": [{"role": ..., "content": ...}, ...]}'
+        raise DatasetError(f"{source} is no row of the form {form}: {type(error).__name__}: {error}.") from error
     if len(messages) < 2 or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
         raise DatasetError(
             f"{source} has no answer: its last message must be a non-empty one of the assistant. Remove the row or build the dataset again."
@@ -238,6 +257,9 @@ def _parse(source: str, line: str) -> list[Message]:
 
 
 def _turn(role: str, content: str) -> Message:
+    if role not in ROLES:
+        raise ValueError(f"role is {role!r}, none of {', '.join(ROLES)}")
     if not isinstance(content, str):
         raise TypeError(f"content is {type(content).__name__}, not text")
+    content.encode()  # half a surrogate pair, which JSON can spell, is no text
     return {"role": role, "content": content}

@@ -11,6 +11,7 @@ import torch
 
 from training import attention
 from training.loss import causal_model, has_plain_head, hidden_states
+from training.prefix import SharedPrefix
 
 DECODABLE = ("llama", "qwen2", "qwen3")
 PREFILL_TOKENS = 16_384
@@ -42,6 +43,12 @@ class RowCache:
         values[self.rows, self.places] = value.transpose(1, 2).flatten(0, 1)
         return (key, value) if self.reading else (keys, values)
 
+    def fill(self, layer: int, first_row: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Put whole rows, (rows, heads, places, size), at their beginning; what padding leaves there is written over before it is seen."""
+        rows, places = slice(first_row, first_row + len(keys)), slice(keys.shape[2])
+        for kept, new in zip(self._layers[layer], (keys, values), strict=True):
+            kept[rows, places] = new.transpose(1, 2)
+
     def get_seq_length(self, _layer: int = 0) -> int:
         """What transformers asks of a cache; positions are given by the caller here."""
         return 0
@@ -56,7 +63,7 @@ class Decoder:
         self._cache = RowCache(model, len(prompts), max(map(len, prompts)) + max_new_tokens)
         self._rows = torch.arange(len(prompts), device=self._device)
         self._lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
-        self._tokens = torch.cat([self._read(start, part) for start, part in _chunks(prompts)])
+        self._tokens = self._read_all(prompts)
         self._ended = self._tokens == end_id
         self._written = torch.full((len(prompts), max_new_tokens), end_id, device=self._device)
         self._written[:, 0] = self._tokens
@@ -65,12 +72,21 @@ class Decoder:
     def run(self) -> list[list[int]]:
         """The answer tokens of each row, its end token not included unless it was never reached: then `max_new_tokens` of them."""
         self._cache.reading, self._cache.rows, self._cache.places = False, self._rows, self._lengths
+        causal_model(self._model).set_attn_implementation(attention.register())
         step = self._graph() if self._device.type == "cuda" and self._limit > WARMUP_STEPS else self._step
         for number in range(1, self._limit):
             step()
             if number % STEPS_BETWEEN_CHECKS[self._device.type] == 0 and bool(self._ended.all()):
                 break
         return [_until(row, self._end_id) for row in self._written.tolist()]
+
+    def _read_all(self, prompts: Sequence[list[int]]) -> torch.Tensor:
+        """The first answer token of each prompt. On a CPU, where reading takes long, what all prompts begin with is read once."""
+        if self._device.type == "cpu":
+            prefix = SharedPrefix(self._model, prompts)
+            return torch.cat([self._read_after(prefix, start, part) for start, part in _chunks(prompts)])
+        causal_model(self._model).set_attn_implementation(attention.register())
+        return torch.cat([self._read(start, part) for start, part in _chunks(prompts)])
 
     def _read(self, first_row: int, prompts: Sequence[list[int]]) -> torch.Tensor:
         """Put prompts, laid end to end, into the cache; returns the first answer token of each."""
@@ -81,6 +97,14 @@ class Decoder:
         self._cache.rows = torch.arange(first_row, first_row + len(prompts)).repeat_interleave(lengths).to(self._device)
         hidden = self._hidden(ids[None], self._cache.places[None], bounds=bounds.to(torch.int32), longest=int(lengths.max()))
         return self._choose(hidden[0, bounds[1:] - 1])
+
+    def _read_after(self, prefix: SharedPrefix, first_row: int, prompts: Sequence[list[int]]) -> torch.Tensor:
+        """The same with the model's own attention, in padded rows behind a shared prefix."""
+        hidden, layers = prefix.read(prompts, pad_id=0)
+        for number, (keys, values) in enumerate(layers):
+            self._cache.fill(number, first_row, keys, values)
+        last = [len(prompt) - len(prefix.tokens) - 1 for prompt in prompts]
+        return self._choose(hidden[torch.arange(len(prompts)), last])
 
     def _step(self) -> None:
         """Append one token to every row; all state stays on the device, in place, so that a graph can replay it."""
@@ -127,7 +151,6 @@ def can_decode(model: Any) -> bool:
 def decode(model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int) -> list[list[int]]:
     """Greedy answers (token ids, without the end token) to prompts (token ids). A row without an end has `max_new_tokens` tokens."""
     before = causal_model(model).config._attn_implementation
-    causal_model(model).set_attn_implementation(attention.register())
     try:
         return Decoder(model, prompts, max_new_tokens, end_id).run()
     finally:

@@ -7,10 +7,30 @@ TrainingError
 ├── AdapterError     an adapter cannot be used on this base
 ├── CheckpointError  the run folder belongs to another training
 ├── NonFiniteLoss    a loss or gradient that is not a number
-└── OutOfMemory      one row does not fit into memory
+├── OutOfMemory      one row does not fit into memory
+└── LostProcess      another process of the same training has ended
 
 Stopped              SIGTERM or SIGINT arrived; what was done is kept (exit status 143)
 """
+
+import pickle
+import zipfile
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+"""What `torch.load` and the code around it raise for a file that was cut or damaged."""
+
+STOPPED_STATUS = 143
+"""Exit status of a process that ended because it was asked to."""
 
 
 class TrainingError(Exception):
@@ -43,6 +63,10 @@ class NonFiniteLoss(TrainingError):
 
 class OutOfMemory(TrainingError):
     """A single row does not fit into the device's memory."""
+
+
+class LostProcess(TrainingError):
+    """Another process of this training has ended, so that nothing can be summed any more."""
 
 
 class Stopped(Exception):

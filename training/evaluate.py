@@ -3,32 +3,31 @@
 A rerun goes on where a killed one stopped. Nothing is decided here.
 """
 
-import hashlib
 import json
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from training import ability, evaluate_tracking
+from training import evaluate_tracking, lm_eval_tasks
+from training.ability import ability
+from training.arms import LoadedArm
 from training.bootstrap import Measured, mean
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
 from training.contrast import language_of, other_writers
 from training.data import Message, Row, read_messages
 from training.degeneration import degeneration
-from training.generate import Answer, answer_batch
-from training.kept_answers import KeptAnswers, KeptLosses
+from training.generate import Answer
 from training.measures import Measures, differences, scores
 from training.memorisation import memorisation
-from training.model import load_adapter, load_base
+from training.model import load_base
 from training.processes import best_device
 from training.progress import Progress
 from training.reload import reloaded_share
-from training.row_loss import nats_of_rows
 from training.signals import StopFlag
 from training.style import Style, style
 from training.style_distance import embed, style_distance
@@ -38,11 +37,6 @@ log = logging.getLogger(__name__)
 
 WRITER, BASE = "writer", "base"
 SAMPLES_FILE = "samples.jsonl"
-BATCHES = {"cuda": 256, "cpu": 32}
-"""Questions answered at once, by kind of device, where the request does not say."""
-KEPT = "The answers given so far are kept; run the same command again to go on."
-ANSWERS_FOLDER = "answers"
-"""Beside the base models: answers stay right as long as the model does."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +68,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
     if result_path.exists():
         log.info("Already evaluated: %s", result_path)
         return read_json(EvaluateResult, result_path)
+    lm_eval_tasks.require(request.lm_eval)
     request.run_folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with open_run(request.tracking, request.run_folder) as run:
@@ -115,50 +110,26 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str,
     given: dict[str, ArmAnswers] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
-            stop.raise_if_set(KEPT)
             given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
     return given
 
 
 def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFlag, progress: Progress, before: int) -> ArmAnswers:
-    base = load_base(request.base, request.revision, request.precision, request.models, best_device())
-    model = load_adapter(base, arm.adapter) if arm.adapter else base.model.eval()
-    conversations = _with_examples(arm, exam, request.seed)
-    prompts = [base.chat.prompt(messages[:-1]) for messages in conversations]
-    rows = [
-        Row("heldout", prompt + base.chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)
-    ]
-    batch = request.batch or BATCHES.get(best_device().type, BATCHES["cpu"])
-    who = (base.fingerprint, str(request.revision), request.precision, _adapter_digest(arm.adapter))
-
-    def ask_all(asked: Sequence[list[int]], most: int, say: Callable[[int], None]) -> list[Answer]:
-        def ask(part: Sequence[list[int]]) -> list[Answer]:
-            stop.raise_if_set(KEPT)
-            return answer_batch(model, base, part, most)
-
-        kept = KeptAnswers(request.models / ANSWERS_FOLDER, *who, str(most))
-        return kept.answer_all(asked, batch, ask, say)
-
-    answers = ask_all(prompts, request.max_new_tokens, lambda done: progress.update(before + done, arm.name))
-    losses = KeptLosses(request.models / ANSWERS_FOLDER, *who)
-    figures = {"heldout_loss": losses.mean(rows, lambda missing: nats_of_rows(model, base, missing))}
+    began, loaded = time.monotonic(), LoadedArm(request, arm, stop)
+    chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
+    prompts = [chat.prompt(messages[:-1]) for messages in conversations]
+    rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
+    answers = loaded.answers(prompts, [request.max_new_tokens] * len(prompts), lambda done: progress.update(before + done, arm.name))
+    figures = {"heldout_loss": loaded.loss(rows)}
     if request.ability and not arm.examples:
-        figures |= ability.ability(
-            base,
-            lambda asked: ask_all(asked, ability.MAX_NEW_TOKENS, lambda _done: None),
-            lambda texts: losses.mean(texts, lambda missing: nats_of_rows(model, base, missing)),
-        )
+        figures |= ability(loaded)
+    if not arm.examples:
+        figures |= loaded.lm_eval(request.lm_eval)
     is_reloaded = arm.name == request.candidate and arm.adapter is not None
-    reloaded = reloaded_share(request, arm.adapter, prompts, answers, base.chat.end_id) if is_reloaded and arm.adapter else None
+    reloaded = reloaded_share(request, arm.adapter, prompts, answers, chat.end_id) if is_reloaded and arm.adapter else None
+    seconds = time.monotonic() - began
+    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", arm.name, seconds, loaded.pace.seconds, loaded.pace.per_second)
     return ArmAnswers(answers, figures, reloaded)
-
-
-def _adapter_digest(adapter: Path | None) -> str:
-    if adapter is None:
-        return "none"
-    return hashlib.sha256(
-        b"".join((adapter / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors"))
-    ).hexdigest()
 
 
 def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from training.contract import EvaluateRequest, EvaluateResult
+from training.contract import METRIC_NAMES, EvaluateRequest, EvaluateResult
 from training.evaluate_plots import save_plots
+from training.measures import shown
 from training.report import report
 from training.style import Style
 from training.tracking import TrackedRun
 
 REPORT_FILE, SAMPLES_TABLE, FIGURES_TABLE = "report.html", "samples.json", "measures.json"
-METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
-"""Names in MLflow that say more than those in the result."""
 
 
 def start(run: TrackedRun, request: EvaluateRequest) -> None:
@@ -39,7 +38,7 @@ def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str
 
 def figures_table(result: EvaluateResult) -> dict[str, list[str]]:
     """Column to values: measures as rows, arms as columns, each figure with its interval."""
-    names = list(dict.fromkeys(name for figures in result.scores.values() for name in figures))
+    names = shown(name for figures in result.scores.values() for name in figures)
     columns: dict[str, list[str]] = {"measure": names}
     for arm, figures in result.scores.items():
         found = [figures.get(name) for name in names]

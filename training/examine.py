@@ -6,20 +6,21 @@ a killed one stopped.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import ability, examine_tracking
-from training.answers import answer_all
+from training import examine_tracking
+from training.ability import ability
 from training.arithmetic import Row
 from training.arithmetic_data import DIRECT_FILE, read_facts, read_questions
+from training.arms import BATCHES, LoadedArm
+from training.bootstrap import estimate
 from training.contract import RESULT_FILE, ArmRequest, ExamineRequest, ExamineResult, Pace, SetScore, read_json, write_json
 from training.data import Message, read_messages
 from training.errors import DatasetError
 from training.examine_scores import Marked, mark, score
-from training.generate import Answer, answer_batch
-from training.model import load_adapter, load_base
+from training.generate import Answer
 from training.processes import best_device
 from training.progress import Progress
 from training.signals import StopFlag
@@ -28,10 +29,8 @@ from training.tracking import TrackedRun, open_run
 log = logging.getLogger(__name__)
 
 UNSEEN = "unseen"
-BATCHES = {"cuda": 512, "cpu": 32}
-"""Questions answered at once, by kind of device, where the request does not say."""
 ROOM = 16
-"""Tokens an answer may have beyond the longest right one of its batch."""
+"""Tokens an answer may have beyond the right one."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,14 @@ class _Examiner:
     """One arm's model, ready to be asked."""
 
     def __init__(self, request: ExamineRequest, arm: ArmRequest, stop: StopFlag, progress: Progress, done: int) -> None:
-        self._request, self._arm, self._stop, self._progress, self._done = request, arm, stop, progress, done
-        self._base = load_base(request.base, request.revision, request.precision, request.models, best_device())
-        self._model = load_adapter(self._base, arm.adapter) if arm.adapter else self._base.model.eval()
+        self._request, self._arm, self._progress, self._done = request, arm, progress, done
+        self._loaded = LoadedArm(request, arm, stop)
         self._examples = _examples(request, arm)
 
     def sit(self, sets: Mapping[str, Sequence[Row]]) -> Sitting:
         """Answer all sets, and have the other abilities probed where that is asked for."""
         asked = [(name, row) for name, rows in sets.items() for row in rows]
-        answers, pace = self._answer([row for _, row in asked])
+        answers, pace = self._answer([row for _, row in asked]), self._loaded.pace
         marked: dict[str, list[Marked]] = {name: [] for name in sets}
         for (name, row), answer in zip(asked, answers, strict=True):
             marked[name].append(mark(row, answer))
@@ -115,58 +113,21 @@ class _Examiner:
         log.info("%s generated %d tokens at %d tokens/s", self._arm.name, pace.tokens, pace.per_second)
         return Sitting(scores, marked, self._probe(), pace)
 
-    def _answer(self, rows: Sequence[Row]) -> tuple[list[Answer], Pace]:
-        """Answers in order. They are asked for by the length of the right answer, longest first, so that those of a batch end together."""
-        prompts = [self._base.chat.prompt([*self._examples, row["messages"][0]]) for row in rows]
-        lengths = self._right_lengths(rows)
-        order = sorted(range(len(rows)), key=lambda index: -lengths[index])
-        room = {tuple(prompt): length + ROOM for prompt, length in zip(prompts, lengths, strict=True)}
-        watch = _Stopwatch()
+    def _answer(self, rows: Sequence[Row]) -> list[Answer]:
+        """Answers in order, each with a little more room than the right one needs."""
+        base = self._loaded.base
+        prompts = [base.chat.prompt([*self._examples, row["messages"][0]]) for row in rows]
+        right = base.tokenizer([row["messages"][1]["content"] for row in rows]).input_ids
+        return self._loaded.answers(prompts, [len(ids) + ROOM for ids in right], self._say)
 
-        def ask(batch: Sequence[list[int]]) -> list[Answer]:
-            self._stop.raise_if_set("The answers given so far are kept; run the same command again to go on.")
-            most = self._inside_context(batch, max(room[tuple(prompt)] for prompt in batch))
-            return watch.timed(lambda: answer_batch(self._model, self._base, batch, most))
-
-        def say(done: int) -> None:
-            self._progress.update(self._done + done, f"{self._arm.name}  {watch.pace().per_second} tokens/s")
-
-        path = self._request.run_folder / f"answers-{self._arm.name}.jsonl"
-        answers = answer_all(path, [prompts[index] for index in order], self._request.batch or 1, ask, say)
-        found = dict(zip(order, answers, strict=True))
-        return [found[index] for index in range(len(rows))], watch.pace()
-
-    def _right_lengths(self, rows: Sequence[Row]) -> list[int]:
-        """Tokens of the right answers."""
-        return [len(ids) for ids in self._base.tokenizer([row["messages"][1]["content"] for row in rows]).input_ids]
-
-    def _inside_context(self, prompts: Sequence[list[int]], wanted: int) -> int:
-        context = int(self._base.model.config.max_position_embeddings)
-        return max(1, min(wanted, context - max(map(len, prompts))))
+    def _say(self, done: int) -> None:
+        self._progress.update(self._done + done, f"{self._arm.name}  {self._loaded.pace.per_second} tokens/s")
 
     def _probe(self) -> dict[str, float]:
         probed = (self._request.arms[0], self._request.arms[-1])
         if not self._request.ability or self._arm not in probed:
             return {}
-        return ability.probe(self._model, self._base, self._request.batch or 1)
-
-
-@dataclass
-class _Stopwatch:
-    """Tokens generated in this process, and how long that took."""
-
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def timed(self, ask: Callable[[], list[Answer]]) -> list[Answer]:
-        began = time.monotonic()
-        answers = ask()
-        self.seconds += time.monotonic() - began
-        self.tokens += sum(answer.tokens for answer in answers)
-        return answers
-
-    def pace(self) -> Pace:
-        return Pace(tokens=self.tokens, seconds=round(self.seconds, 3))
+        return {name: estimate(measured).value for name, measured in ability(self._loaded).items()}
 
 
 def _examples(request: ExamineRequest, arm: ArmRequest) -> list[Message]:

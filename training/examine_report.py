@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from training.arithmetic import KINDS
 from training.arithmetic_plan import BASE, ONE_EXAMPLE
 from training.article import Table, article_table, epochs_of, percent, set_title
+from training.base_models import PACKAGE_PREFIX
 from training.contract import ExamineResult, SetScore
 from training.examine_scores import Marked
 
@@ -60,7 +61,7 @@ def accuracy_picture(result: ExamineResult, path: Path) -> None:
         xlabel="epochs of training (0: the base)", ylabel="% of unseen pairs", ylim=(-4, 104), xticks=sorted({*points, *ARTICLE_POINTS})
     )
     axes.grid(alpha=0.3)
-    axes.legend(loc="center right")
+    figure.legend(loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
 
 
@@ -89,7 +90,8 @@ def _headline(base: str, arm: str, result: ExamineResult) -> str:
         f"of {score.questions} pairs it never saw are worked out without one wrong character ({escape(arm)});"
         f" {percent(score.product)} end in the exact product.{was}"
     )
-    return f'<h1>Can {escape(base)} multiply?</h1><p class="big{low}>{percent(score.chain)}</p><p class="facts">{told}</p>'
+    name = escape(base.removeprefix(PACKAGE_PREFIX))
+    return f'<h1>Can {name} multiply?</h1><p class="big{low}>{percent(score.chain)}</p><p class="facts">{told}</p>'
 
 
 def _table(table: Table) -> str:

@@ -56,20 +56,21 @@ def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked:
 
 def wrong_chains(marked: Mapping[str, Mapping[str, Sequence[Marked]]]) -> dict[str, list[str | int]]:
     """Columns of the table of wrong chains, the last arm's first; `answer` has the first wrong line between ⟦ and ⟧."""
-    names = ("arm", "set", "question", "wrong line", "kind", "expected", "found", "answer")
+    names = ("arm", "question", "wrong line", "expected", "found", "kind", "set", "answer")
     columns: dict[str, list[str | int]] = {name: [] for name in names}
     for arm_name, sets in reversed(list(marked.items())):
         for set_name, answers in sets.items():
             for one in [one for one in answers if one.mistake][:WRONG_SHOWN]:
-                values: tuple[str | int, ...] = (arm_name, set_name, *_wrong(one))
+                values: tuple[str | int, ...] = (arm_name, *_wrong(one, set_name))
                 for name, value in zip(names, values, strict=True):
                     columns[name].append(value)
     return columns
 
 
-def _wrong(one: Marked) -> tuple[str, int, str, str, str, str]:
+def _wrong(one: Marked, set_name: str) -> tuple[str, int, str, str, str, str, str]:
     assert one.mistake
     lines = one.text.split("\n")
     index = one.mistake.line - 1
     shown = [*lines[:index], f"⟦{one.mistake.found}⟧", *lines[index + 1 :]]
-    return one.question, one.mistake.line, one.mistake.kind, one.mistake.expected, one.mistake.found, "\n".join(shown)
+    mistake = one.mistake
+    return one.question, mistake.line, mistake.expected, mistake.found, mistake.kind, set_name, "\n".join(shown)

@@ -8,7 +8,6 @@ a group of LoRA linears is Unsloth's (https://github.com/unslothai/unsloth, fast
 import importlib.util
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,11 +15,13 @@ from torch.nn.functional import linear, rms_norm, silu
 
 from training.attention import packed_attention
 from training.loss import causal_model
+from training.packing import Pack
 
 log = logging.getLogger(__name__)
 
 FUSABLE = ("llama", "qwen2")
-"""Model types whose layers are what `fuse` writes down: rotary attention without norms inside, SwiGLU, no mask but the causal one."""
+"""Model types whose layers are what `packed_hidden_states` writes down: rotary attention without norms inside, SwiGLU, no mask but the
+causal one."""
 
 
 class Kernels(NamedTuple):
@@ -29,31 +30,36 @@ class Kernels(NamedTuple):
     name: str
     rope: Callable[..., tuple[torch.Tensor, torch.Tensor]]
     swiglu: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    add_norm: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
 
 
 def choose_kernels(device: torch.device) -> Kernels:
-    """Liger's kernels on a GPU where the package is installed, else PyTorch's own operations."""
+    """Liger's and compiled kernels on a GPU where Liger is installed, else PyTorch's own operations."""
     if device.type != "cuda" or not importlib.util.find_spec("liger_kernel"):
         return plain_kernels()
     from liger_kernel.ops import LigerRopeFunction, LigerSiLUMulFunction  # type: ignore[import-not-found]
 
-    return Kernels("Liger", LigerRopeFunction.apply, LigerSiLUMulFunction.apply)
+    return Kernels("Liger", LigerRopeFunction.apply, LigerSiLUMulFunction.apply, torch.compile(_add_norm, dynamic=True))
 
 
 def plain_kernels() -> Kernels:
     """PyTorch's own operations, which run anywhere."""
     from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-    return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up)
+    return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up, _add_norm)
 
 
-def fuse(model: Any, kernels: Kernels) -> None:
-    """Make the layers of a PEFT model (one adapter on all linear layers, no dropout, a type in FUSABLE) compute packs the fast way."""
-    for layer in causal_model(model).get_decoder().layers:
-        layer.self_attn.forward = partial(_attention, layer.self_attn, kernels)
-        layer.mlp.forward = partial(_mlp, layer.mlp, kernels)
-        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
-            norm.forward = partial(_norm, norm)
+def packed_hidden_states(model: Any, one: Pack, kernels: Kernels) -> torch.Tensor:
+    """Last hidden states (tokens, size) of a pack, from a PEFT model (one adapter on all linear layers, no dropout, a type in FUSABLE)."""
+    decoder = causal_model(model).get_decoder()
+    hidden = decoder.embed_tokens(one.ids)
+    positions = decoder.rotary_emb(hidden, position_ids=one.positions)
+    normed = _norm(decoder.layers[0].input_layernorm, hidden)
+    for layer, next_norm in zip(decoder.layers, [*(layer.input_layernorm for layer in decoder.layers[1:]), decoder.norm], strict=True):
+        attended = _attention(layer.self_attn, kernels, normed, positions, one)
+        hidden, normed = _sum_and_norm(layer.post_attention_layernorm, kernels, hidden, attended)
+        hidden, normed = _sum_and_norm(next_norm, kernels, hidden, _mlp(layer.mlp, kernels, normed))
+    return normed[0]
 
 
 def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
@@ -67,24 +73,13 @@ def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
     return outputs
 
 
-def _attention(
-    module: Any,
-    kernels: Kernels,
-    hidden_states: torch.Tensor,
-    position_embeddings: tuple[torch.Tensor, torch.Tensor],
-    *,
-    bounds: torch.Tensor,
-    longest: int,
-    **_others: Any,
-) -> tuple[torch.Tensor, None]:
-    heads = (*hidden_states.shape[:-1], -1, module.head_dim)
-    query, key, value = (
-        states.view(heads).transpose(1, 2) for states in project(hidden_states, module.q_proj, module.k_proj, module.v_proj)
-    )
-    query, key = kernels.rope(query, key, *position_embeddings)
-    attended = packed_attention(query, key, value, bounds, longest, module.scaling)
+def _attention(module: Any, kernels: Kernels, x: torch.Tensor, positions: tuple[torch.Tensor, torch.Tensor], one: Pack) -> torch.Tensor:
+    heads = (*x.shape[:-1], -1, module.head_dim)
+    query, key, value = (states.view(heads).transpose(1, 2) for states in project(x, module.q_proj, module.k_proj, module.v_proj))
+    query, key = kernels.rope(query, key, *positions)
+    attended = packed_attention(query, key, value, one.bounds, one.longest, module.scaling)
     (output,) = project(attended.flatten(2), module.o_proj)
-    return output, None
+    return output
 
 
 def _mlp(module: Any, kernels: Kernels, x: torch.Tensor) -> torch.Tensor:
@@ -94,9 +89,17 @@ def _mlp(module: Any, kernels: Kernels, x: torch.Tensor) -> torch.Tensor:
 
 
 def _norm(module: Any, x: torch.Tensor) -> torch.Tensor:
-    """PyTorch's own kernel; Liger's took twice as long backwards on narrow models."""
-    normed: torch.Tensor = rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
-    return normed
+    return rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
+
+
+def _sum_and_norm(module: Any, kernels: Kernels, hidden: torch.Tensor, more: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return kernels.add_norm(hidden, more, module.weight, module.variance_epsilon)
+
+
+def _add_norm(hidden: torch.Tensor, more: torch.Tensor, weight: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The residual stream with an output added, and its RMS norm: compiled, one pass over memory each way instead of two."""
+    total = hidden + more
+    return total, rms_norm(total, weight.shape, weight, epsilon)
 
 
 class _Projections(torch.autograd.Function):

@@ -16,25 +16,30 @@ MEMORY_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Answer:
-    """A generated answer of `tokens` tokens, end token not counted; `finished` says whether the model ended it itself."""
+    """A generated answer: `ids` without the end token; `finished` says whether the model ended it itself."""
 
     text: str
-    tokens: int
+    ids: list[int]
     finished: bool
 
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
 
-def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], max_new_tokens: int) -> list[Answer]:
-    """One answer to each prompt (token ids), greedily. On a GPU the prompts are halved until their cache fits into its free memory."""
-    if len(prompts) > 1 and not _fits(model, prompts, max_new_tokens):
-        middle = len(prompts) // 2
-        return [answer for part in (prompts[:middle], prompts[middle:]) for answer in answer_batch(model, base, part, max_new_tokens)]
-    decoded = (
-        decode(model, prompts, max_new_tokens, base.chat.end_id) if can_decode(model) else _generate(model, base, prompts, max_new_tokens)
-    )
-    return [
-        Answer(base.tokenizer.decode(ids, skip_special_tokens=True).strip(), len(ids), finished=len(ids) < max_new_tokens)
-        for ids in decoded
-    ]
+
+def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
+    """One answer to each prompt (token ids) of at most so many tokens, greedily. On a GPU the prompts are halved until their cache fits."""
+    most = max(limits)
+    if len(prompts) > 1 and not _fits(model, prompts, most):
+        halves = slice(len(prompts) // 2), slice(len(prompts) // 2, None)
+        return [answer for half in halves for answer in answer_batch(model, base, prompts[half], limits[half])]
+    decoded = decode(model, prompts, most, base.chat.end_id) if can_decode(model) else _generate(model, base, prompts, most)
+    return [_answer(base, ids, limit) for ids, limit in zip(decoded, limits, strict=True)]
+
+
+def _answer(base: Base, ids: list[int], limit: int) -> Answer:
+    kept = ids[:limit]
+    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), kept, finished=len(ids) < limit)
 
 
 def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool:

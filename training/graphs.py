@@ -5,15 +5,15 @@ pack is run, and the second captured, at the largest size there will be: the gra
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from training.data import IGNORED
+from training.data import IGNORED, Row
 from training.optimizer import MasterAdamW
-from training.packing import Pack
+from training.packing import Pack, pack
 
 log = logging.getLogger(__name__)
 
@@ -42,33 +42,32 @@ class GraphedPasses:
         self._captured: dict[tuple[int, int], _Captured] = {}
         self._is_warm, self._has_memory = False, True
 
+    def make(self, rows: Sequence[Row]) -> Pack:
+        """Rows of one pass as a pack of one of few sizes; of the largest until that has been captured."""
+        return fill_up(pack(rows), self._longest, 0 if self._captured else self._most_tokens)
+
     def __call__(self, one: Pack, share: float, optimizer: MasterAdamW) -> torch.Tensor:
-        if not self._has_memory:
-            return self._plainly(one, share, optimizer)
-        pack = fill_up(one, self._longest, 0 if self._captured else self._most_tokens)
-        size = pack.ids.shape[1], len(pack.bounds)
-        if not self._is_warm:
+        size = one.ids.shape[1], len(one.bounds)
+        if not self._is_warm or not self._has_memory or (size not in self._captured and not self._capture(one, optimizer)):
             self._is_warm = True
-            return self._plainly(pack, share, optimizer)
-        if size not in self._captured and not self._capture(pack, optimizer):
             return self._plainly(one, share, optimizer)
         captured = self._captured[size]
-        for fixed, new in zip(captured.pack.tensors(), pack.tensors(), strict=True):
+        for fixed, new in zip(captured.pack.tensors(), one.tensors(), strict=True):
             fixed.copy_(new)
         captured.share.fill_(share)
         captured.graph.replay()
         return captured.loss.clone()
 
-    def _plainly(self, pack: Pack, share: float, optimizer: MasterAdamW) -> torch.Tensor:
+    def _plainly(self, one: Pack, share: float, optimizer: MasterAdamW) -> torch.Tensor:
         """On the stream graphs are captured on, which a capture needs."""
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            loss = _learn(self._run, pack.to(self._device), torch.tensor(share, device=self._device), optimizer)
+            loss = _learn(self._run, one.to(self._device), torch.tensor(share, device=self._device), optimizer)
         torch.cuda.current_stream().wait_stream(self._stream)
         return loss
 
-    def _capture(self, pack: Pack, optimizer: MasterAdamW) -> bool:
-        fixed, share = pack.to(self._device), torch.zeros((), device=self._device)
+    def _capture(self, one: Pack, optimizer: MasterAdamW) -> bool:
+        fixed, share = one.to(self._device), torch.zeros((), device=self._device)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
@@ -79,34 +78,31 @@ class GraphedPasses:
             self._captured.clear()
             optimizer.drop_gradients()
             return False
-        self._captured[pack.ids.shape[1], len(pack.bounds)] = _Captured(graph, fixed, share, loss)
+        self._captured[one.ids.shape[1], len(one.bounds)] = _Captured(graph, fixed, share, loss)
         return True
 
 
 def fill_up(one: Pack, longest: int, tokens: int = 0) -> Pack:
     """The same rows, rows of padding up to a multiple of TOKENS that is `tokens` or more, empty rows up to a multiple of ROWS.
 
-    There is a target for every place. No row is longer than `longest`.
+    No row is longer than `longest`.
     """
     own, rows = one.ids.shape[1], len(one.bounds) - 1
     places = -(-max(own, tokens) // TOKENS) * TOKENS
     more = places - own
     starts = [*range(own + longest, places, longest), places]
-    targets = torch.full((places,), IGNORED)
-    targets[one.before] = one.targets
     starts += [places] * (-(rows + len(starts)) % ROWS)
     return Pack(
         ids=torch.cat([one.ids, torch.zeros((1, more), dtype=torch.long)], dim=1),
         positions=torch.cat([one.positions, torch.arange(more)[None]], dim=1),
-        before=None,
-        targets=targets,
+        targets=torch.cat([one.targets, torch.full((more,), IGNORED)]),
         bounds=torch.cat([one.bounds, torch.tensor(starts, dtype=torch.int32)]),
         longest=longest,
     )
 
 
-def _learn(run: Run, pack: Pack, share: torch.Tensor, optimizer: MasterAdamW) -> torch.Tensor:
-    loss = run(pack) * share
+def _learn(run: Run, one: Pack, share: torch.Tensor, optimizer: MasterAdamW) -> torch.Tensor:
+    loss = run(one) * share
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.collect_gradients()
     return loss.detach()

@@ -13,7 +13,7 @@ from training.contract import Recipe
 from training.data import Row, answer_tokens
 from training.errors import NonFiniteLoss, OutOfMemory
 from training.optimizer import MasterAdamW
-from training.order import share_of_process
+from training.packing import spread
 from training.paths import ForwardPath
 from training.processes import Processes
 
@@ -58,7 +58,7 @@ class PreparedStep:
 
 def prepare(path: ForwardPath, step: Step, processes: Processes) -> PreparedStep:
     """Divide this process's rows of a step into forward passes and make their tensors."""
-    own = share_of_process(step.rows, processes.rank, processes.count)
+    own = spread(step.rows, processes.count)[processes.rank]
     passes = [path.make(micro) for micro in path.group(own, step.micro_batch)]
     return PreparedStep(step, passes, sum(len(row.ids) for row in step.rows), answer_tokens(step.rows))
 
@@ -78,9 +78,12 @@ def train_step(
     seed = recipe.seed * 1_000_003 + step.number
     torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
     loss_sum = torch.zeros((), device=processes.device)
-    for one in prepared.passes:
+    for number, one in enumerate(prepared.passes, start=1):
+        if number == len(prepared.passes):
+            optimizer.sum_as_ready(processes)
         loss_sum += path.learn(one, 1 / total, optimizer)
-    processes.sum([*optimizer.gradients(), loss_sum])
+    optimizer.sum_gradients(processes)
+    processes.sum(loss_sum)
     norm_of_step = optimizer.step(step.learning_rate, recipe.max_gradient_norm)
     meanwhile()
     loss, norm = torch.stack([loss_sum, norm_of_step]).tolist()  # the one place where the host waits for the device
@@ -98,7 +101,7 @@ def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, mic
     """
     while True:
         fits = _fits(path, path.largest(longest, micro_batch))
-        optimizer.drop_gradients()
+        optimizer.clear_gradients()
         if processes.total(float(not fits))[0] == 0:
             return micro_batch
         if micro_batch == 1:

@@ -9,9 +9,10 @@
 | verbatim_share, longest_copy | training.memorisation | near the writer's |
 | ability | share of other tasks solved (training.ability) | higher |
 | ability_loss | nats a token of general text (training.ability) | lower |
+| lm_eval/TASK/METRIC | an extra: tasks of lm-eval (training.lm_eval_tasks), after all others | as the metric says |
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from training.bootstrap import Measured, difference, estimate
 from training.contract import Estimate
@@ -38,16 +39,22 @@ Measures = Mapping[str, Mapping[str, Measured]]
 """Arm to measure to figure."""
 
 
+def shown(names: Iterable[str]) -> list[str]:
+    """The measures among `names`, each once, in the order they are shown."""
+    found = dict.fromkeys(names)
+    return [*(name for name in HIGHER_IS_BETTER if name in found), *(name for name in found if name not in HIGHER_IS_BETTER)]
+
+
 def scores(measured: Measures, seed: int) -> dict[str, dict[str, Estimate]]:
     """Every figure with its interval."""
-    return {arm: {name: estimate(figures[name], seed) for name in HIGHER_IS_BETTER if name in figures} for arm, figures in measured.items()}
+    return {arm: {name: estimate(figures[name], seed) for name in shown(figures)} for arm, figures in measured.items()}
 
 
 def differences(measured: Measures, candidate: str, seed: int) -> dict[str, dict[str, Estimate]]:
     """The candidate's figures minus those of each other arm, where both have them."""
     own = measured[candidate]
     return {
-        arm: {name: difference(own[name], figures[name], seed) for name in HIGHER_IS_BETTER if name in own and name in figures}
+        arm: {name: difference(own[name], figures[name], seed) for name in shown(own) if name in figures}
         for arm, figures in measured.items()
         if arm != candidate
     }

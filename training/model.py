@@ -45,7 +45,10 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
     except (OSError, ValueError, SafetensorError) as error:
-        raise BaseModelError(f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}") from error
+        raise BaseModelError(
+            f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
+            " A hub id needs the network once; a local folder must hold all files of the model."
+        ) from error
     chat = ChatFormat(tokenizer)
     set_padding_token(tokenizer, chat)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -159,7 +162,10 @@ def check_adapter(folder: Path, base: Base) -> None:
         raise AdapterError(
             f"The adapter in {folder} has modules_to_save = {config['modules_to_save']}, which vLLM cannot load. Train it again without."
         )
-    trained_on = json.loads((folder / BASE_FILE).read_bytes()) if (folder / BASE_FILE).exists() else None
+    try:
+        trained_on = json.loads((folder / BASE_FILE).read_bytes()) if (folder / BASE_FILE).exists() else None
+    except ValueError as error:
+        raise AdapterError(f"{folder / BASE_FILE} cannot be read: {error}. Fetch the adapter again, or train it again.") from error
     if trained_on and trained_on["fingerprint"] != base.fingerprint:
         raise AdapterError(
             f"The adapter in {folder} was trained on {trained_on['base']}, not on the base {base.name} given here. Use its own base."
@@ -167,11 +173,15 @@ def check_adapter(folder: Path, base: Base) -> None:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 (16 hex digits) of all parameter names and shapes, and of the first 64 embedding rows as bf16 values."""
-    shapes = "\n".join(f"{name} {tuple(parameter.shape)}" for name, parameter in model.named_parameters())
-    embedding: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[operator]
-    rows = embedding[:64].detach().to("cpu", torch.bfloat16).view(torch.int16).numpy().tobytes()
-    return hashlib.sha256(shapes.encode() + rows).hexdigest()[:16]
+    """SHA-256 (16 hex digits) of all parameter names and shapes, and of the first 64 values of each as bf16.
+
+    So a base that was trained on with its embeddings frozen, and merged, is another one.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        values = parameter.detach().flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
+        digest.update(f"{name} {tuple(parameter.shape)}\n".encode() + values.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _as_set(ids: int | list[int] | None) -> set[int]:

@@ -6,6 +6,7 @@ import torch
 
 from training.contract import Recipe
 from training.data import Row
+from training.packing import spread
 
 
 def count_steps(rows: int, recipe: Recipe) -> int:
@@ -30,13 +31,8 @@ def rows_of_step(rows: Sequence[Row], recipe: Recipe, step: int) -> list[Row]:
 def most_tokens(rows: Sequence[Row], recipe: Recipe, process_count: int) -> int:
     """Tokens of the largest forward pass of the training that a process can have, where rows are laid end to end."""
     steps = range(count_steps(len(rows), recipe))
-    shares = (share_of_process(rows_of_step(rows, recipe, step), 0, process_count) for step in steps)
+    shares = (share for step in steps for share in spread(rows_of_step(rows, recipe, step), process_count))
     return min(max(sum(len(row.ids) for row in share) for share in shares), recipe.micro_batch * recipe.max_length)
-
-
-def share_of_process(rows: Sequence[Row], rank: int, count: int) -> list[Row]:
-    """This process's rows of a step, longest first, so that all processes have about as many tokens."""
-    return sorted(rows, key=lambda row: -len(row.ids))[rank::count]
 
 
 def micro_batches(rows: Sequence[Row], size: int) -> list[list[Row]]:

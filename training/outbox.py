@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +26,9 @@ class Outbox:
     def __init__(self, run_folder: Path) -> None:
         self._entries, self._sent = run_folder / ENTRIES, run_folder / SENT
         self._entries.touch()
-        whole = self._entries.read_bytes().rpartition(b"\n")
-        if whole[2]:
-            self._entries.write_bytes(whole[0] + whole[1])
+        content = self._entries.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(self._entries, content.rfind(b"\n") + 1)
         self._file = self._entries.open("ab")
 
     def add(self, entry: Entry) -> None:

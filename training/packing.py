@@ -5,63 +5,68 @@ from dataclasses import dataclass
 
 import torch
 
-from training.data import Row
+from training.data import IGNORED, Row
 
 
 @dataclass(frozen=True)
 class Pack:
     """Rows end to end: int64 `ids` and `positions` (each row from 0) of (1, tokens); int32 `bounds` (rows + 1).
 
-    `targets` are the answer tokens of all rows, and `before` the place in the pack before each; with `before` None there is a target
-    for every place, IGNORED where there is nothing to learn. `longest` is the longest row in tokens.
+    `targets` (tokens) is what each place is to predict: the answer token after it, or IGNORED. `longest` is the longest row in tokens.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    before: torch.Tensor | None
     targets: torch.Tensor
     bounds: torch.Tensor
     longest: int
 
-    def tensors(self) -> list[torch.Tensor]:
-        """All there are, in a fixed order."""
-        return [tensor for tensor in (self.ids, self.positions, self.before, self.targets, self.bounds) if tensor is not None]
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All four, in this order."""
+        return self.ids, self.positions, self.targets, self.bounds
 
     def to(self, device: torch.device) -> "Pack":
-        before = None if self.before is None else self.before.to(device, non_blocking=True)
-        ids, positions, targets, bounds = (
-            tensor.to(device, non_blocking=True) for tensor in (self.ids, self.positions, self.targets, self.bounds)
-        )
-        return Pack(ids, positions, before, targets, bounds, self.longest)
+        ids, positions, targets, bounds = (tensor.to(device, non_blocking=True) for tensor in self.tensors())
+        return Pack(ids, positions, targets, bounds, self.longest)
 
 
-def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:
-    """Rows in as few groups of at most `limit` tokens as first-fit-decreasing finds; a longer row is alone."""
-    groups: list[list[Row]] = []
-    room: list[int] = []
+def spread(rows: Sequence[Row], count: int) -> list[list[Row]]:
+    """Rows in `count` groups of about as many tokens: longest first, each to the group that has fewest."""
+    groups: list[list[Row]] = [[] for _ in range(count)]
+    tokens = [0] * count
     for row in sorted(rows, key=lambda row: -len(row.ids)):
-        index = next((index for index, free in enumerate(room) if free >= len(row.ids)), None)
-        if index is None:
-            groups.append([row])
-            room.append(limit - len(row.ids))
-        else:
-            groups[index].append(row)
-            room[index] -= len(row.ids)
+        least = tokens.index(min(tokens))
+        groups[least].append(row)
+        tokens[least] += len(row.ids)
     return groups
 
 
-def pack(rows: Sequence[Row]) -> Pack:
-    """Lay rows end to end. Nothing predicts a row's first token: it is no answer token, so no row is learned from the one before it."""
-    ids = torch.tensor([token for row in rows for token in row.ids])
+def group_by_tokens(rows: Sequence[Row], limit: int) -> list[list[Row]]:
+    """Rows in few groups of about as many tokens, `limit` at most; a longer row is alone."""
+    least = -(-sum(len(row.ids) for row in rows) // limit)
+    for count in range(max(1, least), len(rows)):
+        groups = spread(rows, count)
+        if all(len(group) == 1 or sum(len(row.ids) for row in group) <= limit for group in groups):
+            return groups
+    return [[row] for row in rows]
+
+
+def pack(rows: Sequence[Row], multiple: int = 1) -> Pack:
+    """Lay rows end to end, and after them places nobody learns from, up to a `multiple` of tokens.
+
+    Nothing predicts a row's first token: it is no answer token, so no row is learned from the one before it.
+    """
     lengths = [len(row.ids) for row in rows]
+    filler = -sum(lengths) % multiple
+    lengths += [filler] if filler else []
     bounds = torch.tensor([0, *lengths]).cumsum(0)
-    answers = [torch.arange(start + row.answer_start, start + len(row.ids)) for start, row in zip(bounds.tolist(), rows, strict=False)]
-    where = torch.cat(answers)
+    targets = torch.full((int(bounds[-1]),), IGNORED)
+    for row, start in zip(rows, bounds.tolist(), strict=False):
+        targets[start + row.answer_start - 1 : start + len(row.ids) - 1] = torch.tensor(row.ids[row.answer_start :])
     return Pack(
-        ids=ids[None],
+        ids=torch.tensor([*(token for row in rows for token in row.ids), *[0] * filler])[None],
         positions=torch.cat([torch.arange(length) for length in lengths])[None],
-        before=where - 1,
-        targets=ids[where],
+        targets=targets,
         bounds=bounds.to(torch.int32),
         longest=max(lengths),
     )

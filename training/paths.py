@@ -6,21 +6,24 @@ Which one is taken is decided once, and said.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from training import attention
 from training.data import Batch, Row, collate
-from training.fused import FUSABLE, Kernels, choose_kernels, fuse
+from training.fused import FUSABLE, Kernels, choose_kernels, packed_hidden_states
 from training.graphs import LAUNCH_BOUND, GraphedPasses
-from training.loss import batch_loss, causal_model, has_plain_head, head, hidden_states, target_loss
+from training.loss import batch_loss, causal_model, has_plain_head, head, target_loss
 from training.optimizer import MasterAdamW
 from training.order import micro_batches
 from training.packing import Pack, group_by_tokens, pack
 
 log = logging.getLogger(__name__)
 
+TOKENS = 64
+"""Packs are a multiple of so many tokens: kernels are compiled anew for a size that is a multiple of 16 after one that is none."""
 
 Run = Callable[[Any], torch.Tensor]
 """Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
@@ -79,13 +82,10 @@ def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
 def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, most_tokens: int) -> ForwardPath:
     """Rows end to end, up to `micro batch` times `max_length` tokens at a time, through fused layers."""
     assert has_plain_head(model)
-    causal_model(model).set_attn_implementation(attention.register())
-    fuse(model, kernels)
 
     def run(one: Pack) -> torch.Tensor:
         one = one.to(device)
-        hidden = hidden_states(model, input_ids=one.ids, position_ids=one.positions, bounds=one.bounds, longest=one.longest)[0]
-        return target_loss(hidden if one.before is None else hidden[one.before], one.targets, head(model))
+        return target_loss(packed_hidden_states(model, one, kernels), one.targets, head(model))
 
     def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
         return group_by_tokens(rows, micro_batch * max_length)
@@ -93,9 +93,11 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, 
     def largest(row: Row, micro_batch: int) -> list[Row]:
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
-    graphed = device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND
-    learn: Learn = GraphedPasses(run, max_length, most_tokens, device) if graphed else learner(run)
-    return ForwardPath(f"packed, {kernels.name} kernels{', CUDA graphs' if graphed else ''}", pack, run, learn, group, largest)
+    name = f"packed, {kernels.name} kernels"
+    if device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND:
+        passes = GraphedPasses(run, max_length, most_tokens, device)
+        return ForwardPath(f"{name}, CUDA graphs", passes.make, run, passes, group, largest)
+    return ForwardPath(name, partial(pack, multiple=TOKENS), run, learner(run), group, largest)
 
 
 def learner(run: Run) -> Learn:

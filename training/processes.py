@@ -2,22 +2,28 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
 
-from training.errors import TrainingError
+from training.errors import LostProcess, TrainingError
 
 SHARED_MEMORY = Path("/dev/shm")
 SHARED_MEMORY_BYTES = 512 * 2**20
 
 
 class Processes:
-    """Sums over all processes; with one process everything here is a no-op. Raises TrainingError when NCCL could not work."""
+    """Sums over all processes; with one process everything here is a no-op.
+
+    Raises TrainingError when NCCL could not work, and LostProcess when another process has ended.
+    """
 
     def __init__(self) -> None:
+        os.environ.setdefault("NCCL_NVLS_ENABLE", "0")  # NVLink multicast wants rights that containers often lack, and NCCL dies without
         if torch.cuda.is_available() and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
             check_shared_memory(shutil.disk_usage(SHARED_MEMORY).total)
         state = _state()
@@ -28,24 +34,37 @@ class Processes:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, tensors: list[torch.Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
+    def sum(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor by its sum over all processes."""
         if self.count > 1:
-            for tensor in tensors:
+            with _together():
                 torch.distributed.all_reduce(tensor)
+
+    def begin_sum(self, tensor: torch.Tensor) -> Any:
+        """The same for several processes, without waiting: `finish` waits for what this returns."""
+        with _together():
+            return torch.distributed.all_reduce(tensor, async_op=True)
+
+    def finish(self, begun: list[Any]) -> None:
+        """Wait for sums that were begun; on a GPU it is the device that waits."""
+        with _together():
+            for one in begun:
+                one.wait()
 
     def total(self, *values: float) -> list[float]:
         """Sums of plain numbers over all processes."""
         if self.count == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64 if self.device.type == "cpu" else torch.float32, device=self.device)
-        torch.distributed.all_reduce(tensor)
+        with _together():
+            torch.distributed.all_reduce(tensor)
         return [float(value) for value in tensor]
 
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:
-            torch.distributed.barrier()
+            with _together():
+                torch.distributed.barrier()
 
 
 def best_device() -> torch.device:
@@ -62,6 +81,16 @@ def check_shared_memory(size: int) -> None:
             " 'unhandled system error'."
             " Start the container with --shm-size=1g (compose: shm_size, Kubernetes: an emptyDir of medium Memory at /dev/shm)."
         )
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise LostProcess(f"The processes of this training have lost one another: {str(error).splitlines()[0][:200]}") from error
 
 
 def _state() -> Any:

@@ -16,14 +16,21 @@ FILE_SECONDS = 1.0
 
 
 class Progress:
-    """Use as a context manager; `line_every` is how many units pass between two printed lines when there is no terminal."""
+    """Use as a context manager; `line_every` is how many units pass between two printed lines when there is no terminal.
 
-    def __init__(self, run_folder: Path, stage: str, total: int, unit: str, *, line_every: int = 1, done: int = 0) -> None:
+    With `silent` only the file is written.
+    """
+
+    def __init__(
+        self, run_folder: Path, stage: str, total: int, unit: str, *, line_every: int = 1, done: int = 0, silent: bool = False
+    ) -> None:
         self._path, self._stage, self._total, self._unit = run_folder / PROGRESS_FILE, stage, total, unit
         self._line_every, self._done = line_every, done
         self._written = 0.0
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
-        self._bar = Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty())
+        self._says_lines = not silent and not sys.stderr.isatty()
+        times = TimeElapsedColumn(), TimeRemainingColumn()
+        self._bar = Bar(*columns, *times, console=Console(stderr=True), disable=silent or self._says_lines)
         self._task = self._bar.add_task(stage, total=total, completed=done, facts="")
 
     def __enter__(self) -> Self:
@@ -39,7 +46,7 @@ class Progress:
         """Say that `done` units are done; `facts` is a short text such as the current loss."""
         before, self._done = self._done, done
         self._bar.update(self._task, completed=done, facts=facts)
-        if self._bar.disable and (done == self._total or done // self._line_every > before // self._line_every):
+        if self._says_lines and (done == self._total or done // self._line_every > before // self._line_every):
             _say(f"{self._stage}: {done}/{self._total} {self._unit}  {facts}".rstrip())
         if time.monotonic() - self._written >= FILE_SECONDS:
             self._write_file()

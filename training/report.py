@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.contract import EvaluateResult
 from training.degeneration import repeated_share
-from training.measures import HIGHER_IS_BETTER
+from training.measures import HIGHER_IS_BETTER, shown
 
 PAGE = Path(__file__).with_name("report_page.html")
 WRITER = "writer"
@@ -20,14 +20,14 @@ def report(
     result: EvaluateResult, samples: Sequence[Mapping[str, str]], style: Mapping[str, Sequence[float]], pictures: Sequence[bytes] = ()
 ) -> str:
     """The page. `samples` have `question`, `writer` and each arm's answer; `style` is arm to one figure a question; pictures are PNG."""
-    arms = [WRITER, *(arm for arm in result.scores if arm != WRITER)]
-    others = [arm for arm in arms if arm not in (WRITER, result.candidate)]
-    measures = [name for name in HIGHER_IS_BETTER if any(name in figures for figures in result.scores.values())]
+    others = [arm for arm in result.scores if arm not in (WRITER, result.candidate)]
+    arms = [WRITER, result.candidate, *others]
+    measures = shown(name for figures in result.scores.values() for name in figures)
     data = {
         "arms": arms,
         "candidate": result.candidate,
         "rival": others[-1] if others else "",
-        "measures": [{"name": name, "higher": HIGHER_IS_BETTER[name]} for name in measures],
+        "measures": [{"name": name, "higher": HIGHER_IS_BETTER.get(name)} for name in measures],
         "marks": {
             "style": {arm: [round(float(one), 3) for one in values] for arm, values in style.items() if arm in arms},
             "rep4": {arm: [round(repeated_share(sample[arm]), 3) for sample in samples] for arm in arms},

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 
-from training.data import Row, collate
-from training.loss import answer_loss, head, hidden_states
+from training.data import Row
+from training.loss import head
 from training.model import Base
+from training.prefix import SharedPrefix
 
 BATCH = 8
 """Rows a forward pass, of like lengths."""
@@ -18,14 +20,17 @@ MOST_TOKENS = 160
 @torch.inference_mode()
 def nats_of_rows(model: Any, base: Base, rows: Sequence[Row]) -> list[float]:
     """Cross-entropy, in nats, of the answer tokens of each row together."""
+    prefix = SharedPrefix(model, [row.ids[: row.answer_start] for row in rows])
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
     nats = [0.0] * len(rows)
     for start in range(0, len(rows), BATCH):
         chosen = order[start : start + BATCH]
-        batch = collate([rows[index] for index in chosen], base.tokenizer.pad_token_id).to(base.model.device)
-        hidden = hidden_states(model, input_ids=batch.ids, attention_mask=batch.attention)
+        hidden, _ = prefix.read([rows[index].ids for index in chosen], base.tokenizer.pad_token_id)
         for place, index in enumerate(chosen):
-            nats[index] = float(answer_loss(hidden[place, :-1], batch.labels[place, 1:], head(model)))
+            row, before = rows[index], len(prefix.tokens)
+            answer = torch.tensor(row.ids[row.answer_start :], device=hidden.device)
+            logits = hidden[place, row.answer_start - before - 1 :][: len(answer)] @ head(model).T
+            nats[index] = float(cross_entropy(logits.float(), answer, reduction="sum"))
     return nats
 
 

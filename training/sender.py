@@ -159,7 +159,7 @@ class Sender:
 
         assert self._client is not None
         child = entries[0]["run"]
-        run_id = self._run_ids_or_new(child, child, self.run_ids[""], {}) if child else self.run_ids[""]
+        run_id = self._run_ids_or_new(child, child, self.run_ids[""], {"ghostwriter.kind": "arm"}) if child else self.run_ids[""]
         self._remember(child, run_id)
         try:
             _SEND[entries[0]["kind"]](self._client, run_id, entries)

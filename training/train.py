@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from training import checkpoint, train_tracking
 from training.checkpoint import State
 from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
 from training.data import Rows, load_rows
-from training.errors import NonFiniteLoss
+from training.errors import NonFiniteLoss, OutOfMemory
 from training.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
 from training.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
 from training.optimizer import MasterAdamW, learning_rate
@@ -93,7 +95,8 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
     """Train from `state` to the last step, saving checkpoints; a stop signal saves one and raises Stopped."""
     recipe, total = session.request.recipe, session.total_steps
     throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
-    with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step) as progress:
+    silent = not session.processes.is_main
+    with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step, silent=silent) as progress:
         ahead = LookAhead(session, state)
         while state.step < total:
             began = time.monotonic()
@@ -139,15 +142,25 @@ def _step(session: Session, ahead: LookAhead, stop: StopFlag) -> StepResult:
     try:
         return train_step(session.path, session.optimizer, prepared, recipe, session.processes, stop=stop.is_set, meanwhile=ahead.prepare)
     except NonFiniteLoss as error:
-        raise NonFiniteLoss(
-            f"Step {prepared.step.number + 1}: {error} The last checkpoint is kept in {session.request.run_folder}."
+        newest = checkpoint.newest(session.request.run_folder)
+        kept = f"The last checkpoint is kept in {newest}." if newest else "There was no checkpoint yet."
+        raise NonFiniteLoss(f"Step {prepared.step.number + 1}: {error} {kept}") from error
+    except torch.OutOfMemoryError as error:
+        size = prepared.step.micro_batch
+        raise OutOfMemory(
+            f"Step {prepared.step.number + 1}: out of memory with micro_batch = {size}. Run the same command again; if that does not help,"
+            f" set micro_batch = {max(1, size // 2)} in the recipe: the run goes on from its last checkpoint either way."
         ) from error
 
 
 def _start(session: Session) -> State:
-    longest = max(session.rows.rows, key=lambda row: len(row.ids))
-    micro_batch = fit_micro_batch(session.path, session.optimizer, longest, session.request.recipe.micro_batch, session.processes)
+    micro_batch = _fitting(session, session.request.recipe.micro_batch)
     return State(session.identity, step=0, micro_batch=micro_batch, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
+
+
+def _fitting(session: Session, micro_batch: int) -> int:
+    longest = max(session.rows.rows, key=lambda row: len(row.ids))
+    return fit_micro_batch(session.path, session.optimizer, longest, micro_batch, session.processes)
 
 
 def _resume(session: Session) -> State | None:
@@ -157,7 +170,10 @@ def _resume(session: Session) -> State | None:
     state, optimizer = found
     session.optimizer.load_state(optimizer)
     log.info("Going on after step %d of %d.", state.step, session.total_steps)
-    return state
+    micro_batch = min(state.micro_batch, session.request.recipe.micro_batch)
+    if session.processes.device.type == "cuda":  # it may be another one, with less memory
+        micro_batch = _fitting(session, micro_batch)
+    return replace(state, micro_batch=micro_batch)
 
 
 def _advance(state: State, step: StepResult, seconds: float) -> State:
@@ -223,7 +239,9 @@ def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
 
 
 def _folder_of_process(run_folder: Path, processes: Processes) -> Path:
-    """Where a process writes its progress: the run folder for the main one, a folder inside for each other."""
+    """Where a process writes its progress: the run folder for the main one; a folder inside for each other, which says only warnings."""
+    if not processes.is_main:
+        logging.getLogger("training").setLevel(logging.WARNING)
     folder = run_folder if processes.is_main else run_folder / f"process-{processes.rank}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

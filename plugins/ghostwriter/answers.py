@@ -14,8 +14,8 @@ from ghostwriter.archive import Answer, all_answers
 from ghostwriter.clean import Cleaned, clean, excerpt_matches, prose
 from ghostwriter.database import open_database
 from ghostwriter.home import Home
-from ghostwriter.near_duplicates import THRESHOLD, near_duplicates
 from ghostwriter.personal_data import mask
+from ghostwriter.similarity import ANSWER_THRESHOLD, repeated_answers
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.writer import Writer
 
@@ -47,7 +47,7 @@ def snapshot_answers(writer: Writer, home: Home) -> Path:
             selection = select_trainable(all_answers(session, writer.stem), consent=writer.source.consent)
     finally:
         engine.dispose()
-    facts = {"changed": dict(sorted(selection.changed.items())), "near_duplicate_threshold": THRESHOLD}
+    facts = {"changed": dict(sorted(selection.changed.items())), "near_duplicate_threshold": ANSWER_THRESHOLD}
     return write_snapshot(
         home.answers(writer.stem),
         "answers",
@@ -111,7 +111,7 @@ def _row(answer: Answer, cleaned: Cleaned, changed: Counter[str]) -> Row:
 
 def _collapse(rows: list[Row], dropped: Counter[str]) -> list[Row]:
     longest_first = sorted(rows, key=lambda row: (-len(row["text"]), row["created"] or "", row["id"]))
-    repeats = near_duplicates((row["id"], row["text"]) for row in longest_first)
+    repeats = repeated_answers((row["id"], row["text"]) for row in longest_first)
     if repeats:
         dropped["near_duplicate"] += len(repeats)
     return [row for row in rows if row["id"] not in repeats]

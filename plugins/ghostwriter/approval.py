@@ -39,7 +39,7 @@ class PromotionApproval(ApprovalOperator):
 
 
 def approval(writer: str, verdict: Any, mlflow_run: Any) -> PromotionApproval:
-    """The task that waits for a person."""
+    """The task that waits for a person; it asks once more when Airflow fails it, as it does if the answer comes within seconds."""
     return PromotionApproval(
         task_id="approve",
         verdict=verdict,
@@ -47,6 +47,8 @@ def approval(writer: str, verdict: Any, mlflow_run: Any) -> PromotionApproval:
         subject=f"Make this adapter the champion of {writer}?",
         defaults=ApprovalOperator.REJECT,
         response_timeout=PATIENCE,
+        retries=1,
+        retry_delay=timedelta(seconds=10),
         params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},
         doc_md="Wait for a person to approve the new champion; a rejection, or a week without an answer, ends the run without one.",
     )

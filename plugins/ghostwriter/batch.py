@@ -62,7 +62,7 @@ def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint) ->
     """
     with _locked(writer, home) as engine:
         ledger, batches, planner = _open(writer, answers, engine)
-        run = run_name(writer, answers, planner)
+        run = run_name(ledger, answers, planner)
         found = batches.open()
         if found and (batch := _attach(found, batches, endpoint)):
             log.info("Batch %s is open: waiting for it.", batch)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ghostwriter.decision_page import interval
-from ghostwriter.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, open_run
-from ghostwriter.stages import mlflow_client
+from ghostwriter.pipeline_run import close_run as close_pipeline_run, describe, open_writer_run, shown_again
+from ghostwriter.stages import mlflow_client, tracking_uri
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, EvaluateRequest, EvaluateResult, read_json
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def open_comparison(writer: Writer, dag_run: Any) -> str:
     """Open (or, after a retry, find) the MLflow run of an Airflow run; returns its id."""
-    return open_run(mlflow_client(), writer.stem, f"compare {dag_run.run_after:%Y-%m-%d %H:%M}", *airflow_run(dag_run))
+    return open_writer_run(mlflow_client(), writer, "comparison", dag_run, tracking_uri())
 
 
 def summarise(evaluation_request: str, run_id: str) -> int:
@@ -26,7 +26,7 @@ def summarise(evaluation_request: str, run_id: str) -> int:
     log.info("\n%s", table)
     client.log_text(run_id, table, "comparison.md")
     client.log_dict(run_id, result.model_dump(mode="json", include={"scores", "differences", "withheld", "questions"}), "comparison.json")
-    describe(client, run_id, table)
+    describe(client, run_id, f"{table}{shown_again(client, tracking_uri(), run_id, result.run_id)}")
     return result.questions
 
 

@@ -7,6 +7,7 @@ side that is a near duplicate of a held-out question or answer is left out, and 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,6 +40,26 @@ class Question:
     origin: str = "writer"
 
 
+class Lookalikes:
+    """Says which pairs would give away the writer's answer to a question: its own, those that ask nearly the same, and those whose
+    answers nearly repeat one of theirs."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._pairs = {pair.id: pair for pair in pairs}
+        self._own = {pair.question_id: pair.id for pair in pairs}
+        self._questions = questions_index((pair.id, pair.question) for pair in pairs)
+        self._answers = answers_index((pair.id, pair.answer) for pair in pairs)
+        self._found: dict[str, frozenset[str]] = {}
+
+    def of(self, question: Question) -> frozenset[str]:
+        """The ids of those pairs."""
+        if question.id not in self._found:
+            asked = {*self._questions.find_all(question.text), *([self._own[question.id]] if question.id in self._own else [])}
+            repeats = (self._answers.find_all(self._pairs[pair].answer) for pair in asked)
+            self._found[question.id] = frozenset(asked.union(*repeats))
+        return self._found[question.id]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The split: pairs to learn from, pairs held out, questions to ask, and what was left out and why."""
@@ -47,6 +68,11 @@ class Corpus:
     heldout: tuple[Pair, ...]
     questions: tuple[Question, ...]
     dropped: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def lookalikes(self) -> Lookalikes:
+        """Of the training pairs."""
+        return Lookalikes(self.training)
 
 
 def read_corpus(writer: Writer, answers: Path) -> Corpus:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, Text, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase
 
@@ -24,7 +24,23 @@ def open_database(url: str) -> Engine:
     else:
         engine = create_engine(parsed, pool_pre_ping=True)
     Base.metadata.create_all(engine)
+    if engine.dialect.name == "postgresql":
+        _widen(engine)
     return engine
+
+
+def _widen(engine: Engine) -> None:
+    """Turn columns that an earlier version made shorter into text; SQLite never limited any. Postgres rewrites no row for it."""
+    limited = text(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = current_schema() AND data_type = 'character varying'"
+    )
+    with engine.begin() as connection:
+        short = {(row.table_name, row.column_name) for row in connection.execute(limited)}
+        for table in Base.metadata.tables.values():
+            for column in table.columns:
+                if isinstance(column.type, Text) and (table.name, column.name) in short:
+                    connection.execute(text(f'ALTER TABLE "{table.name}" ALTER COLUMN "{column.name}" TYPE TEXT'))
 
 
 def _durable_sqlite(connection: Any, _record: Any) -> None:

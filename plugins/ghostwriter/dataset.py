@@ -1,4 +1,7 @@
-"""Writes a dataset: three JSONL files of `messages` rows with the same columns, checked for leaks before anything is written."""
+"""Writes a dataset: three JSONL files of `messages` rows with the same columns, checked for leaks before anything is written.
+
+The folder loads as it is with `datasets.load_dataset`, TRL's SFTTrainer and LLaMA-Factory (`ghostwriter.dataset_card`).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostwriter.corpus import Corpus, Pair
+from ghostwriter.dataset_card import describe
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.harvest import Accepted
 from ghostwriter.similarity import answers_index, questions_index
@@ -27,13 +31,21 @@ def write_dataset(
 ) -> Path:
     """Check for leaks, write the folder, return it. Raises Leak."""
     check_leaks(corpus.heldout, [*_training_texts(corpus), *((row["id"], _question(row), _answer(row)) for row in rows)])
-    files: dict[str, Iterable[Row]] = {
+    files: dict[str, list[Row]] = {
         DIRECT_FILE: [pair_row(pair) for pair in corpus.training],
-        DISTILLED_FILE: rows,
+        DISTILLED_FILE: list(rows),
         HELDOUT_FILE: [pair_row(pair) for pair in corpus.heldout],
     }
-    all_dropped = {**corpus.dropped, **dropped}
-    return write_snapshot(parent, KIND, writer, files, parents=(read_manifest(answers).digest,), dropped=all_dropped, facts=facts)
+    return write_snapshot(
+        parent,
+        KIND,
+        writer,
+        files,
+        parents=(read_manifest(answers).digest,),
+        dropped={**corpus.dropped, **dropped},
+        facts=facts,
+        documents=describe(writer, {name: len(rows) for name, rows in files.items()}, (DISTILLED_FILE, DIRECT_FILE), HELDOUT_FILE),
+    )
 
 
 def dataset_metrics(folder: Path) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ghostwriter.content import Content
 from ghostwriter.gate import Check, Decision
 from ghostwriter.pipeline_run import describe
-from training.contract import Estimate
+from training.contract import METRIC_NAMES, Estimate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 DECISION_TAG = "ghostwriter.decision"
 
 
-def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None) -> None:
-    """Tell an MLflow run the decision, every figure behind it, and the page."""
+def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None, note: str = "") -> None:
+    """Tell an MLflow run the decision, every figure behind it, and the page; `note` stands below it in the description."""
     from mlflow.entities import Metric
 
     moment = time.time_ns() // 1_000_000
@@ -27,7 +27,7 @@ def log_decision(client: "MlflowClient", run_id: str, decision: Decision, conten
     facts = {"decision": decision.model_dump(mode="json"), "content": content.model_dump(mode="json") if content else None}
     client.log_dict(run_id, facts, "decision.json")
     client.log_text(run_id, page, "decision.md")
-    describe(client, run_id, page)
+    describe(client, run_id, f"{page}{note}")
 
 
 def decision_metrics(decision: Decision, content: Content | None) -> dict[str, float]:
@@ -58,7 +58,8 @@ def interval(found: Estimate | None) -> str:
 
 
 def _spread(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
-    for name, found in estimates.items():
+    for measure, found in estimates.items():
+        name = METRIC_NAMES.get(measure, measure)
         yield from ((name, found.value), (f"{name}/low", found.low), (f"{name}/high", found.high))
 
 

@@ -55,6 +55,7 @@ def distill(
     ledger then, and a rerun goes on from there.
     """
     started, mode = time.monotonic(), mode or writer.mode
+    writer = writer.asking(mode)
     corpus = read_corpus(writer, answers)
     log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
     if mode == "direct":
@@ -69,12 +70,18 @@ def distill(
 
 def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = None) -> Estimate:
     """The plan of a run and what it would cost. Raises CorpusTooSmall and WriterFileError as the run would."""
+    mode = mode or writer.mode
+    writer = writer.asking(mode)
     corpus = read_corpus(writer, answers)
-    if (mode or writer.mode) == "direct":
+    if mode == "direct":
         return Estimate(pairs=len(corpus.training), heldout=len(corpus.heldout))
-    ledger = Ledger(open_database(home.database_url), writer.stem)
-    planner = Planner(writer, corpus, _prompt(writer), ledger, keep=False)
-    return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(writer, answers, planner)))
+    engine = open_database(home.database_url)
+    try:
+        ledger = Ledger(engine, writer.ledger(mode))
+        planner = Planner(writer, corpus, _prompt(writer), ledger, mode, keep=False)
+        return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(ledger, answers, planner)))
+    finally:
+        engine.dispose()
 
 
 def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, endpoint: Endpoint, mode: Mode, progress: Listener) -> Path:
@@ -82,13 +89,14 @@ def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, end
     engine = open_database(home.database_url)
     try:
         with only_one(engine, writer.stem):
-            ledger = Ledger(engine, writer.stem)
-            _check_no_batch(BatchLedger(engine, writer.stem))
+            ledger = Ledger(engine, writer.ledger(mode))
+            _check_no_batch(BatchLedger(engine, ledger.writer))
             _close_interrupted(ledger)
             prompt = _prompt(writer)
-            planner = Planner(writer, corpus, prompt, ledger)
-            run = run_name(writer, answers, planner)
-            _announce(make_estimate(writer, corpus, Planner(writer, corpus, prompt, ledger, keep=False), ledger, ledger.spending(run)))
+            planner = Planner(writer, corpus, prompt, ledger, mode)
+            run = run_name(ledger, answers, planner)
+            preview = Planner(writer, corpus, prompt, ledger, mode, keep=False)
+            _announce(make_estimate(writer, corpus, preview, ledger, ledger.spending(run)))
             harvest = asyncio.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
             return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
     except OperationalError as error:

@@ -12,6 +12,7 @@
     ├── LaunchError           a GPU stage ended without a result
     │   └── LaunchInterrupted     something outside ended it; it goes on when it is run again
     ├── PromotionError        the registry does not hold what a promotion or a roll back needs
+    ├── TrackingError         MLflow does not answer, or refused
     └── ServiceError          one of the embedded services did not start or ended by itself
 
 `retryable` says whether running the same task again, with nothing changed, can help; `exit_status` is the command line's.
@@ -90,6 +91,13 @@ class PromotionError(GhostwriterError):
     """The model registry does not hold the version or alias that was asked for."""
 
     code = "promotion"
+
+
+class TrackingError(GhostwriterError):
+    """The MLflow server does not answer, or refused what was asked; it may be back in a minute."""
+
+    retryable = True
+    code = "mlflow"
 
 
 class ServiceError(GhostwriterError):

@@ -6,7 +6,7 @@ Near duplicates are judged by `dataset`, which sees all answers; everything here
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import quantiles
 
 from ghostwriter.phrases import is_meta, is_refusal
@@ -117,8 +117,14 @@ def is_language(text: str, found: Sequence[str], language: Language) -> bool:
 def copied_share(found: Sequence[str], sources: Sequence[str], run: int) -> float:
     """Share of the text's runs of `run` words that stand in one of the sources, too."""
     own = ngrams(found, run)
-    shown = {gram for source in sources for gram in ngrams(words(source), run)}
+    shown = frozenset[tuple[str, ...]]().union(*(_runs(source, run) for source in sources))
     return sum(1 for gram in own if gram in shown) / len(own) if own else 0.0
+
+
+@lru_cache(maxsize=512)
+def _runs(text: str, run: int) -> frozenset[tuple[str, ...]]:
+    """Kept for a while: each example stands in many prompts."""
+    return frozenset(ngrams(words(text), run))
 
 
 def repeated_share(found: Sequence[str]) -> float:

@@ -19,6 +19,7 @@ PROMPT_TOKENS = 80
 
 def form_estimate(writer: Writer, home: Home) -> str:
     """A line for a form: what an answer and all of them cost at the lengths of the writer's own."""
+    writer = writer.asking(writer.mode)
     settings, prices = writer.teacher, Prices.of(writer.budget)
     question, answer, basis = _lengths(home.answers(writer.stem))
     prompt = round(settings.examples * (question + answer) + question + PROMPT_TOKENS)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.content import Content
 from ghostwriter.writer import Gate
-from training.contract import Estimate, EvaluateResult
+from training.contract import LM_EVAL, Estimate, EvaluateResult
 
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
@@ -58,9 +58,13 @@ class Decision(BaseModel):
 
     @property
     def numbers(self) -> dict[str, dict[str, list[float]]]:
-        """Scores and differences, short enough for a tag: measure to value, low, high."""
+        """Scores and differences, short enough for a tag (so without lm-eval's): measure to value, low, high."""
         return {
-            what: {name: [round(number, 4) for number in (found.value, found.low, found.high)] for name, found in figures.items()}
+            what: {
+                name: [round(number, 4) for number in (found.value, found.low, found.high)]
+                for name, found in figures.items()
+                if not name.startswith(LM_EVAL)
+            }
             for what, figures in (("scores", self.scores), ("differences", self.differences))
         }
 
@@ -88,6 +92,7 @@ def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None
     """
     rival = rival_of(evaluation)
     limits = [
+        _enough(evaluation.questions, thresholds.min_questions),
         *_style_kept(evaluation, rival, thresholds),
         *_content_kept(content, rival),
         *_whole_answers(evaluation, thresholds),
@@ -119,6 +124,11 @@ def _summary(rival: str, limits: list[Check], gains: list[Check], missing: Mappi
     if not better:
         return f"Not promoted: it is not certainly better than {rival} ({'; '.join(gain.figures for gain in gains)}).{unsaid}"
     return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{unsaid}"
+
+
+def _enough(questions: int, least: int) -> Check:
+    figures = f"{questions} held-out question{'' if questions == 1 else 's'}, at least {least} are needed"
+    return Check(measure="questions", passed=questions >= least, figures=figures, fault="there are too few questions to tell")
 
 
 def _style_kept(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> list[Check]:

@@ -82,6 +82,7 @@ def request_evaluation(
         questions=min(settings.questions, read_manifest(first.dataset).files[HELDOUT_FILE].rows),
         max_new_tokens=settings.max_new_tokens,
         ability=settings.ability,
+        lm_eval=settings.lm_eval,
         models=home.models,
         tracking=tracking,
     )

@@ -4,6 +4,7 @@ A button's address is asked for in the task's own process, right after it ran, a
 """
 
 import logging
+import os
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
@@ -42,8 +43,18 @@ class ModelLink(MlflowLink):
     name = "Registered model"
 
 
+def public_address(uri: str) -> str:
+    """Where a person's browser finds MLflow: GHOSTWRITER_MLFLOW_URL, else the address the tasks use (in a container that may differ)."""
+    return (os.environ.get("GHOSTWRITER_MLFLOW_URL") or uri).rstrip("/")
+
+
+def run_page(uri: str, experiment_id: str, run_id: str, part: str = "") -> str:
+    """Address of an MLflow run, or a part of it. Its end keeps MLflow from showing traces of agents, of which there are none here."""
+    return f"{public_address(uri)}/#/experiments/{experiment_id}/runs/{run_id}{part}?workflowType=machine_learning"
+
+
 def mlflow_urls(uri: str, run_id: str, stem: str) -> dict[str, str]:
-    """The buttons' addresses for a run of the writer `stem` (empty: none); MLflow's front page while it does not answer."""
+    """The buttons' addresses for a run of the writer `stem` (empty: none); MLflow's front page while it does not answer at `uri`."""
     if not run_id:
         return {}
     from ghostwriter.page.registry import MlflowSilent, Registry
@@ -53,7 +64,7 @@ def mlflow_urls(uri: str, run_id: str, stem: str) -> dict[str, str]:
     except MlflowSilent as silent:
         log.warning("%s The buttons of this task lead to its front page.", silent)
         run = None
-    page = f"{uri}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}" if run else uri
-    report = f"{page}/artifacts/{REPORT_FILE}" if run else uri
-    model = {ModelLink.name: f"{uri}/#/models/{model_name(stem)}"} if stem else {}
+    front, experiment = public_address(uri), run["info"]["experiment_id"] if run else ""
+    page, report = (run_page(uri, experiment, run_id, part) if run else front for part in ("", f"/artifacts/{REPORT_FILE}"))
+    model = {ModelLink.name: f"{front}/#/models/{model_name(stem)}"} if stem else {}
     return {MlflowRunLink.name: page, ReportLink.name: report, **model}

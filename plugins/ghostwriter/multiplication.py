@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostwriter.home import Home
-from ghostwriter.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, open_run
+from ghostwriter.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, open_run, shown_again
 from ghostwriter.stages import mlflow_client, tracking_uri
 from training.arithmetic_data import NAME
 from training.arithmetic_plan import TABLE_FILE, headline, plan_examination as plan_exam, plan_training
@@ -55,13 +55,13 @@ def plan_examination(training_request: str, run_id: str, *, ability: bool) -> st
 def summarise(examination_request: str, run_id: str) -> dict[str, float]:
     """Give the MLflow run the headline figures, and the article's table as its description; returns the figures."""
     request = read_json(ExamineRequest, Path(examination_request))
-    figures = headline(read_json(ExamineResult, request.run_folder / RESULT_FILE))
-    client = mlflow_client()
+    result, client = read_json(ExamineResult, request.run_folder / RESULT_FILE), mlflow_client()
+    figures, again = headline(result), shown_again(client, tracking_uri(), run_id, result.run_id)
     for name, value in figures.items():
         client.log_metric(run_id, name, value)
     table = (request.run_folder / TABLE_FILE).read_text(encoding="utf-8")
-    log.info("\n%s", table)
-    describe(client, run_id, table)
+    log.info("\n%s%s", table, again)
+    describe(client, run_id, f"{table}{again}")
     return figures
 
 

@@ -2,8 +2,13 @@
 
 import functools
 import json
+import logging
 import os
-from collections.abc import Callable
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -11,18 +16,24 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from ghostwriter.errors import GhostwriterError, LaunchError
+from ghostwriter.errors import GhostwriterError, LaunchError, TrackingError
 from ghostwriter.launch import LocalStage, Stage
 from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
+from ghostwriter.notify import PROBLEM, on_failure
+from ghostwriter.progress import duration
 from ghostwriter.stages import tracking_uri
+from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE
+
+log = logging.getLogger(__name__)
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 GPU_POOL, TEACHER_POOL = "gpu", "teacher"
-PROBLEM = "problem"
-"""XCom key under which a failed task leaves what the person should do, for the page."""
 LONGEST_PROBLEM = 1_000
+OWNER = "ghostwriter"
+AGAIN = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_exponential_backoff": 2.0}
+"""For what is away for a moment (MLflow, a worker that was killed). What a person must act on is never tried again: see `actionable`."""
 LINKS = {
     "train": (MlflowRunLink(), ModelLink()),
     "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
@@ -31,28 +42,64 @@ LINKS = {
 """The buttons of each stage."""
 
 
+def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
+    """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`."""
+    return {
+        "max_active_runs": 1,
+        "tags": [OWNER, writer.stem, kind],
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN},
+    }
+
+
 def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
-    """Make a task body end on what the person should do: no retry where a retry cannot help."""
+    """Make a task body say what it does and how long it took, and end on what the person should do: no retry where none can help."""
 
     @functools.wraps(function)
     def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Returned:
+        task_instance, started = _task_instance(), time.monotonic()
+        if task_instance:
+            log.info("%s: %s", task_instance.task_id, _purpose(task_instance.task))
         try:
-            return function(*arguments, **named)
+            with _mlflow_in_words():
+                returned = function(*arguments, **named)
         except GhostwriterError as error:
-            _leave_for_the_page(str(error))
+            if task_instance:
+                task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
+        if task_instance:
+            log.info("%s: done in %s.", task_instance.task_id, duration(time.monotonic() - started))
+        return returned
 
     return call
 
 
-def _leave_for_the_page(words: str) -> None:
-    """Keep why a task failed where the page finds it; outside a task there is no such place."""
+@contextmanager
+def _mlflow_in_words() -> Iterator[None]:
+    """Turn an error of MLflow's client into one that says what to do. MLflow is not imported for it: who raised it has."""
     try:
-        task_instance = get_current_context()["ti"]
+        yield
+    except Exception as error:
+        module = sys.modules.get("mlflow.exceptions")
+        if module is None or not isinstance(error, module.MlflowException):
+            raise
+        words = re.sub(r"//[^/@\s]+@", "//", str(error).splitlines()[0][:300])  # an address may carry a password
+        raise TrackingError(
+            f"MLflow did not do what was asked of it: {words} See that it runs, then clear this task; what is done stays done."
+        ) from error
+
+
+def _task_instance() -> Any:
+    """Of the task that runs; None outside one, where there is no page to leave a word for."""
+    try:
+        return get_current_context()["ti"]
     except RuntimeError:
-        return
-    task_instance.xcom_push(PROBLEM, words[:LONGEST_PROBLEM])
+        return None
+
+
+def _purpose(operator: Any) -> str:
+    """The task's line on its page."""
+    return next(iter((operator.doc_md or "").strip().splitlines()), "")
 
 
 class LocalStageOperator(BaseOperator):

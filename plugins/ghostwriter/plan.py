@@ -14,7 +14,7 @@ from ghostwriter.ledger import Ledger, request_key
 from ghostwriter.prompt import Prompt
 from ghostwriter.sampling import Rotation, walk
 from ghostwriter.snapshot import read_manifest
-from ghostwriter.writer import Teacher, Writer
+from ghostwriter.writer import Mode, Teacher, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,26 @@ class Call:
 
 
 class Planner:
-    """Takes calls off the walk, a batch at a time. Examples once chosen are kept by the ledger when `keep` is true."""
+    """Takes calls off the walk, a batch at a time. Examples once chosen are kept by the ledger when `keep` is true.
 
-    def __init__(self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, *, keep: bool = True) -> None:
+    Every mode shows the same examples, so that the student's answers can be compared with the teacher's.
+    """
+
+    def __init__(
+        self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, mode: Mode = "distilled", *, keep: bool = True
+    ) -> None:
         self.parameters = parameters(writer.teacher)
         self.settings = settings_hash(self.parameters)
         self.prompt = prompt
         self.planned = 0
         self._name = writer.name
-        self._ledger = ledger
+        self._named = self.parameters if mode == "distilled" else {**self.parameters, "mode": mode}
+        self._choices = Ledger(ledger.engine, writer.stem)
         self._keep = keep
         self._walk = walk(corpus.questions, writer.teacher.seed)
         self._rotation_name = f"seed {writer.teacher.seed}, {writer.teacher.examples} examples"
-        self._kept = ledger.examples(self._rotation_name)
-        self._rotation = Rotation(corpus.training, writer.teacher.examples, writer.teacher.seed, self._kept)
+        self._kept = self._choices.examples(self._rotation_name)
+        self._rotation = Rotation(corpus, writer.teacher.examples, writer.teacher.seed, self._kept)
 
     def take(self, number: int) -> list[Call]:
         """The next `number` calls; none when it is not positive. Raises CorpusTooSmall when a question has no fit examples."""
@@ -49,7 +55,7 @@ class Planner:
         calls = [self._call(*next(self._walk)) for _ in range(number)]
         chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
         if self._keep:
-            self._ledger.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
+            self._choices.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
         self.planned += number
         return calls
 
@@ -63,7 +69,7 @@ class Planner:
 
     def _call(self, question: Question, sample: int) -> Call:
         examples = self._rotation.choose(question, sample)
-        key = request_key(self.parameters, self.prompt.messages(self._name, examples, question.text), sample)
+        key = request_key(self._named, self.prompt.messages(self._name, examples, question.text), sample)
         return Call(key, question, sample, examples)
 
 
@@ -90,9 +96,9 @@ def settings_hash(request: dict[str, Any]) -> str:
     return sha256(repr(sorted((name, str(value)) for name, value in request.items() if name != "model")).encode()).hexdigest()[:12]
 
 
-def run_name(writer: Writer, answers: Path, planner: Planner) -> str:
+def run_name(ledger: Ledger, answers: Path, planner: Planner) -> str:
     """Names a run by what it buys from what, so that a retry goes on under the same cap."""
-    parts = (writer.stem, read_manifest(answers).digest, planner.prompt.hash, planner.settings, str(planner.parameters["model"]))
+    parts = (ledger.writer, read_manifest(answers).digest, planner.prompt.hash, planner.settings, str(planner.parameters["model"]))
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

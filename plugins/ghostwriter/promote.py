@@ -172,7 +172,15 @@ def _registered(client: "MlflowClient", name: str, run_id: str, digest: str, tag
     for version in client.search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'"):
         return str(version.version)
     source = f"{client.get_run(run_id).info.artifact_uri}/adapter"
-    return str(client.create_model_version(name, source=source, run_id=run_id, tags={**tags, DIGEST_TAG: digest}).version)
+    return str(
+        client.create_model_version(name, source=source, run_id=run_id, tags={**tags, DIGEST_TAG: digest}, description=_note(tags)).version
+    )
+
+
+def _note(tags: Mapping[str, str]) -> str:
+    """A version's description: what it was trained on and with, and why it was registered."""
+    facts = ", ".join(f"{name} {tags[name]}" for name in ("arm", "recipe", "base") if name in tags)
+    return "\n\n".join(part for part in (tags.get("why", ""), facts) if part)
 
 
 def _check_version(client: "MlflowClient", name: str, version: str, champion: str) -> None:

@@ -27,6 +27,11 @@ class Prompt:
     example: str
     after: str
 
+    @property
+    def template(self) -> str:
+        """The three parts as one text, with {{name}} for what is filled in, as MLflow's prompts have it."""
+        return re.sub(r"\{(\w+)\}", r"{{\1}}", "\n\n".join([self.before, self.example, self.after]))
+
     def messages(self, writer: str, examples: Sequence[Pair], question: str) -> list[Message]:
         """One user message: the examples in their order, then the question to answer."""
         shown = [fill(self.example, writer=writer, question=pair.question, answer=pair.answer) for pair in examples]

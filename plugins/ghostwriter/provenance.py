@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ghostwriter.corpus import SALT
 from ghostwriter.home import ROOT
 from ghostwriter.snapshot import read_manifest
 from training.contract import TrainRequest
@@ -21,6 +20,8 @@ def run_tags(recipe: str) -> dict[str, str]:
 
 def version_tags(request: TrainRequest, run: Mapping[str, str]) -> dict[str, str]:
     """Tags of a model version, from its training request and the tags of its training run."""
+    from ghostwriter.corpus import SALT  # here, because it brings numpy, and DAG files import this module each time they are parsed
+
     recipe = request.recipe
     tags = {
         "base": recipe.base,

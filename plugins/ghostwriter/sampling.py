@@ -1,8 +1,8 @@
 """Which question is asked when, and with which examples.
 
 Questions are walked in rounds: every question once (sample 0), then every question again (sample 1), each round in its own
-seeded order. Examples rotate: always the least used first, equals in a seeded order, never the question's own pair nor that
-of a near duplicate. What was chosen once is kept by the ledger, so a new question changes nothing for the others.
+seeded order. Examples rotate: always the least used first, equals in a seeded order, never a pair that gives the writer's own
+answer away (`corpus.Lookalikes`). What was chosen once is kept by the ledger, so a new question changes nothing for the others.
 """
 
 import heapq
@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 
-from ghostwriter.corpus import Pair, Question
+from ghostwriter.corpus import Corpus, Pair, Question
 from ghostwriter.errors import CorpusTooSmall
-from ghostwriter.similarity import questions_index
 
 Place = tuple[str, int]
 """A question's id and the number of the sample."""
@@ -29,12 +28,11 @@ def walk(questions: Sequence[Question], seed: int) -> Iterator[tuple[Question, i
 class Rotation:
     """Chooses examples so that each pair is used as often as any other."""
 
-    def __init__(self, pairs: Sequence[Pair], examples: int, seed: int, kept: Mapping[Place, Sequence[str]] | None = None) -> None:
-        self._pairs = {pair.id: pair for pair in pairs}
+    def __init__(self, corpus: Corpus, examples: int, seed: int, kept: Mapping[Place, Sequence[str]] | None = None) -> None:
+        self._pairs = {pair.id: pair for pair in corpus.training}
+        self._lookalikes = corpus.lookalikes
         self._examples = examples
         self._seed = seed
-        self._index = questions_index((pair.id, pair.question) for pair in pairs)
-        self._banned: dict[str, frozenset[str]] = {}
         self._kept = {
             place: tuple(ids) for place, ids in (kept or {}).items() if len(ids) == examples and all(pair in self._pairs for pair in ids)
         }
@@ -43,9 +41,9 @@ class Rotation:
     def choose(self, question: Question, sample: int) -> tuple[Pair, ...]:
         """The examples for one sample of a question, the kept ones if they still hold.
 
-        Raises CorpusTooSmall when too few pairs are no near duplicates of the question.
+        Raises CorpusTooSmall when too few pairs differ enough from the question and its answer.
         """
-        banned = self._banned_for(question)
+        banned = self._lookalikes.of(question)
         ids = self._kept.get((question.id, sample))
         if ids is None or banned & set(ids):
             ids = self._take(banned)
@@ -79,12 +77,6 @@ class Rotation:
 
     def _entry(self, uses: int, pair: str) -> tuple[int, str, str]:
         return uses, _order(self._seed, "example", uses, pair), pair
-
-    def _banned_for(self, question: Question) -> frozenset[str]:
-        if question.id not in self._banned:
-            own = (pair.id for pair in self._pairs.values() if pair.question_id == question.id)
-            self._banned[question.id] = frozenset((*own, *self._index.find_all(question.text)))
-        return self._banned[question.id]
 
 
 def uses(chosen: Iterable[Sequence[Pair]]) -> Counter[str]:

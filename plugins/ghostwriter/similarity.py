@@ -1,25 +1,29 @@
 """Near duplicates: texts that share most of their character or word runs.
 
-Candidates come from MinHash signatures (Broder 1997), compared all against one in numpy; each candidate's Jaccard
-similarity is then computed exactly, so nothing is called a duplicate by chance.
+Candidates come from MinHash signatures (Broder 1997) of one byte each (b-bit MinHash, Li and König 2010), compared all against one
+in numpy; each candidate's Jaccard similarity is then computed exactly, so nothing is called a duplicate by chance.
 """
 
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from ghostwriter.tokens import cjk_share, ngrams, words
 
-Shingles = frozenset[int]
-Signature = npt.NDArray[np.uint32]
+Shingles = npt.NDArray[np.uint32]
+"""Sorted, each once."""
+Signature = npt.NDArray[np.uint8]
 PERMUTATIONS = 64
 MARGIN = 0.2
 """How far below the threshold an estimate may lie and still be checked exactly: three standard deviations at 64 permutations."""
 QUESTION_THRESHOLD = 0.6
 ANSWER_THRESHOLD = 0.6
+MOST_SHINGLES = 20_000
+"""Of one text; the rest of it is not looked at."""
 _PRIME = np.uint64(4_294_967_311)
 _COEFFICIENTS = np.random.default_rng(0).integers(1, 2**31, size=(2, PERMUTATIONS, 1), dtype=np.uint64)
 
@@ -46,9 +50,10 @@ def answer_sketch(text: str) -> Sketch:
     return _sketch(" ".join(run) for run in ngrams(found, 3) or [tuple(found)])
 
 
-def jaccard(left: Sketch, right: Sketch) -> float:
+def jaccard(left: Shingles, right: Shingles) -> float:
     """Shared shingles over all shingles, 0 to 1."""
-    return len(left.shingles & right.shingles) / len(left.shingles | right.shingles)
+    shared = len(np.intersect1d(left, right, assume_unique=True))
+    return shared / (len(left) + len(right) - shared)
 
 
 class NearDuplicates:
@@ -57,24 +62,28 @@ class NearDuplicates:
     def __init__(self, sketch: Callable[[str], Sketch], threshold: float, texts: Iterable[tuple[str, str]] = ()) -> None:
         self.sketch = sketch
         self._threshold = threshold
-        self._texts: list[tuple[str, str]] = []
-        self._signatures: Signature = np.empty((256, PERMUTATIONS), dtype=np.uint32)
+        self._keys: list[str] = []
+        self._shingles: list[Shingles] = []
+        self._signatures: Signature = np.empty((PERMUTATIONS, 256), dtype=np.uint8)
         for key, text in texts:
             self.add(key, text)
 
     def add(self, key: str, text: str, sketch: Sketch | None = None) -> None:
         """Remember `text` under `key`; its sketch may be handed in when it is known."""
-        if len(self._texts) == len(self._signatures):
-            self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)])
-        self._signatures[len(self._texts)] = (sketch or self.sketch(text)).signature
-        self._texts.append((key, text))
+        sketch = sketch or self.sketch(text)
+        if len(self._keys) == self._signatures.shape[1]:
+            self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)], axis=1)
+        self._signatures[:, len(self._keys)] = sketch.signature
+        self._keys.append(key)
+        self._shingles.append(sketch.shingles)
 
     def find_all(self, text: str, sketch: Sketch | None = None) -> list[str]:
         """The keys of all texts that `text` is a near duplicate of, in the order they were added."""
         own = sketch or self.sketch(text)
-        estimates = (self._signatures[: len(self._texts)] == own.signature).mean(axis=1)
-        candidates = np.flatnonzero(estimates >= self._threshold - MARGIN)
-        return [key for key, other in (self._texts[index] for index in candidates) if jaccard(own, self.sketch(other)) >= self._threshold]
+        same = self._signatures[:, : len(self._keys)] == own.signature[:, np.newaxis]
+        agreeing = same.view(np.uint8).sum(axis=0, dtype=np.uint8)
+        candidates = np.flatnonzero(agreeing >= (self._threshold - MARGIN) * PERMUTATIONS)
+        return [self._keys[index] for index in candidates if jaccard(own.shingles, self._shingles[index]) >= self._threshold]
 
     def find(self, text: str, sketch: Sketch | None = None) -> str | None:
         """The key of the first text that `text` is a near duplicate of."""
@@ -91,8 +100,19 @@ def answers_index(texts: Iterable[tuple[str, str]] = ()) -> NearDuplicates:
     return NearDuplicates(answer_sketch, ANSWER_THRESHOLD, texts)
 
 
+def repeated_answers(texts: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of (key, answer) pairs, the keys whose answer nearly repeats an earlier one, each with the key of that original."""
+    originals, repeats = answers_index(), {}
+    for key, text in texts:
+        sketch = originals.sketch(text)
+        if original := originals.find(text, sketch):
+            repeats[key] = original
+        else:
+            originals.add(key, text, sketch)
+    return repeats
+
+
 def _sketch(pieces: Iterable[str]) -> Sketch:
-    shingles = frozenset(zlib.crc32(piece.encode()) for piece in pieces)
-    values = np.fromiter(shingles, dtype=np.uint64, count=len(shingles))
-    hashed = (_COEFFICIENTS[0] * values + _COEFFICIENTS[1]) % _PRIME
-    return Sketch(shingles, hashed.min(axis=1).astype(np.uint32))
+    shingles = np.array(sorted({zlib.crc32(piece.encode("utf-8", "replace")) for piece in islice(pieces, MOST_SHINGLES)}), dtype=np.uint32)
+    hashed = (_COEFFICIENTS[0] * shingles.astype(np.uint64) + _COEFFICIENTS[1]) % _PRIME
+    return Sketch(shingles, hashed.min(axis=1).astype(np.uint8))

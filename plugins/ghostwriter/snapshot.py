@@ -53,8 +53,12 @@ def write_snapshot(
     parents: tuple[str, ...] = (),
     dropped: Mapping[str, int] | None = None,
     facts: Mapping[str, Any] | None = None,
+    documents: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write `files` (name to rows) as a new folder under `parent` and return it; a finished one with the same rows is returned as it is."""
+    """Write `files` (name to rows) as a new folder under `parent` and return it; a finished one with the same rows is returned as it is.
+
+    `documents` (name to text) stand beside the rows and describe them; the digest is of the rows only.
+    """
     encoded = {name: [_encode(row) for row in rows] for name, rows in files.items()}
     entries = {name: FileEntry(sha256=_sha256(lines), rows=len(lines)) for name, lines in encoded.items()}
     digest = hashlib.sha256("".join(f"{name} {entries[name].sha256}\n" for name in sorted(entries)).encode()).hexdigest()
@@ -64,6 +68,8 @@ def write_snapshot(
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in encoded.items():
         _write_atomically(folder / name, b"".join(lines))
+    for name, text in (documents or {}).items():
+        _write_atomically(folder / name, text.encode())
     manifest = Manifest(
         kind=kind,
         writer=writer,

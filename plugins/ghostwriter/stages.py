@@ -12,7 +12,7 @@ from ghostwriter.gate import Decision, decide, rival_of
 from ghostwriter.handover import request_evaluation, request_training
 from ghostwriter.home import Home
 from ghostwriter.moves import CHAMPION
-from ghostwriter.pipeline_run import airflow_run, child, close_run as close_pipeline_run, open_run
+from ghostwriter.pipeline_run import child, close_run as close_pipeline_run, log_input, open_writer_run, shown_again
 from ghostwriter.promote import alias_version, fetch_champion, is_champion, promote as promote_version, roll_back as roll_back_version
 from ghostwriter.provenance import run_tags, version_tags
 from ghostwriter.writer import Writer
@@ -45,21 +45,28 @@ def mlflow_client() -> "MlflowClient":
 
 def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run: Any) -> dict[str, str]:
     """Open (or, after a retry, find) the MLflow run of an Airflow run, and write the training request: their `run_id` and `request`."""
-    run_id = open_run(mlflow_client(), writer.stem, f"{dag_run.run_after:%Y-%m-%d %H:%M}", *airflow_run(dag_run))
+    client = mlflow_client()
+    run_id = open_writer_run(client, writer, "candidate", dag_run, tracking_uri(), name=f"({arm}, {recipe})")
+    for name, value in {"arm": arm, "recipe": recipe, "dataset": dataset.name}.items():
+        client.log_param(run_id, name, value)
+    log_input(client, run_id, dataset, "training")
     return {"run_id": run_id, "request": plan_arm(writer, dataset, arm, recipe, run_id)}
 
 
 def plan_arm(writer: Writer, dataset: Path, arm: Arm, recipe: str, run_id: str) -> str:
     """Write the request that trains one arm below an MLflow run; returns its path."""
-    tracking = child(writer, tracking_uri(), run_id, f"train {arm}", run_tags(recipe))
-    return str(request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking))
+    tracking = child(writer, tracking_uri(), run_id, "train", f"train {arm}", run_tags(recipe))
+    request = request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking)
+    log.info("Arm %s with recipe %s on %s: %s", arm, recipe, dataset, request)
+    return str(request)
 
 
 def plan_evaluation(writer: Writer, training_requests: list[str], run_id: str, *, few_shot: bool = False) -> str:
     """Fetch the champion's adapter and write the evaluation request; returns its path."""
     home = Home.default()
     champion = fetch_champion(mlflow_client(), home, writer.stem)
-    tracking = child(writer, tracking_uri(), run_id, "evaluate")
+    tracking = child(writer, tracking_uri(), run_id, "evaluate", "evaluate")
+    log.info("To be examined: %d adapters, the base, and %s.", len(training_requests), champion.name if champion else "no champion yet")
     trainings = [Path(request) for request in training_requests]
     return str(request_evaluation(home, writer, trainings, champion, tracking, few_shot=few_shot))
 
@@ -89,7 +96,7 @@ def judge(writer: Writer, evaluation_request: str, run_id: str, content: dict[st
     decision = _not_comparable(client, writer, request, result) or decide(result, writer.gate, found)
     for reason in (*decision.reasons, decision.summary):
         log.info(reason)
-    log_decision(client, run_id, decision, found)
+    log_decision(client, run_id, decision, found, shown_again(client, tracking_uri(), run_id, result.run_id))
     return decision.model_dump(mode="json")
 
 
@@ -133,9 +140,11 @@ def promote(
     return version
 
 
-def roll_back(writer: Writer, why: str, version: str | None, dag_run: Any) -> str:
+def roll_back(writer: Writer, why: str, version: int | None, dag_run: Any) -> str:
     """Make the previous champion, or the version named, the champion again; returns its version."""
-    new = roll_back_version(mlflow_client(), Home.default(), writer.stem, who=_who(dag_run), why=why, version=version)
+    new = roll_back_version(
+        mlflow_client(), Home.default(), writer.stem, who=_who(dag_run), why=why, version=str(version) if version else None
+    )
     log.info("Version %s is the champion of %s again.", new, writer.name)
     return new
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ghostwriter.errors import WriterFileError
@@ -21,6 +21,10 @@ Language = Literal["en", "zh"]
 Mode = Literal["distilled", "self-instruct", "direct"]
 """Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
 MODES: tuple[Mode, ...] = get_args(Mode)
+NO_STUDENT = (
+    "Mode 'self-instruct' asks the student itself, and the writer file does not say where it is served. "
+    "Add [student] with connection (an Airflow connection whose host is the base URL) and model."
+)
 STEM = r"^[a-z][a-z0-9_]{1,40}$"
 
 
@@ -125,6 +129,25 @@ class Budget(Section):
     """What a batch costs, as a share of these prices."""
 
 
+class Student(Section):
+    """The student as its own teacher, for mode `self-instruct`: where the recipe's base model is served, by vLLM or llama.cpp for instance.
+
+    Everything not named here is asked for as from the teacher.
+    """
+
+    connection: str
+    """Airflow connection: the host is the base URL, the password the key, if there is one."""
+    model: str
+    parameters: dict[str, Any] = {}
+    """Further fields of each request, as this server names them."""
+    budget: Budget = Budget()
+
+    @field_validator("parameters")
+    @classmethod
+    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return plain_numbers(value)
+
+
 class Training(Section):
     """Which data and which recipe the nightly adapter is trained with."""
 
@@ -142,6 +165,9 @@ class Evaluation(Section):
     max_new_tokens: int = Field(512, ge=1)
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
+    lm_eval: tuple[str, ...] = ()
+    """Tasks of lm-eval to run on every arm, by name or YAML file (docs/lm_eval_task.yaml); shown, not judged. Needs
+    requirements/lm-eval.txt in the training environment."""
 
 
 class Judge(Section):
@@ -172,6 +198,8 @@ class Judge(Section):
 class Gate(Section):
     """What a candidate must show before it becomes the champion; ghostwriter.gate says how each is used."""
 
+    min_questions: int = Field(5, ge=1)
+    """Held-out questions at least. An interval of one question has no width, and four lie on the better side by chance one night in 16."""
     max_style_drop: float = Field(0.05, ge=0)
     """Most by which style (0 is other writers, 1 the writer) may lie below the champion's, at the lower end of its interval."""
     min_loss_gain: float = Field(0.0, ge=0)
@@ -196,6 +224,25 @@ class Gate(Section):
     """A person must approve in Airflow, within a week, before the champion changes."""
 
 
+class Notify(Section):
+    """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
+
+    mail: str | None = None
+    """Airflow connection of type SMTP; `from_email` among its extra fields is the sender."""
+    to: tuple[str, ...] = ()
+    """Where the mail goes."""
+    webhook: str | None = None
+    """Airflow connection of type HTTP: `{"text": ...}` is posted to its host, and the secret end of the address is its password."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if bool(self.mail) != bool(self.to):
+            raise ValueError("mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses")
+        if not self.mail and not self.webhook:
+            raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
+        return self
+
+
 class Writer(Section):
     """One writer, as its file describes it; `stem` is the file's name."""
 
@@ -210,6 +257,14 @@ class Writer(Section):
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
     judge: Judge | None = None
+    student: Student | None = None
+    notify: Notify | None = None
+
+    @model_validator(mode="after")
+    def _student_is_there(self) -> Self:
+        if self.training.arm == "self-instruct" and not self.student:
+            raise ValueError(f"training.arm = 'self-instruct'. {NO_STUDENT}")
+        return self
 
     @property
     def judge_ledger(self) -> str:
@@ -220,6 +275,28 @@ class Writer(Section):
     def mode(self) -> Mode:
         """The mode that gives what the writer's arm trains on."""
         return "distilled" if self.training.arm == "mixed" else self.training.arm
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes this file has what is needed for."""
+        return MODES if self.student else tuple(mode for mode in MODES if mode != "self-instruct")
+
+    def asking(self, mode: Mode) -> Self:
+        """The same writer with whoever `mode` asks in the teacher's place. Raises WriterFileError when no student is named.
+
+        What the vendor limits or names in its own way holds for the vendor only.
+        """
+        if mode != "self-instruct":
+            return self
+        if not self.student:
+            raise WriterFileError(NO_STUDENT)
+        vendor = {"requests_per_minute": None, "tokens_per_minute": None, "token_limit": "max_tokens", "batch": False}
+        asked = {"connection": self.student.connection, "model": self.student.model, "parameters": self.student.parameters}
+        return self.model_copy(update={"teacher": self.teacher.model_copy(update=vendor | asked), "budget": self.student.budget})
+
+    def ledger(self, mode: Mode) -> str:
+        """The name under which the calls of a mode stand in the ledger: the student's never mix with the teacher's."""
+        return f"{self.stem}-student" if mode == "self-instruct" else self.stem
 
     def with_teacher_answers(self, wanted: int) -> Self:
         """The same writer with another number of teacher answers wanted (the form's)."""
@@ -279,4 +356,6 @@ def _in_words(item: ErrorDetails) -> str:
         return f"  {key}: unknown key. Remove it, or see the README for the keys a writer file may hold."
     if item["type"] == "missing":
         return f"  {key}: missing."
+    if not key:
+        return "  " + item["msg"].removeprefix("Value error, ")
     return f"  {key} = {item['input']!r}: {item['msg']}."

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from ghostwriter.forms import training
 from ghostwriter.home import ROOT
+from ghostwriter.writer import load_writer
 from training.contract import recipe_names
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from airflow.dag_processing.dagbag import DagBag
 
+NOTIFY = '[notify]\nmail = "post"\nto = ["owner@example.org"]\nwebhook = "hook"\n'
 STAGES = ("collect", "distill", "train", "compare", "rollback")
 
 
@@ -21,7 +24,9 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
     plain = (writers / "lamplight.toml").read_text()
-    (writers / "careful.toml").write_text(plain.replace("[gate]", "[gate]\napproval = true") + "\n[judge]\nquestions = 5\n")
+    careful = plain.replace("[gate]", "[gate]\napproval = true").replace("answers = 4", "answers = 4\nbatch = true")
+    without_student = careful[: careful.index("[student]")] + careful[careful.index("[training]") :]
+    (writers / "careful.toml").write_text(without_student + "\n[judge]\nquestions = 5\n" + NOTIFY)
     (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
     before = os.environ["GHOSTWRITER_WRITERS"]
     os.environ["GHOSTWRITER_WRITERS"] = str(writers)
@@ -75,6 +80,18 @@ def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_fo
     assert careful.get_task("compare_content").pool == "teacher"
 
 
+def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file_says_so(bag: "DagBag") -> None:
+    plain, careful = bag.dags["lamplight_distill"], bag.dags["careful_distill"]
+    assert {task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks} == {"wait_for_batch"}
+    assert careful.get_task("ask_teacher").upstream_task_ids == {"wait_for_batch"}
+    assert careful.get_task("wait_for_batch").upstream_task_ids == {"find_answers"}
+
+
+def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: "DagBag") -> None:
+    offered = {stem: bag.dags[f"{stem}_distill"].params.get_param("mode").schema["enum"] for stem in ("lamplight", "careful")}
+    assert offered == {"lamplight": ["distilled", "self-instruct", "direct"], "careful": ["distilled", "direct"]}
+
+
 def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> None:
     compare = bag.dags["lamplight_compare"]
     assert compare.params["arms"] == ["direct", "mixed"]
@@ -94,6 +111,55 @@ def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> Non
 def test_the_form_offers_every_recipe(bag: "DagBag") -> None:
     schema = bag.dags["lamplight_train"].params.get_param("recipe").schema
     assert schema["enum"] == recipe_names()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_field_of_a_form_has_a_title_and_a_line_and_what_matters_most_is_open(bag: "DagBag", stage: str) -> None:
+    params = bag.dags[f"lamplight_{stage}"].params
+    fields = {name: params.get_param(name) for name in params}
+    assert [name for name, field in fields.items() if not field.schema.get("title") or not field.description] == []
+    assert {name for name, field in fields.items() if not field.schema.get("section")} == {
+        "collect": {"full"},
+        "distill": {"wanted", "only_estimate", "mode"},
+        "train": {"arm", "recipe"},
+        "compare": {"arms", "recipe"},
+        "rollback": {"why", "version"},
+    }[stage]
+
+
+def test_the_form_offers_each_finished_dataset_by_its_date_the_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTWRITER_HOME", str(tmp_path))
+    for moment, name in enumerate(("aaaaaaaa11", "bbbbbbbb22", "cccccccc33")):
+        folder = tmp_path / "datasets" / "lamplight" / name
+        folder.mkdir(parents=True)
+        if name != "cccccccc33":  # an unfinished one
+            (folder / "manifest.json").write_text("{}")
+            os.utime(folder / "manifest.json", (moment, moment))
+    schema = training(load_writer("lamplight"))["dataset"].schema
+    older, newer = (str(tmp_path / "datasets" / "lamplight" / name) for name in ("aaaaaaaa11", "bbbbbbbb22"))
+    assert schema["enum"] == [None, newer, older]
+    assert schema["values_display"] == {
+        "null": "the newest one",
+        newer: "01 Jan 1970, 01:00: bbbbbbbb",
+        older: "01 Jan 1970, 01:00: aaaaaaaa",
+    }
+
+
+def test_the_cost_is_said_before_anything_is_bought(bag: "DagBag") -> None:
+    distill = bag.dags["lamplight_distill"]
+    assert distill.get_task("ask_teacher").upstream_task_ids == {"find_answers", "estimate_cost"}
+
+
+def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: "DagBag") -> None:
+    def told(stem: str, dag: str, task: str, on: str) -> list[str]:
+        return [type(message.notifier()).__name__ for message in getattr(bag.dags[f"{stem}_{dag}"].get_task(task), f"on_{on}_callback")]
+
+    assert told("lamplight", "train", "train", "failure") == []
+    assert told("careful", "train", "train", "failure") == ["SmtpNotifier", "HttpNotifier"]
+    assert told("careful", "collect", "read_site", "failure") == ["SmtpNotifier", "HttpNotifier"]
+    assert told("careful", "train", "promote", "success") == ["SmtpNotifier", "HttpNotifier"]
+    assert told("careful", "rollback", "roll_back", "success") == ["SmtpNotifier", "HttpNotifier"]
+    assert told("careful", "train", "judge", "success") == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,120 +1,18 @@
 """The whole chain through a real Airflow: real site, teacher and MLflow over HTTP, a tiny random model in the training environment."""
 
 import json
-import os
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+import shutil
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
-from rich.console import Console
 
-from demo.follow import Loop, follow
-from demo.site import Site, load_corpus
-from ghostwriter.commands.up import make_pools
-from ghostwriter.embedded.airflow_api import AirflowApi
-from ghostwriter.embedded.services import Supervisor, wait_until
-from ghostwriter.embedded.stack import Ports, Stack
+from demo.follow import Loop
+from ghostwriter.embedded.services import wait_until
 from ghostwriter.errors import ServiceError
-from ghostwriter.home import ROOT, Home
-from ghostwriter.launch import training_python
-from ghostwriter.writer import Writer, load_writer
-from tests.teacher_server import KEY, TeacherScript, TeacherServer
+from tests.e2e.world import SECRETS, STEM, WRITER_FILE, World
 
-STEM, ACCOUNT = "lamplight", "odessa-lamplight"
-COOKIE = "z_c0=cookie-5d1f0c6e; d_c0=device-77aa31"
-WRITER_FILE = """
-name = "Odessa Lamplight"
-language = "en"
-[source]
-kind = "zhihu"
-account = "odessa-lamplight"
-connection = "site"
-pace_seconds = 0
-[teacher]
-connection = "teacher"
-model = "test-teacher"
-answers = 24
-[training]
-recipe = "tiny"
-[evaluation]
-questions = 4
-max_new_tokens = 16
-[gate]
-max_rep4_rise = 1
-max_unfinished_share = 1
-max_empty_share = 1
-min_length_ratio = 0
-max_style_drop = 9
-max_ability_drop = 1
-max_ability_loss_rise = 9
-"""
 CAREFUL_FILE = f"{WRITER_FILE}approval = true\n[judge]\nquestions = 4\nagreement_pairs = 3\n"
 """Another writer with the same answers, whose champion changes only when a person says so."""
-
-
-@dataclass
-class World:
-    """Everything that runs, and the writer it runs for."""
-
-    api: AirflowApi
-    client: MlflowClient
-    home: Home
-    writer: Writer
-    teacher: TeacherServer
-    supervisor: Supervisor
-
-    def go(self) -> Loop:
-        """One pass through the loop."""
-        return follow(Console(force_terminal=False), self.api, self.writer, self.supervisor)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    home = Home(tmp_path_factory.mktemp("home"))
-    writers = tmp_path_factory.mktemp("writers")
-    (writers / f"{STEM}.toml").write_text(WRITER_FILE)
-    (writers / "careful.toml").write_text(CAREFUL_FILE)
-    saved = dict(os.environ)
-    os.environ.update(GHOSTWRITER_HOME=str(home.path), GHOSTWRITER_WRITERS=str(writers))
-    for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__UNIT_TEST_MODE"):
-        os.environ.pop(name, None)
-    subprocess.run([training_python(), ROOT / "tests" / "tiny_model.py", home.models / "tiny-random-qwen2"], check=True, timeout=120)
-    try:
-        with ExitStack() as running:
-            site = running.enter_context(Site(ACCOUNT, load_corpus(ROOT / "demo" / "corpus" / f"{STEM}.jsonl", ACCOUNT)))
-            teacher = running.enter_context(TeacherServer(TeacherScript()))
-            supervisor = running.enter_context(Supervisor(home.path))
-            stack = Stack(home, Ports(free_port(), free_port()), supervisor)
-            stack.start()
-            api = AirflowApi(stack.airflow_url, stack.password())
-            make_pools(api)
-            api.put_connection("site", "http", site.url, COOKIE)
-            api.put_connection("teacher", "http", teacher.base_url, KEY)
-            stages = ("collect", "distill", "train", "compare", "rollback")
-            dags = [*(f"{STEM}_{stage}" for stage in stages), "careful_train", "multiplication"]
-            wait_until(lambda: all(api.has_dag(dag) for dag in dags), 90, "Parsing the DAGs")
-            for dag in dags:
-                api.unpause(dag)
-            yield World(api, MlflowClient(stack.mlflow_url), home, load_writer(STEM), teacher, supervisor)
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def first(world: World) -> Loop:
-    return world.go()
 
 
 def test_the_assets_carry_one_collection_to_a_champion(world: World, first: Loop) -> None:
@@ -138,7 +36,7 @@ def test_mlflow_holds_one_finished_run_with_its_parts_below_it(world: World, fir
     children = world.client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
     assert run.info.status == "FINISHED"
     assert run.data.tags["ghostwriter.decision"].startswith("Promote")
-    assert run.data.metrics["heldout_loss"] > 0
+    assert run.data.metrics["heldout_loss_nats_per_token"] > 0
     assert {child.info.status for child in children} == {"FINISHED"}
     assert len(children) >= 2
     trained = world.client.get_run(world.api.xcom(f"{STEM}_train", first.runs["train"], "train")["run_id"])
@@ -153,39 +51,39 @@ def test_mlflow_holds_one_finished_run_with_its_parts_below_it(world: World, fir
 def test_the_button_leads_to_the_mlflow_run(world: World, first: Loop) -> None:
     links = world.api.get(f"dags/{STEM}_train/dagRuns/{first.runs['train']}/taskInstances/train/links")["extra_links"]
     run_id = world.api.xcom(f"{STEM}_train", first.runs["train"], "train")["run_id"]
-    assert links["MLflow run"].endswith(f"/runs/{run_id}")
+    assert f"/runs/{run_id}" in links["MLflow run"]
 
 
 def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: Loop) -> None:
-    secrets = [KEY.encode(), b"cookie-5d1f0c6e", b"device-77aa31"]
     files = [path for path in world.home.path.rglob("*") if path.is_file() and path.stat().st_size < 20_000_000]
     assert len(files) > 50
-    assert [str(path) for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+    assert [str(path) for path in files if any(secret in path.read_bytes() for secret in SECRETS)] == []
 
 
-def test_a_night_without_news_trains_nothing_and_pays_nothing(world: World, first: Loop) -> None:
+def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: World, first: Loop) -> None:
     paid = world.teacher.completions
-    run_id = world.api.trigger(f"{STEM}_collect")
-    assert world.api.wait_finished(f"{STEM}_collect", run_id, 120) == "success"
-    states = {task["task_id"]: task["state"] for task in world.api.tasks(f"{STEM}_collect", run_id)}
-    assert states == {"read_site": "success", "snapshot": "skipped"}
     again = world.go()
+    assert {name: task["state"] for name, task in again.tasks["collect"].items()} == {"read_site": "success", "snapshot": "skipped"}
     assert again.tasks["train"]["promote"]["state"] == "skipped"
     verdict = world.api.xcom(f"{STEM}_train", again.runs["train"], "judge")
     assert verdict["summary"] == "Not promoted: this adapter is the champion already."
     assert world.teacher.completions == paid
 
 
-def test_a_wrong_key_is_said_and_not_retried(world: World, first: Loop) -> None:
-    world.api.put_connection("teacher", "http", world.teacher.base_url, "sk-wrong-0000000")
-    run_id = world.api.trigger(f"{STEM}_distill", {"wanted": 30})
-    assert world.api.wait_finished(f"{STEM}_distill", run_id, 120) == "failed"
-    task = next(task for task in world.api.tasks(f"{STEM}_distill", run_id) if task["task_id"] == "ask_teacher")
-    assert task["try_number"] == 1
-    log = json.dumps(world.api.get(f"dags/{STEM}_distill/dagRuns/{run_id}/taskInstances/ask_teacher/logs/1")["content"])
-    assert "teacher_key" in log
-    assert "sk-wrong-0000000" not in log
-    world.api.put_connection("teacher", "http", world.teacher.base_url, KEY)
+def test_the_form_can_ask_only_what_it_would_cost(world: World, first: Loop) -> None:
+    paid, dag = world.teacher.completions, f"{STEM}_distill"
+    run_id = world.api.trigger(dag, {"wanted": 40, "only_estimate": True})
+    assert world.api.wait_finished(dag, run_id, 120) == "success"
+    assert world.states(dag, run_id) == {
+        "find_answers": "success",
+        "estimate_cost": "success",
+        "ask_teacher": "skipped",
+        "record_totals": "skipped",
+    }
+    assert world.api.xcom(dag, run_id, "estimate_cost", "estimate")["to_buy"] > 0
+    log = [line for line in world.api.log_lines(dag, run_id, "estimate_cost", 1) if line.startswith(("estimate_cost: ", "Plan: "))]
+    assert [line.partition(" ")[2].partition(" ")[0] for line in log] == ["Say", "40", "done"]
+    assert world.teacher.completions == paid
 
 
 def test_rolling_back_without_a_previous_champion_fails_with_the_reason(world: World, first: Loop) -> None:
@@ -209,12 +107,15 @@ WAITING = "dag_id='careful_train', task_id='approve'"
 
 
 def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, first: Loop) -> None:
-    dataset = next(world.home.datasets(STEM).glob("*/manifest.json")).parent
+    made = next(world.home.datasets(STEM).glob("*/manifest.json")).parent
+    dataset = shutil.copytree(made, world.home.datasets("careful") / made.name)
+    world.write("careful", CAREFUL_FILE)
+    world.switch_on(["careful_train"])
 
     def answered(option: str, why: str) -> tuple[str, dict[str, str | None]]:
         run_id = world.api.trigger("careful_train", {"dataset": str(dataset)})
         path = f"dags/careful_train/dagRuns/{run_id}"
-        wait_until(lambda: _states(world, run_id)["approve"] == "awaiting_input", 300, "Asking for approval")
+        wait_until(lambda: world.states("careful_train", run_id)["approve"] == "awaiting_input", 300, "Asking for approval")
         # Airflow fails a task that is answered before its scheduler has heard that the first part ended, some 6 seconds later.
         heard = f"Received executor event with state success for task instance TaskInstanceKey({WAITING}, run_id='{run_id}'"
         wait_until(lambda: heard in world.supervisor.log("airflow-scheduler").read_text(errors="replace"), 120, "Waiting for an answer")
@@ -222,7 +123,7 @@ def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, 
         assert world.api.wait_finished("careful_train", run_id, 120) == "success"
         mlflow_run = world.client.get_run(world.api.xcom("careful_train", run_id, "plan")["run_id"])
         assert mlflow_run.info.status == "FINISHED"
-        return mlflow_run.data.tags["ghostwriter.decision"], _states(world, run_id)
+        return mlflow_run.data.tags["ghostwriter.decision"], world.states("careful_train", run_id)
 
     decision, states = answered("Reject", "too bland")
     assert decision.startswith("Not promoted: rejected by admin: too bland. The gate said: Promote")
@@ -234,10 +135,6 @@ def test_a_person_rejects_one_candidate_and_approves_the_next_run(world: World, 
     assert states["promote"] == "success"
     (move,) = world.client.get_registered_model("ghostwriter-careful").tags.values()
     assert (json.loads(move)["who"], json.loads(move)["to"]) == ("admin", "1")
-
-
-def _states(world: World, run_id: str) -> dict[str, str | None]:
-    return {task["task_id"]: task["state"] for task in world.api.tasks("careful_train", run_id)}
 
 
 def test_the_form_refuses_a_bad_value_with_a_sentence(world: World) -> None:
@@ -259,7 +156,7 @@ def test_the_multiplication_check_runs_from_its_form(world: World) -> None:
     assert {child.info.run_name: child.info.status for child in below} == {"train": "FINISHED", "examine": "FINISHED"}
     examined = world.api.xcom("multiplication", run_id, "examine")["run_id"]
     links = world.api.get(f"dags/multiplication/dagRuns/{run_id}/taskInstances/examine/links")["extra_links"]
-    assert links["MLflow run"].endswith(f"/runs/{examined}")
+    assert f"/runs/{examined}" in links["MLflow run"]
 
 
 @pytest.mark.parametrize(

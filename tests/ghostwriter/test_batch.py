@@ -65,8 +65,8 @@ def test_only_rows_missing_from_the_ledger_are_submitted(tmp_path: Path) -> None
         assert len(teacher.files["file-1"].splitlines()) == 10
 
 
-def test_an_open_batch_is_found_again_and_not_submitted_twice(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=10)
+def test_an_open_batch_is_found_again_and_not_submitted_twice(either_database: Home) -> None:
+    home, writer = either_database, make_writer(answers=10)
     with BatchTeacher(TeacherScript(batch_seconds=60)) as teacher:
         answers = answers_of(home, pairs(60))
         first = batch_of(writer, home, answers, teacher)
@@ -104,8 +104,8 @@ def test_a_refused_upload_leaves_nothing_open(tmp_path: Path) -> None:
     assert sends(home) == {("free", False): 10}
 
 
-def test_a_batch_of_an_older_snapshot_and_prompt_is_applied_before_another_is_submitted(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_a_batch_of_an_older_snapshot_and_prompt_is_applied_before_another_is_submitted(either_database: Home) -> None:
+    home = either_database
     with BatchTeacher() as teacher:
         older = answers_of(home, pairs(60))
         first = batch_of(make_writer(answers=10), home, older, teacher)
@@ -152,8 +152,8 @@ def test_a_batch_can_be_given_up(tmp_path: Path) -> None:
         assert len(distilled(distill(writer, home, answers, endpoint(teacher)))) == 10
 
 
-def test_rows_the_batch_did_not_answer_are_free_and_asked_one_by_one(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=20)
+def test_rows_the_batch_did_not_answer_are_free_and_asked_one_by_one(either_database: Home) -> None:
+    home, writer = either_database, make_writer(answers=20)
     with BatchTeacher(TeacherScript(batch_drops=4)) as teacher:
         answers = answers_of(home, pairs(60))
         batch = batch_of(writer, home, answers, teacher)
@@ -165,8 +165,8 @@ def test_rows_the_batch_did_not_answer_are_free_and_asked_one_by_one(tmp_path: P
     assert sends(home) == {("paid", True): 16, ("free", True): 4, ("paid", False): 4}
 
 
-def test_applying_goes_on_after_a_crash_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=20)
+def test_applying_goes_on_after_a_crash_in_the_middle(either_database: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, writer = either_database, make_writer(answers=20)
     apply, left = ghostwriter.batch._apply, iter(range(7))
 
     def crashing(*arguments: Any) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from ghostwriter.corpus import is_heldout, read_corpus
 from ghostwriter.database import open_database
 from ghostwriter.distill import distill, estimate
-from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall
+from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall, WriterFileError
 from ghostwriter.home import Home
 from ghostwriter.ledger import AnswerRow, SendRow
 from ghostwriter.lock import AlreadyRunning, only_one
@@ -53,8 +53,8 @@ def test_a_dataset_holds_the_pairs_the_teachers_answers_and_the_heldout_pairs(tm
     assert columns["direct.jsonl"] == columns["distilled.jsonl"] == columns["heldout.jsonl"]
 
 
-def test_a_rerun_buys_nothing_and_returns_the_same_folder(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer()
+def test_a_rerun_buys_nothing_and_returns_the_same_folder(either_database: Home) -> None:
+    home, writer = either_database, make_writer()
     with TeacherServer() as teacher:
         answers = answers_of(home, pairs(60))
         first = distill(writer, home, answers, endpoint(teacher))
@@ -156,8 +156,8 @@ def test_an_estimate_after_some_calls_goes_by_their_usage(tmp_path: Path) -> Non
     assert bought * Decimal("0.97") <= plan.cost <= bought * Decimal("1.03")
 
 
-def test_the_cap_stops_the_run_and_a_higher_one_goes_on_from_there(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_the_cap_stops_the_run_and_a_higher_one_goes_on_from_there(either_database: Home) -> None:
+    home = either_database
 
     def capped(cap: str) -> Writer:
         return make_writer(answers=60, budget={**PRICES, "cap": Decimal(cap)})
@@ -248,12 +248,42 @@ def test_a_mode_that_needs_a_teacher_says_so_when_none_is_named(tmp_path: Path) 
         distill(make_writer(), home, answers_of(home, pairs(60)), None)
 
 
-def test_self_instruct_marks_its_rows(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_self_instruct_asks_the_student_the_same_prompts_and_never_takes_the_teachers_answers(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10, parameters={"top_p": 0.9}, requests_per_minute=1e6, budget=PRICES)
+    with TeacherServer() as teacher, TeacherServer() as student:
+        answers = answers_of(home, pairs(60))
+        taught = distill(writer, home, answers, endpoint(teacher))
+        plan = estimate(writer, home, answers, mode="self-instruct")
+        assert (plan.to_buy, plan.because, plan.cost) == (10, {"never asked": 10}, 0)
+        own = distill(writer, home, answers, endpoint(student), mode="self-instruct")
+        again = distill(writer, home, answers, endpoint(student), mode="self-instruct")
+        assert (teacher.completions, student.completions, again) == (10, 10, own)
+        assert sorted(map(str, student.prompts)) == sorted(map(str, teacher.prompts))
+    assert {row["source"] for row in distilled(own)} == {"self-instruct"}
+    assert not {row["id"] for row in distilled(own)} & {row["id"] for row in distilled(taught)}
+    facts = read_manifest(own).facts
+    assert (facts["mode"], facts["cost"]["run"]) == ("self-instruct", "0")
+    assert set(facts["teacher"]["parameters"]) == {"model", "temperature", "max_tokens"}
+
+
+def test_the_students_answers_stay_its_own_where_the_teacher_is_the_same_model_with_the_same_settings(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
     with TeacherServer() as teacher:
-        folder = distill(make_writer(answers=10), home, answers_of(home, pairs(60)), endpoint(teacher), mode="self-instruct")
-    assert {row["source"] for row in distilled(folder)} == {"self-instruct"}
-    assert read_manifest(folder).facts["mode"] == "self-instruct"
+        answers = answers_of(home, pairs(60))
+        distill(writer, home, answers, endpoint(teacher), mode="self-instruct")
+        distill(writer, home, answers, endpoint(teacher))
+        assert teacher.completions == 20
+
+
+def test_self_instruct_without_a_student_is_refused_before_any_call(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer().model_copy(update={"student": None})
+    with TeacherServer() as teacher:
+        answers = answers_of(home, pairs(60))
+        with pytest.raises(WriterFileError, match=r"does not say where it is served\. Add \[student\]"):
+            distill(writer, home, answers, endpoint(teacher), mode="self-instruct")
+        with pytest.raises(WriterFileError, match=r"Add \[student\]"):
+            estimate(writer, home, answers, mode="self-instruct")
+        assert teacher.requests == 0
 
 
 def test_the_teachers_diversity_stands_beside_the_writers_at_equal_length(tmp_path: Path) -> None:
@@ -266,16 +296,16 @@ def test_the_teachers_diversity_stands_beside_the_writers_at_equal_length(tmp_pa
     assert set(report["teacher"]) == {"words", "compression_ratio", "distinct_1", "distinct_2", "distinct_3", "self_repetition"}
 
 
-def test_two_processes_never_distil_for_one_writer(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer()
+def test_two_processes_never_distil_for_one_writer(either_database: Home) -> None:
+    home, writer = either_database, make_writer()
     with TeacherServer() as teacher, only_one(open_database(home.database_url), "tester"):
         with pytest.raises(AlreadyRunning, match="Another process is distilling for 'tester'"):
             distill(writer, home, answers_of(home, pairs(60)), endpoint(teacher))
         assert teacher.requests == 0
 
 
-def test_the_ledger_keeps_what_each_answer_was_made_from(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_the_ledger_keeps_what_each_answer_was_made_from(either_database: Home) -> None:
+    home = either_database
     with TeacherServer() as teacher:
         folder = distill(make_writer(answers=5, budget=PRICES), home, answers_of(home, pairs(60)), endpoint(teacher))
     with open_database(home.database_url).connect() as connection:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from ghostwriter.commands import distill as command
 from ghostwriter.database import open_database
+from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.ledger import SendRow
 from tests.distill_case import answers_of, pairs
@@ -65,6 +66,20 @@ def test_a_dry_run_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixture
         run(home, teacher, "--dry-run", "--json")
     plan = json.loads(capsys.readouterr().out)
     assert (plan["wanted"], plan["to_buy"], plan["cap"]) == (20, 20, "1.0")
+
+
+def test_self_instruct_plans_with_the_student_and_refuses_without_one(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    file = home.path.parent / "writers" / "tester.toml"
+    with TeacherServer() as teacher:
+        with pytest.raises(WriterFileError, match=r"Add \[student\] with connection"):
+            run(home, teacher, "--dry-run", "--mode", "self-instruct")
+        file.write_text(f'{WRITER}student = {{ connection = "own", model = "small-student" }}\n')
+        assert run(home, teacher, "--dry-run", "--mode", "self-instruct") == 0
+        assert "Plan: 20 answers of small-student (prompt en " in capsys.readouterr().out
+        assert run(home, teacher, "--mode", "self-instruct", "--model", "test-teacher", "--wanted", "6", "--json") == 0
+        assert teacher.completions == 6
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["mode"], facts["teacher"]["model"], facts["rows"]["distilled.jsonl"]) == ("self-instruct", "test-teacher", 6)
 
 
 def test_the_newest_answers_become_a_dataset_with_a_summary(

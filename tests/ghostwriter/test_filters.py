@@ -39,6 +39,8 @@ def test_the_writers_own_answers_pass(language: str) -> None:
         ("meta", "en", "Here's an answer for you: " + GOOD["en"]),
         ("meta", "en", GOOD["en"] + "\n\nQuestion: How do tides work?"),
         ("meta", "en", GOOD["en"] + " That was in the style of a lamp keeper."),
+        ("meta", "en", GOOD["en"] + "\n\n(Note: this answer imitates the author's warm style.)"),
+        ("meta", "en", "**Answer in Odessa's voice:**\n\n" + GOOD["en"]),
         ("meta", "zh", "好的，以下是模仿老程口吻的回答。" + GOOD["zh"]),
         ("meta", "zh", GOOD["zh"] + "\n问题：下一个呢？"),
         ("wrong_language", "en", GOOD["zh"]),

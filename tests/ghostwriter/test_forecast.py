@@ -1,8 +1,10 @@
 """What a form says before any snapshot is read, and what a tracking server is told after."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +13,12 @@ from ghostwriter.dataset_run import record_dataset
 from ghostwriter.distill import distill
 from ghostwriter.form_estimate import form_estimate
 from ghostwriter.home import Home
+from ghostwriter.prompt import load_prompt
 from ghostwriter.snapshot import read_manifest
 from tests.distill_case import PRICES, answers_of, demo_pairs, endpoint, make_writer, pairs
 from tests.teacher_server import TeacherScript, TeacherServer
+
+DAG_RUN = SimpleNamespace(dag_id="tester_distill", run_id="run 1", run_after=datetime(2026, 11, 26, 3, tzinfo=UTC))
 
 
 def test_a_form_shows_the_cost_at_typical_lengths_before_anything_is_collected(tmp_path: Path) -> None:
@@ -51,18 +56,27 @@ def test_a_datasets_totals_are_numbers_with_names(tmp_path: Path) -> None:
     assert metrics["diversity/writer/words"] == metrics["diversity/teacher/words"]
 
 
-def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(tmp_path: Path) -> None:
+def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
     home, writer, uri = Home(tmp_path), make_writer(answers=10, budget=PRICES), f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     client = MlflowClient(uri)
     client.create_experiment("tester", artifact_location=str(tmp_path / "artifacts"))
     with TeacherServer() as teacher:
         folder = distill(writer, home, answers_of(home, pairs(40)), endpoint(teacher))
-    run_ids = {record_dataset(client, writer, folder, "tester_distill/run 1", "http://airflow") for _ in range(2)}
+    run_ids = {record_dataset(client, writer, folder, DAG_RUN, uri) for _ in range(2)}
     run = client.get_run(run_ids.pop())
     assert not run_ids
     assert run.info.status == "FINISHED"
     assert run.data.metrics == dataset_metrics(folder)
     assert run.data.tags["ghostwriter.mode"] == "distilled"
+    assert (run.info.run_name, run.data.tags["ghostwriter.kind"]) == ("dataset 2026-11-26 03:00", "dataset")
+    assert [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs] == [("tester", read_manifest(folder).digest[:32])]
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["manifest.json"]
+    prompt = load_prompt("en")
+    assert run.data.tags["ghostwriter.prompt"] == "prompts:/ghostwriter-teacher-en/1"
+    assert [(one.tags["prompt_hash"], one.template) for one in client.search_prompt_versions("ghostwriter-teacher-en")] == [
+        (prompt.hash, prompt.template)
+    ]
+    assert prompt.template.startswith("Here are questions, and how {{writer}} answered them.\n\nQuestion: {{question}}")

@@ -39,6 +39,21 @@ def test_a_truly_better_adapter_is_promoted() -> None:
     assert decision.champion == "3"
 
 
+def test_one_question_proves_nothing_though_its_interval_has_no_width() -> None:
+    decision = decide(evaluation().model_copy(update={"questions": 1}), Gate())
+    assert not decision.promote
+    assert decision.summary == "Not promoted: there are too few questions to tell (1 held-out question, at least 5 are needed)."
+    assert decide(evaluation().model_copy(update={"questions": 5}), Gate()).promote
+
+
+def test_figures_of_lm_eval_are_shown_and_too_many_for_a_moves_record() -> None:
+    found = evaluation()
+    extra = {name: {**figures, "lm_eval/arc_easy/acc": figures["style"]} for name, figures in found.scores.items()}
+    decision = decide(found.model_copy(update={"scores": extra}), Gate())
+    assert decision.promote and "lm_eval/arc_easy/acc" in decision.scores
+    assert "lm_eval/arc_easy/acc" not in decision.numbers["scores"] and "style" in decision.numbers["scores"]
+
+
 @pytest.mark.parametrize(
     ("changes", "summary"),
     [
@@ -146,7 +161,7 @@ def test_every_figure_stands_in_the_reasons_also_when_it_passed() -> None:
     decision = decide(evaluation(), Gate(), content(0.4, 0.6))
     looked_at = [check.measure for check in (*decision.limits, *decision.gains)]
     assert looked_at == [
-        *("style", "content", "rep4", "unfinished_share", "empty_share", "length_ratio", "verbatim_share"),
+        *("questions", "style", "content", "rep4", "unfinished_share", "empty_share", "length_ratio", "verbatim_share"),
         *("ability", "ability_loss", "reloaded", "style", "content", "heldout_loss"),
     ]
     assert len(decision.reasons) == len(looked_at)

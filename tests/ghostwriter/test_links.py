@@ -5,6 +5,8 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import pytest
+
 from ghostwriter.links import mlflow_urls
 
 
@@ -29,10 +31,17 @@ def test_each_button_leads_to_its_page() -> None:
         server.shutdown()
         thread.join()
     assert urls == {
-        "MLflow run": f"{uri}/#/experiments/7/runs/abc",
-        "Report": f"{uri}/#/experiments/7/runs/abc/artifacts/report.html",
+        "MLflow run": f"{uri}/#/experiments/7/runs/abc?workflowType=machine_learning",
+        "Report": f"{uri}/#/experiments/7/runs/abc/artifacts/report.html?workflowType=machine_learning",
         "Registered model": f"{uri}/#/models/ghostwriter-lamplight",
     }
+
+
+def test_the_buttons_lead_where_a_browser_finds_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTWRITER_MLFLOW_URL", "https://mlflow.example.org/")
+    assert mlflow_urls("http://127.0.0.1:1", "abc", "lamplight")["Registered model"] == (
+        "https://mlflow.example.org/#/models/ghostwriter-lamplight"
+    )
 
 
 def test_while_mlflow_is_down_the_task_does_not_fail_and_the_buttons_lead_to_its_front_page() -> None:

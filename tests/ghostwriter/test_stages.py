@@ -14,9 +14,10 @@ from ghostwriter import stages
 from ghostwriter.comparison import comparison_table
 from ghostwriter.gate import Decision, decide
 from ghostwriter.home import ROOT, Home
+from ghostwriter.pipeline_run import shown_again
 from ghostwriter.promote import ADAPTER_FILE, alias_version
 from ghostwriter.snapshot import read_manifest, write_snapshot
-from ghostwriter.stages import close_run, judge, promote, record_answer, roll_back
+from ghostwriter.stages import close_run, judge, promote, record_answer, roll_back, tracking_uri
 from ghostwriter.writer import Gate, Writer, load_writer
 from tests.ghostwriter.evaluations import evaluation
 from training.contract import ArmRequest, EvaluateRequest, EvaluateResult, Recipe, Tracking, TrainRequest, TrainResult, write_json
@@ -103,6 +104,20 @@ def test_a_verdict_stands_in_mlflow_with_every_figure_and_reason(client: MlflowC
     assert "- ✓ rep4: 2.0% of its 4-word runs are repeats, at most 6.0%" in page
     assert "| style | 0.700 [0.680, 0.720] | 0.100 [0.080, 0.120] |" in page
     assert run.data.tags["mlflow.note.content"] == f"Airflow run: x\n\n{page}"
+
+
+def test_an_evaluation_that_was_made_for_an_earlier_run_leads_there(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
+    earlier = new_run(client)
+    own, others = (new_run(client, **{"mlflow.parentRunId": parent}) for parent in ("0", earlier))
+    night = Night(client, tmp_path / "night", b"one", evaluation("base").model_copy(update={"run_id": others}))
+    night.judged(writer)
+    note = client.get_run(night.run_id).data.tags["mlflow.note.content"]
+    experiment = client.get_run(earlier).info.experiment_id
+    assert note.endswith(
+        f"stand below [that run]({tracking_uri()}/#/experiments/{experiment}/runs/{earlier}?workflowType=machine_learning).\n"
+    )
+    client.set_tag(own, "mlflow.parentRunId", night.run_id)
+    assert shown_again(client, tracking_uri(), night.run_id, own) == shown_again(client, tracking_uri(), night.run_id, None) == ""
 
 
 def test_a_version_names_base_data_split_recipe_code_and_image(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:

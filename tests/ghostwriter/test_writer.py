@@ -48,9 +48,20 @@ def test_what_a_file_does_not_name_has_the_default_of_the_article(writers: Path)
     [
         ('model = "a-model"', 'model = "a-model"\nmodle = "x"', "teacher.modle: unknown key"),
         ('account = "a-writer"', "", "source.account: missing"),
+        (
+            "cap = 5",
+            'cap = 5\n[notify]\nmail = "post"',
+            "mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses",
+        ),
+        ("cap = 5", "cap = 5\n[notify]", "name an Airflow connection in `mail` or in `webhook`, or leave the table out"),
         ('language = "zh"', 'language = "fr"', "language = 'fr'"),
         ("[budget]", '[schedule]\ntimezone = "Mars/Olympus"\n[budget]', "no time zone"),
         ('name = "A Writer"', 'name = "A Writer', "is no TOML file"),
+        (
+            "[budget]",
+            '[training]\narm = "self-instruct"\n[budget]',
+            "training.arm = 'self-instruct'. Mode 'self-instruct' asks the student",
+        ),
     ],
 )
 def test_a_mistake_is_said_in_the_words_of_the_file(writers: Path, old: str, new: str, words: str) -> None:
@@ -59,6 +70,20 @@ def test_a_mistake_is_said_in_the_words_of_the_file(writers: Path, old: str, new
         load_writer("good")
     assert words in str(error.value)
     assert str(writers / "good.toml") in str(error.value)
+
+
+def test_the_student_is_asked_where_it_is_served_and_at_its_own_price(writers: Path) -> None:
+    (writers / "good.toml").write_text(GOOD.replace("[budget]", '[student]\nconnection = "own"\nmodel = "small"\n[budget]'))
+    writer = load_writer("good")
+    student = writer.asking("self-instruct")
+    assert (student.teacher.connection, student.teacher.model, student.budget.input_price) == ("own", "small", 0)
+    assert (student.budget.cap, student.ledger("self-instruct")) == (None, "good-student")
+    assert writer.asking("distilled") is writer
+    assert writer.modes == ("distilled", "self-instruct", "direct")
+
+
+def test_a_mode_is_only_offered_with_what_it_needs(writers: Path) -> None:
+    assert load_writer("good").modes == ("distilled", "direct")
 
 
 def test_an_unknown_writer_is_answered_with_the_known_ones(writers: Path) -> None:

@@ -37,9 +37,9 @@ class Child:
 
     def wait(self) -> int:
         """Its exit status, negative for a signal."""
-        self._process.join(60)
+        self._process.join(150)
         status = self._process.exitcode
-        assert status is not None, f"still running after a minute: {self.said.read_text()}"
+        assert status is not None, f"still running: {self.said.read_text()}"
         self._process.close()
         return status
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,16 @@ def request_training(tmp_path: Path, models: Path) -> Callable[..., TrainRequest
         return request
 
     return make
+
+
+def without_answers(models: Path, folder: Path) -> Path:
+    """A models folder of its own, so that nothing is known of any model."""
+    return shutil.copytree(models, folder, ignore=shutil.ignore_patterns("answers"))
+
+
+def kept_answers(models: Path) -> list[Path]:
+    """Files with answers in them."""
+    return [path for path in (models / "answers").glob("*.jsonl") if b'"text"' in path.read_bytes()]
 
 
 def command(*arguments: str | Path) -> list[str]:

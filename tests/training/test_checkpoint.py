@@ -33,7 +33,7 @@ def test_the_newest_is_read_back_and_only_two_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["optimizer.pt", "state.json"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "gone"])
 def test_an_unreadable_one_is_said_and_the_one_before_is_taken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, damage: str
 ) -> None:
@@ -42,7 +42,7 @@ def test_an_unreadable_one_is_said_and_the_one_before_is_taken(
     content = path.read_bytes()
     path.unlink()
     if damage != "gone":
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+        path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"text"}[damage])
     found = checkpoint.load_newest(tmp_path, "same", CPU)
     assert found is not None and found[0].step == 20
     assert "step-000030 cannot be read" in caplog.text

@@ -107,6 +107,8 @@ def test_text_that_spells_a_special_token_is_dropped_and_counted(tmp_path: Path)
         ('{"messages": [{"role": "user", "content": "a"}]}\n', "direct.jsonl:1 has no answer"),
         ('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null}]}\n', "direct.jsonl:1 is no row"),
         ('{"text": "a"}\n', "direct.jsonl:1 is no row"),
+        (pair("a", "b").replace("assistant", "machine"), "direct.jsonl:1 is no row .* role is 'machine', none of system, user, assistant"),
+        (pair("a", r"b\ud800").replace("\\\\", "\\"), "direct.jsonl:1 is no row .* surrogates not allowed"),
         ('{"messages"\n', "direct.jsonl:1 is no row"),
         ("", "has no rows to train on in direct.jsonl\\.$"),
     ],
@@ -116,9 +118,31 @@ def test_a_dataset_that_cannot_be_trained_on_is_refused(tmp_path: Path, line: st
         load_rows(write(tmp_path, line), ["direct.jsonl"], chat(QWEN2), 500)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"direct.jsonl does not exist"):
+def test_text_that_is_no_utf_8_is_refused_by_line(tmp_path: Path) -> None:
+    (tmp_path / "direct.jsonl").write_bytes(pair("a", "b").encode() + pair("c", "café").encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"direct.jsonl:2 is no row .*can't decode byte 0xe9"):
         load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500)
+
+
+def test_a_missing_file_is_named_also_when_an_empty_one_was_met_before(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no rows to train on"):
+        load_rows(write(tmp_path, ""), ["direct.jsonl"], chat(QWEN2), 500, cache=tmp_path / "tokens")
+    (tmp_path / "direct.jsonl").unlink()
+    for cache in (None, tmp_path / "tokens"):
+        with pytest.raises(DatasetError, match=r"direct.jsonl does not exist"):
+            load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+
+
+def test_kept_tokens_that_cannot_be_read_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache, lines = tmp_path / "tokens", [pair("a", "b"), pair("c", "d" * 200)]
+    first = load_rows(write(tmp_path, *lines), ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+    (kept,) = cache.iterdir()
+    whole = kept.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"text"):
+        kept.write_bytes(damaged)
+        assert load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500, cache=cache) == first
+        assert f"{kept} cannot be read; tokenising again" in caplog.text
+        assert len(kept.read_bytes()) == len(whole)
 
 
 def test_a_template_without_an_end_token_is_refused() -> None:

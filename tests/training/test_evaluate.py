@@ -1,7 +1,6 @@
 """Whole evaluations with a tiny model: every arm, killed and gone on with, stopped."""
 
 import json
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from tests.training.child import Child
-from tests.training.conftest import recipe, write_dataset
+from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
 from training.contract import RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, write_json
 from training.errors import AdapterError, Stopped
 from training.evaluate import evaluate, load_exam
@@ -45,16 +44,6 @@ def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes:
     )
     write_json(made, folder / "request.json")
     return made
-
-
-def without_answers(models: Path, folder: Path) -> Path:
-    """A models folder of its own, so that nothing is known of any model."""
-    return shutil.copytree(models, folder, ignore=shutil.ignore_patterns("answers"))
-
-
-def kept_answers(models: Path) -> list[Path]:
-    """Files with answers in them."""
-    return [path for path in (models / "answers").glob("*.jsonl") if b'"text"' in path.read_bytes()]
 
 
 def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
@@ -118,8 +107,8 @@ def test_the_next_evaluation_asks_a_known_model_nothing(
 ) -> None:
     own = without_answers(models, tmp_path / "own")
     first = evaluate(request(tmp_path / "first", own, dataset, adapter), StopFlag())
-    monkeypatch.setattr("training.evaluate.answer_batch", None)
-    monkeypatch.setattr("training.evaluate.nats_of_rows", None)
+    monkeypatch.setattr("training.arms.answer_batch", None)
+    monkeypatch.setattr("training.arms.nats_of_rows", None)
     again = evaluate(request(tmp_path / "again", own, dataset, adapter), StopFlag())
     assert again.samples.read_text() == first.samples.read_text()
     assert again.scores == first.scores
@@ -146,20 +135,20 @@ def test_a_choice_of_questions_is_the_same_for_the_same_seed(tmp_path: Path, mod
 def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(models: Path) -> None:
     base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
     prompts = [base.chat.prompt([{"role": "user", "content": text}]) for text in ("a", "a much longer question than the others", "b c")]
-    together = answer_batch(base.model, base, prompts, 12)
-    assert together == [answer_batch(base.model, base, [prompt], 12)[0] for prompt in prompts]
+    together = answer_batch(base.model, base, prompts, [12] * 3)
+    assert together == [answer_batch(base.model, base, [prompt], [12])[0] for prompt in prompts]
 
 
 def test_an_answer_ends_at_the_templates_end_token(models: Path) -> None:
     base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
     prompt = base.chat.prompt([{"role": "user", "content": "a"}])
-    first = answer_batch(base.model, base, [prompt], 5)[0]
+    first = answer_batch(base.model, base, [prompt], [5])[0]
     with torch.no_grad():  # make the end token the likeliest whatever came before
         base.model.get_output_embeddings().weight.zero_()
         base.model.get_output_embeddings().weight[: base.chat.end_id] = 0
         base.model.get_output_embeddings().weight[base.chat.end_id] = base.model(
             torch.tensor([prompt]), output_hidden_states=True
         ).hidden_states[-1][0, -1]
-    ended = answer_batch(base.model, base, [prompt], 5)[0]
+    ended = answer_batch(base.model, base, [prompt], [5])[0]
     assert (first.finished, first.tokens) == (False, 5)
     assert (ended.text, ended.finished, ended.tokens) == ("", True, 0)

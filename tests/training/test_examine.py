@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.training.child import Child
-from tests.training.conftest import recipe
-from training import examine as stage
+from tests.training.conftest import kept_answers, recipe, without_answers
 from training.arithmetic import chain
 from training.arithmetic_data import write_dataset
 from training.arithmetic_plan import headline, plan_examination
@@ -74,12 +73,13 @@ def test_the_worked_example_stands_before_the_question(
 ) -> None:
     prompts: dict[str, str] = {}
 
-    def note(model: Any, base: Any, batch: Sequence[list[int]], most: int) -> list[Answer]:
+    def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
         prompts.setdefault(f"{len(prompts)}", base.tokenizer.decode(batch[0]))
-        return [Answer("", 0, finished=True) for _ in batch]
+        return [Answer("", [], finished=True) for _ in batch]
 
-    monkeypatch.setattr(stage, "answer_batch", note)
-    examine(request(trained, tmp_path / "run", batch=100), StopFlag())
+    monkeypatch.setattr("training.arms.answer_batch", note)
+    own = without_answers(trained[0].models, tmp_path / "models")
+    examine(request(trained, tmp_path / "run", batch=100, models=own), StopFlag())
     first = json.loads((trained[0].dataset / "direct.jsonl").read_text().splitlines()[0])
     bare, with_example, epoch_1 = (prompts[str(index)] for index in range(3))
     assert chain(first["x"], first["y"]) in with_example
@@ -91,20 +91,20 @@ def test_killed_it_goes_on_without_asking_again(
     trained: tuple[TrainRequest, TrainResult], examined: tuple[ExamineRequest, ExamineResult], tmp_path: Path
 ) -> None:
     whole = examined[1]
-    killed = request(trained, tmp_path / "killed")
+    killed = request(trained, tmp_path / "killed", models=without_answers(trained[0].models, tmp_path / "models"))
     child = Child(tmp_path / "said.txt", "examine", killed.run_folder / "request.json")
-    while not (killed.run_folder / "answers-epoch-1.jsonl").exists():
+    while len(kept := kept_answers(killed.models)) < 2:  # the second arm has begun
         assert child.is_running, child.said.read_text()
         time.sleep(0.002)
     child.send(signal.SIGKILL)
     child.wait()
     assert not (killed.run_folder / RESULT_FILE).exists()
-    path = killed.run_folder / "answers-base.jsonl"
     rows = [json.loads(line) for line in (trained[0].dataset / "heldout.jsonl").read_text().splitlines()]
     x, y = max(((row["x"], row["y"]) for row in rows), key=lambda pair: len(chain(*pair)))  # the longest chain is asked for first
-    kept = [json.loads(line) for line in path.read_text().splitlines()]
-    kept[0] = {**kept[0], "text": chain(x, y), "finished": True}  # an answer that this model would not give
-    path.write_text("".join(json.dumps(one) + "\n" for one in kept))
+    path = min(kept, key=lambda found: found.stat().st_mtime_ns)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0] = {**lines[0], "text": chain(x, y), "finished": True}  # an answer that this model would not give
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
     result = examine(killed, StopFlag())
     assert result.scores["base"]["unseen"].chain == pytest.approx(1 / 4)
     assert {arm: sets["unseen"].first_errors for arm, sets in result.scores.items() if arm != "base"} == {
@@ -113,7 +113,7 @@ def test_killed_it_goes_on_without_asking_again(
 
 
 def test_a_finished_examination_is_not_repeated(examined: tuple[ExamineRequest, ExamineResult], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(stage, "answer_batch")
+    monkeypatch.delattr("training.arms.answer_batch")
     assert examine(examined[0], StopFlag()) == examined[1]
 
 
@@ -147,7 +147,7 @@ def test_a_dataset_without_multiplications_is_refused_before_anything_is_asked(
     (dataset / missing).unlink()
     with pytest.raises(DatasetError, match="holds no multiplications to ask"):
         examine(request(trained, tmp_path / "run", dataset=dataset), StopFlag())
-    assert not list((tmp_path / "run").glob("answers-*"))
+    assert not (tmp_path / "run" / "progress.json").exists()
 
 
 def test_the_articles_table_stands_beside_this_run_and_the_headline_is_its_end(examined: tuple[ExamineRequest, ExamineResult]) -> None:
@@ -175,6 +175,8 @@ def test_the_page_marks_the_first_wrong_line(examined: tuple[ExamineRequest, Exa
     assert "<mark>" in page and "should be: 开始计算" in page
     assert "data:image/png;base64," in page
     table = json.loads((made.run_folder / "wrong_chains.json").read_text())
-    assert table["columns"] == ["arm", "set", "question", "wrong line", "kind", "expected", "found", "answer"]
+    assert table["columns"] == ["arm", "question", "wrong line", "expected", "found", "kind", "set", "answer"]
     assert table["data"][0][0] == "epoch-2" and table["data"][0][7].startswith("⟦")
+    shown = json.loads((made.run_folder / "article.json").read_text())["columns"]
+    assert shown[1] == "the article (a 7B model)" and not any("." in name for name in shown)
     assert "None. Every line of every chain is right." in report("b", result, {"unseen": []}, b"")

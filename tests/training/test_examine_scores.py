@@ -17,7 +17,7 @@ def row(x: int, y: int) -> Row:
 
 
 def answer(text: str, *, finished: bool = True) -> Answer:
-    return Answer(text, tokens=len(text), finished=finished)
+    return Answer(text, list(range(len(text))), finished=finished)
 
 
 def test_a_right_chain_is_right_in_every_character_and_ended() -> None:

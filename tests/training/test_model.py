@@ -100,6 +100,22 @@ def test_an_adapter_of_another_base_is_refused(base: Base, tmp_path: Path) -> No
         load_adapter(other, adapter)
 
 
+def test_a_base_that_was_merged_with_an_adapter_is_another_base(base: Base, tmp_path: Path, models: Path) -> None:
+    adapter = saved_adapter(base, tmp_path / "adapter")
+    merged = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(models / "tiny-random-qwen2"), adapter).merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    base.tokenizer.save_pretrained(tmp_path / "merged")
+    with pytest.raises(AdapterError, match="was trained on tiny-random-qwen2, not on the base merged"):
+        load_adapter(load_base("merged", None, "fp32", tmp_path, CPU), adapter)
+
+
+def test_an_adapter_whose_mark_is_cut_is_refused(base: Base, tmp_path: Path) -> None:
+    adapter = saved_adapter(base, tmp_path / "adapter")
+    (adapter / "base.json").write_text('{"base": ')
+    with pytest.raises(AdapterError, match=r"base\.json cannot be read"):
+        load_adapter(base, adapter)
+
+
 def test_an_adapter_of_another_shape_is_refused_even_without_our_mark(base: Base, tmp_path: Path) -> None:
     adapter = saved_adapter(base, tmp_path / "adapter")
     (adapter / "base.json").unlink()

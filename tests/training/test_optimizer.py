@@ -82,3 +82,38 @@ def test_a_state_of_other_parameters_is_refused() -> None:
 def test_the_learning_rate_warms_up_and_decays(schedule: str, expected: list[float]) -> None:
     settings = recipe(schedule=schedule, warmup_share=0.2, learning_rate=1.0)
     assert [learning_rate(settings, step, 5) for step in range(5)] == pytest.approx(expected)
+
+
+class Travels:
+    """Two processes, of which this one notes what it sends; nothing comes from the other."""
+
+    count = 2
+
+    def __init__(self) -> None:
+        self.sent: list[list[float]] = []
+
+    def begin_sum(self, tensor: torch.Tensor) -> int:
+        self.sent.append(tensor.tolist())
+        return len(self.sent)
+
+    def finish(self, begun: list[int]) -> None:
+        assert begun == [1, 2, 3, 4]
+
+
+def test_full_buckets_travel_during_the_last_backward_pass_and_the_rest_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.optimizer.BUCKET_VALUES", 1)
+    weights = {name: nn.Parameter(torch.ones(1)) for name in ("first", "second", "unused", "last")}
+    optimizer, processes = MasterAdamW(weights, 0.0), Travels()
+    seen: list[int] = []
+    for is_last in (False, True):
+        if is_last:
+            optimizer.sum_as_ready(processes)  # type: ignore[arg-type]
+        entered = weights["first"] * 2.0
+        entered.register_hook(lambda _gradient: seen.append(len(processes.sent)))
+        (weights["last"] * (weights["second"] * 3.0 * entered)).sum().backward()
+        optimizer.collect_gradients()
+    assert seen == [0, 1]  # only `last` could go: the unused one before `second` never fills up
+    optimizer.sum_gradients(processes)  # type: ignore[arg-type]
+    assert processes.sent == [[12.0], [0.0], [12.0], [12.0]]
+    optimizer.step(0.1, max_norm=100.0)
+    assert float(weights["last"].detach()) == pytest.approx(0.9) and float(weights["unused"].detach()) == 1.0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.conftest import recipe
-from training.data import Row
+from training.data import IGNORED, Row
 from training.fused import plain_kernels
 from training.graphs import fill_up
 from training.loop import Step, prepare, train_step
@@ -39,15 +39,18 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 def test_a_pack_has_no_padding_and_starts_each_row_anew() -> None:
     one = pack([Row("a:1", [5, 6, 7], 1), Row("a:2", [8, 9], 1)])
     assert one.ids.tolist() == [[5, 6, 7, 8, 9]]
-    assert one.before is not None and (one.before.tolist(), one.targets.tolist()) == ([0, 1, 3], [6, 7, 9])
+    assert one.targets.tolist() == [6, 7, IGNORED, 9, IGNORED]
     assert one.positions.tolist() == [[0, 1, 2, 0, 1]]
     assert (one.bounds.tolist(), one.longest) == ([0, 3, 5], 3)
+    filled = pack([Row("a:1", [5, 6, 7], 1)], multiple=4)
+    assert (filled.ids.tolist(), filled.targets.tolist(), filled.bounds.tolist()) == ([[5, 6, 7, 0]], [6, 7, IGNORED, IGNORED], [0, 3, 4])
 
 
 def test_groups_hold_every_row_whole_within_the_limit() -> None:
     groups = group_by_tokens(ROWS, 30)
     assert [[len(row.ids) for row in group] for group in groups] == [[25, 5], [21, 9], [17, 13]]
-    assert [[row.source for row in group] for group in group_by_tokens(ROWS[5:], 10)] == [["a:5"]]
+    assert [[len(row.ids) for row in group] for group in group_by_tokens(ROWS, 89)] == [[25, 13, 9], [21, 17, 5]]  # not 89 and 1
+    assert [[row.source for row in group] for group in group_by_tokens(ROWS[4:], 10)] == [["a:4"], ["a:5"]]
 
 
 def test_packed_and_padded_losses_and_gradients_are_equal(models: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_text_cannot_end_the_page_s_data() -> None:
 
 def test_the_writer_comes_first_and_the_last_other_arm_is_the_rival() -> None:
     data = data_of(report(RESULT, SAMPLES, {"direct": [0.1, 0.9], "other writers": [0.0]}))
-    assert (data["arms"], data["candidate"], data["rival"]) == (["writer", "base", "direct"], "direct", "base")
+    assert (data["arms"], data["candidate"], data["rival"]) == (["writer", "direct", "base"], "direct", "base")
     assert data["marks"] == {"style": {"direct": [0.1, 0.9]}, "rep4": {"writer": [0.0, 0.0], "base": [0.2, 0.0], "direct": [0.0, 0.0]}}
 
 

@@ -4,7 +4,6 @@ import json
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.torch import load_file
 from tests.training.child import Child
 from tests.training.conftest import ROOT, command, environment, pair
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
-from training.errors import CheckpointError, NonFiniteLoss
+from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory, Stopped
 from training.signals import StopFlag
 from training.train import train
 
@@ -141,6 +140,36 @@ def test_a_training_that_diverges_stops_with_the_last_good_checkpoint(request_tr
     assert not (request.run_folder / RESULT_FILE).exists()
 
 
+def test_a_divergence_before_the_first_checkpoint_says_that_there_is_none(request_training: Make) -> None:
+    request = request_training(learning_rate=1e30, warmup_share=0, max_gradient_norm=1e9, epochs=5, checkpoint_steps=1000)
+    with pytest.raises(NonFiniteLoss, match=r"Step \d+: .* There was no checkpoint yet\."):
+        train(request, StopFlag())
+
+
+def test_a_smaller_micro_batch_may_be_chosen_on_the_way(request_training: Make) -> None:
+    whole, resumed = request_training("whole", **LONG), request_training("resumed", **LONG)
+    train(whole, StopFlag())
+    interrupt(resumed, 6, signal.SIGKILL)
+    smaller = resumed.model_copy(update={"recipe": resumed.recipe.model_copy(update={"micro_batch": 1})})
+    stop = StopFlag()
+    stop.signal = signal.SIGTERM
+    with pytest.raises(Stopped):
+        train(smaller, stop)
+    newest = max((resumed.run_folder / "checkpoints").glob("step-??????"))
+    assert json.loads((newest / "state.json").read_text())["micro_batch"] == 1
+    train(smaller, StopFlag())
+    assert losses(resumed) == pytest.approx(losses(whole), rel=1e-4)
+
+
+def test_memory_that_ends_on_the_way_is_one_clear_error(request_training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_arguments: object, **_others: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("training.train.train_step", out_of_memory)
+    with pytest.raises(OutOfMemory, match=r"Step 1: out of memory with micro_batch = 4\. .* set micro_batch = 2 in the recipe"):
+        train(request_training(), StopFlag())
+
+
 def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
     request = request_training(rank=64, checkpoint_steps=1)
 
@@ -159,6 +188,8 @@ def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("The disk is full")
+    assert list((request.run_folder / "checkpoints").iterdir()) == []
+    assert (request.run_folder / "outbox.jsonl").read_text().endswith('{"run": "", "kind": "status", "value": "FAILED"}\n')
 
 
 def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_path: Path) -> None:
@@ -168,27 +199,6 @@ def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_pat
         command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (1, f"{request.dataset} has no rows to train on in direct.jsonl.\n")
-
-
-def test_two_processes_train_like_one(request_training: Make) -> None:
-    alone, shared = request_training("alone", epochs=4), request_training("shared", epochs=4)
-    train(alone, StopFlag())
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node=2",
-        "--master-port=0",
-        "--rdzv-backend=c10d",
-        "--rdzv-endpoint=127.0.0.1:0",
-    ]
-    request = str(shared.run_folder / "request.json")
-    done = subprocess.run(
-        [*torchrun, "-m", "training", "train", request], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
-    assert len(losses(alone)) == 12
 
 
 def test_each_epochs_adapter_is_kept_and_is_the_same_after_kills(request_training: Make) -> None:

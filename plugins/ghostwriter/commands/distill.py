@@ -19,7 +19,7 @@ from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
-from ghostwriter.writer import Mode, Writer, load_writer
+from ghostwriter.writer import MODES, Mode, Writer, load_writer
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0
@@ -36,8 +36,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--base-url", metavar="URL", help="the teacher's address, like https://api.example.com/v1 (default: the Airflow connection's)"
     )
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="file that holds the teacher's key and nothing else")
-    parser.add_argument("--mode", choices=["distilled", "self-instruct", "direct"], help="default: what the writer's arm trains on")
-    parser.add_argument("--model", help="another model than teacher.model")
+    parser.add_argument("--mode", choices=MODES, help="default: what the writer's arm trains on")
+    parser.add_argument("--model", help="another model than the writer file's")
     parser.add_argument("--wanted", type=int, metavar="N", help="another number of answers than teacher.answers")
     parser.add_argument(
         "--batch", action="store_true", help="buy through the vendor's Batch API: cheaper, within a day; Ctrl-C and run again at will"
@@ -55,13 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, or distil; print the result."""
     home = Home(arguments.home.resolve()) if arguments.home else Home.default()
     writer = _chosen(load_writer(arguments.writer), arguments)
-    answers = arguments.answers or newest(home.answers(writer.stem))
     mode = arguments.mode or writer.mode
+    answers = arguments.answers or newest(home.answers(writer.stem))
     if arguments.dry_run:
         plan = estimate(writer, home, answers, mode=mode)
         print(plan.model_dump_json() if arguments.json else plan)
         return 0
-    endpoint = None if mode == "direct" else _endpoint(writer, arguments)
+    endpoint = None if mode == "direct" else _endpoint(writer.asking(mode), arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
@@ -104,9 +104,13 @@ def newest(folder: Path) -> Path:
 
 
 def _chosen(writer: Writer, arguments: argparse.Namespace) -> Writer:
-    changes = {"model": arguments.model, "answers": arguments.wanted}
-    teacher = writer.teacher.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    return writer.model_copy(update={"teacher": teacher})
+    teacher, student = writer.teacher, writer.student
+    if arguments.wanted is not None:
+        teacher = teacher.model_copy(update={"answers": arguments.wanted})
+    if arguments.model is not None:
+        teacher = teacher.model_copy(update={"model": arguments.model})
+        student = student and student.model_copy(update={"model": arguments.model})
+    return writer.model_copy(update={"teacher": teacher, "student": student})
 
 
 def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:

@@ -35,9 +35,9 @@ class AirflowApi:
         """PATCH /api/v2/PATH."""
         return self._call("PATCH", path, json=body)
 
-    def put_connection(self, connection_id: str, kind: str, host: str, password: str) -> None:
-        """Create a connection, or bring an existing one up to date."""
-        body = {"connection_id": connection_id, "conn_type": kind, "host": host, "password": password}
+    def put_connection(self, connection_id: str, kind: str, host: str, password: str, **more: object) -> None:
+        """Create a connection, or bring an existing one up to date; `more` are further fields, as the API names them."""
+        body = {"connection_id": connection_id, "conn_type": kind, "host": host, "password": password, **more}
         if self._exists(f"connections/{connection_id}"):
             self._call("PATCH", f"connections/{connection_id}", json=body)
         else:

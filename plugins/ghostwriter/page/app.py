@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
+from ghostwriter.links import public_address
 from ghostwriter.page.champions import Champion, Version, read_champion
 from ghostwriter.page.compare import compare
 from ghostwriter.page.overview import cards, open_registry, visible_writers
@@ -96,6 +97,6 @@ def _page(template: str, code: int = status.HTTP_200_OK, **values: object) -> HT
 
 def _mlflow() -> str:
     try:
-        return open_registry().uri
+        return public_address(open_registry().uri)
     except MlflowSilent:
         return ""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ghostwriter.experiment import SCORES
 from ghostwriter.moves import CHAMPION, PREVIOUS
 from ghostwriter.page.registry import Json, Registry, named
 from ghostwriter.promote import model_name
@@ -27,7 +28,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Measure:
-    """One score of the champion, of the version before it, and of the base, on the same questions; None where there is none."""
+    """One leading score of the champion, of the version before it, and of the base, on the same questions; None where there is none."""
 
     name: str
     champion: float
@@ -100,8 +101,9 @@ def _measures(registry: Registry, versions: tuple[Version, ...], champion: int |
         else {newer: arms.get(evaluation.arm, {})}
     )
     mine, before, base = scores.get(champion or 0, {}), scores.get(previous or 0, {}), arms.get("base", {})
-    for name, value in mine.items():
-        yield Measure(name, value, before.get(name), base.get(name))
+    for name in SCORES:
+        if name in mine:
+            yield Measure(name, mine[name], before.get(name), base.get(name))
 
 
 def _metrics(run: Json) -> dict[str, float]:

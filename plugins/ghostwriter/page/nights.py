@@ -12,7 +12,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ghostwriter.operators import PROBLEM
+from ghostwriter.notify import PROBLEM
 
 STAGES = {"collect": "Collect", "distill": "Distil", "train": "Train and judge"}
 RESULTS = {"collect": "read_site", "train": "judge"}
@@ -87,4 +87,6 @@ def in_words(stage: str, state: str, tasks: Mapping[str, str | None], told: Mapp
         return (QUIET, "Nothing new, so nothing was trained.") if nothing_new else (GOOD, str(result.get("statement", "New answers.")))
     if stage == "train" and result:
         return (GOOD if tasks.get("promote") == "success" else QUIET), str(result["summary"])
+    if stage == "distill" and tasks.get("ask_teacher") == "skipped":
+        return QUIET, "Only the cost was asked for; the log of estimate_cost says it."
     return GOOD, "A dataset is ready." if stage == "distill" else "Done."

@@ -36,9 +36,9 @@ def month_start(now: datetime, timezone: str) -> datetime:
 
 
 def _spent_since(session: Session, writer: Writer, start: datetime) -> float:
-    """What was paid, the judge's calls too, and at worst what was perhaps paid. Rounded like a float: for a person, not for a cap."""
+    """What was paid, to the student and the judge too, and at worst what was perhaps paid. A float: for a person, not for a cap."""
     price = case((SendRow.state == "paid", cast(SendRow.cost, Float)), (SendRow.state == "free", 0.0), else_=cast(SendRow.worst, Float))
-    of_writer = SendRow.writer.in_([writer.stem, writer.judge_ledger])
+    of_writer = SendRow.writer.in_([writer.stem, writer.ledger("self-instruct"), writer.judge_ledger])
     return float(session.scalar(select(func.sum(price)).where(of_writer, SendRow.sent >= start)) or 0.0)
 
 

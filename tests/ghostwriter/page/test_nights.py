@@ -52,6 +52,13 @@ STATEMENT = "3 new, 0 changed, 0 newly gone. 179 saved, as many as the site says
             {("judge", "return_value"): {"summary": "Promote: better than base."}},
             ("good", "Promote: better than base."),
         ),
+        (
+            "distill",
+            "success",
+            {"estimate_cost": "success", "ask_teacher": "skipped"},
+            {},
+            ("quiet", "Only the cost was asked for; the log of estimate_cost says it."),
+        ),
         ("train", "running", {"plan": "success", "train": "running", "judge": None}, {}, ("busy", "At work: train.")),
         ("train", "queued", {"plan": None}, {}, ("busy", "Waits for its turn.")),
     ],

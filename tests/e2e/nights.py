@@ -1,0 +1,51 @@
+"""The first night of two writers: the real scheduler fires both on a schedule of seconds, and the assets carry each to a champion."""
+
+from dataclasses import dataclass
+
+from demo.follow import Loop
+from ghostwriter.embedded.airflow_api import FINISHED, Json
+from ghostwriter.embedded.services import wait_until
+from tests.e2e.world import BY_HAND, NEIGHBOUR, NEIGHBOUR_FILE, STEM, WRITER_FILE, World
+
+WRITERS = {STEM: WRITER_FILE, NEIGHBOUR: NEIGHBOUR_FILE}
+CHAIN = ("collect", "distill", "train")
+
+
+@dataclass(frozen=True)
+class Night:
+    """What the schedule did: each writer's first pass through the loop, and all its runs of `_collect`, the oldest first."""
+
+    loops: dict[str, Loop]
+    collected: dict[str, list[Json]]
+
+
+def first_night(world: World) -> Night:
+    """Let both schedules fire until each writer has a champion and has had one night without news; then only by hand."""
+    for stem in WRITERS:
+        world.api.unpause(f"{stem}_collect")
+    for stem in WRITERS:
+        wait_until(lambda stem=stem: len(_ended(world, f"{stem}_collect")) >= 2, 300, f"Two nights of {stem}")
+        world.write(stem, WRITERS[stem] + BY_HAND)
+    for stem in WRITERS:
+        wait_until(lambda stem=stem: bool(_ended(world, f"{stem}_train")), 600, f"The training of {stem}")
+        wait_until(lambda stem=stem: _is_quiet(world, f"{stem}_collect"), 120, f"The end of the schedule of {stem}")
+    runs = {stem: world.api.runs(f"{stem}_collect")[::-1] for stem in WRITERS}
+    return Night({stem: _loop(world, stem) for stem in WRITERS}, runs)
+
+
+def _ended(world: World, dag: str) -> list[Json]:
+    return [run for run in world.api.runs(dag) if run["state"] in FINISHED]
+
+
+def _is_quiet(world: World, dag: str) -> bool:
+    """Whether the DAG has no schedule any more, and no run at work."""
+    return world.api.get(f"dags/{dag}")["timetable_summary"] is None and all(run["state"] in FINISHED for run in world.api.runs(dag))
+
+
+def _loop(world: World, stem: str) -> Loop:
+    loop = Loop()
+    for stage in CHAIN:
+        dag = f"{stem}_{stage}"
+        loop.runs[stage] = world.api.runs(dag)[-1]["dag_run_id"]
+        loop.tasks[stage] = {task["task_id"]: task for task in world.api.tasks(dag, loop.runs[stage])}
+    return loop

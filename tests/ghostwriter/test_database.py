@@ -1,0 +1,23 @@
+"""Databases of earlier versions go on."""
+
+from sqlalchemy import text
+
+from ghostwriter.database import open_database
+from ghostwriter.home import Home
+from ghostwriter.ledger import Ledger
+
+LONG = "https://example.org/" + "q" * 500
+
+
+def test_a_database_whose_columns_were_shorter_takes_long_ids_and_keeps_its_rows(either_database: Home) -> None:
+    engine = open_database(either_database.database_url)
+    Ledger(engine, "tester").keep_examples("r", {("q1", 0): ("a",)})
+    if engine.dialect.name == "postgresql":  # as the first version made them; SQLite has no limits
+        with engine.begin() as connection:
+            for table, column in (("teacher_examples", "question_id"), ("teacher_answers", "question_id"), ("teacher_answers", "model")):
+                connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR(64)"))
+    engine.dispose()
+    engine = open_database(either_database.database_url)
+    Ledger(engine, "tester").keep_examples("r", {(LONG, 0): ("b",)})
+    assert Ledger(engine, "tester").examples("r") == {("q1", 0): ("a",), (LONG, 0): ("b",)}
+    engine.dispose()

