@@ -83,8 +83,8 @@ def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_fo
 def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file_says_so(bag: "DagBag") -> None:
     plain, careful = bag.dags["lamplight_distill"], bag.dags["careful_distill"]
     assert {task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks} == {"wait_for_batch"}
-    assert careful.get_task("ask_teacher").upstream_task_ids == {"wait_for_batch"}
-    assert careful.get_task("wait_for_batch").upstream_task_ids == {"find_answers"}
+    assert careful.get_task("ask_teacher").upstream_task_ids == {"estimate_cost", "wait_for_batch"}
+    assert careful.get_task("wait_for_batch").upstream_task_ids == {"find_answers", "estimate_cost"}
 
 
 def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: "DagBag") -> None:
