@@ -259,4 +259,4 @@ def test_one_airflow_run_has_one_mlflow_run_with_a_true_status(client: MlflowCli
     assert open_run(client, writer.stem, "a night", "lamplight_train/manual__1", "http://airflow/run") == run_id
     assert client.get_run(run_id).info.status == "RUNNING"
     assert open_run(client, writer.stem, "a night", "lamplight_train/manual__2", "http://airflow/run") != run_id
-    assert child(writer, "http://mlflow", run_id, "train").parent_run_id == run_id
+    assert child(writer, "http://mlflow", run_id, "train", "train mixed").parent_run_id == run_id
