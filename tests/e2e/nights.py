@@ -13,10 +13,12 @@ CHAIN = ("collect", "distill", "train")
 
 @dataclass(frozen=True)
 class Night:
-    """What the schedule did: each writer's first pass through the loop, and all its runs of `_collect`, the oldest first."""
+    """What the schedule did: each writer's first pass through the loop, all its runs of `_collect`, the oldest first, and how many of each
+    DAG of the chain there were when it ended."""
 
     loops: dict[str, Loop]
     collected: dict[str, list[Json]]
+    counts: dict[str, dict[str, int]]
 
 
 def first_night(world: World) -> Night:
@@ -30,7 +32,8 @@ def first_night(world: World) -> Night:
         wait_until(lambda stem=stem: bool(_ended(world, f"{stem}_train")), 600, f"The training of {stem}")
         wait_until(lambda stem=stem: _is_quiet(world, f"{stem}_collect"), 120, f"The end of the schedule of {stem}")
     runs = {stem: world.api.runs(f"{stem}_collect")[::-1] for stem in WRITERS}
-    return Night({stem: _loop(world, stem) for stem in WRITERS}, runs)
+    counts = {stem: {stage: len(world.api.runs(f"{stem}_{stage}")) for stage in CHAIN} for stem in WRITERS}
+    return Night({stem: _loop(world, stem) for stem in WRITERS}, runs, counts)
 
 
 def _ended(world: World, dag: str) -> list[Json]:

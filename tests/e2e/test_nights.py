@@ -24,10 +24,10 @@ def test_the_scheduler_fires_both_writers_on_the_same_night(night: Night) -> Non
     assert set.intersection(*dates.values())
 
 
-def test_the_news_of_a_night_are_trained_on_once(world: World, night: Night) -> None:
-    for stem, runs in night.collected.items():
-        assert len(runs) > 1
-        assert [len(world.api.runs(f"{stem}_{stage}")) for stage in ("distill", "train")] == [1, 1]
+def test_the_news_of_a_night_are_trained_on_once(night: Night) -> None:
+    for counts in night.counts.values():
+        assert counts["collect"] > 1
+        assert (counts["distill"], counts["train"]) == (1, 1)
 
 
 def test_a_night_without_news_ends_green_after_collecting(world: World, night: Night) -> None:
