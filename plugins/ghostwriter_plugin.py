@@ -26,10 +26,11 @@ class GhostwriterPlugin(AirflowPlugin):
     fastapi_apps = [{"app": page, "url_prefix": PREFIX, "name": "Ghostwriter"}]  # noqa: RUF012  Airflow declares these as an instance's
     external_views = [  # noqa: RUF012
         {
-            # A link, not a frame: Airflow's frame lets no link out of it, neither to a run nor to MLflow.
+            # A link, not a frame: Airflow's frame lets no link out of it, neither to a run nor to MLflow. In a menu, because at the top
+            # level Airflow 3.3 makes a button of a link, which leads nowhere.
             "name": "Ghostwriter",
             "href": f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}/",
             "destination": "nav",
-            "nav_top_level": True,
+            "category": "browse",
         }
     ]

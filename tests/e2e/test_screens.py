@@ -78,9 +78,13 @@ def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Pag
 
 def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page, trained: str) -> None:
     page.goto(world.api.url)
-    page.get_by_role("link", name="Ghostwriter").click()
-    expect(page.locator(f"section#{STEM}").get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
-    expect(page.locator(f"section#{STEM}")).to_contain_text("176")
+    page.get_by_role("button", name="Browse").click()
+    with page.expect_popup() as opened:
+        page.get_by_role("menuitem", name="Ghostwriter").click()
+    card = opened.value.locator(f"section#{STEM}")
+    expect(card.get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
+    expect(card).to_contain_text("176")
+    opened.value.close()
     _see(world, page, STEM, "version 1 since")
 
 
