@@ -1,4 +1,4 @@
-"""What Airflow itself loads: the buttons that lead from a task to MLflow, and the page in the navigation."""
+"""What Airflow itself loads: the buttons that lead from a task to MLflow, and the page in the menu Browse."""
 
 from typing import Any
 from urllib.parse import urlsplit
