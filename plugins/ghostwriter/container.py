@@ -76,14 +76,6 @@ def container_name(settings: ContainerSettings, stage: str, request: str) -> str
     return f"ghostwriter-{stage}-{hashlib.sha256(f'{settings.volume} {request}'.encode()).hexdigest()[:16]}"
 
 
-def command(settings: ContainerSettings, stage: str, request: str) -> list[str]:
-    """What the image's `python -m` runs; training on several GPUs is started once for each of them."""
-    if stage == "train" and settings.gpu_count not in (0, 1):
-        processes = "gpu" if settings.gpu_count < 0 else str(settings.gpu_count)
-        return ["torch.distributed.run", "--standalone", "--nproc-per-node", processes, "-m", "training", stage, request]
-    return ["training", stage, request]
-
-
 def create(client: "APIClient", settings: ContainerSettings, name: str, cmd: list[str], labels: Mapping[str, str]) -> str:
     """Make a container and start it; returns its id. Raises LaunchError."""
     from docker.errors import APIError, ImageNotFound

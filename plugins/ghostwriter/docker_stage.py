@@ -23,7 +23,6 @@ from ghostwriter.container import (
     STOPPED_STATUS,
     TASK_LABEL,
     ContainerSettings,
-    command,
     container_name,
     create,
     ending,
@@ -85,9 +84,7 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
             return str(found["Id"])
         if found:
             remove(self.cli, found["Id"])
-        container = create(
-            self.cli, self.settings, self._name, command(self.settings, self.stage, str(self.request)), self._labels(context)
-        )
+        container = create(self.cli, self.settings, self._name, ["training", self.stage, str(self.request)], self._labels(context))
         self.log.info("Started container %s from %s.", self._name, self.settings.image)
         return container
 
