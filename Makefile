@@ -17,7 +17,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), GHOSTWRITER_HOME"
 
-demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (9 minutes on 2 cores the first time)
+demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (10 minutes on 2 cores the first time)
 	@.venv/bin/python -m demo $(if $(ONCE),--once)
 
 test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
@@ -62,7 +62,7 @@ secrets: ## New random secrets for docker-compose.yaml, in secrets/; existing on
 images: ## Build the images of docker-compose.yaml (VARIANT=cuda for GPUs)
 	GHOSTWRITER_COMMIT=$$(git rev-parse HEAD 2> /dev/null || echo unknown) docker compose --profile images build
 
-test-docker: install-dev ## The stack in containers, for real: builds, runs the loop, kills things, searches for secrets (under 20 minutes)
+test-docker: install-dev ## The stack in containers, for real: builds, runs the loop, kills things, searches for secrets
 	tests/docker/run.sh
 
 install: ## Make the two environments

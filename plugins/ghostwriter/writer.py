@@ -7,10 +7,10 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from ghostwriter.errors import WriterFileError
@@ -34,9 +34,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def plain_numbers(value: dict[str, Any]) -> dict[str, Any]:
-    """TOML numbers are read as decimals for the prices; a request holds floats."""
+def _plain_numbers(value: dict[str, Any]) -> dict[str, Any]:
     return {name: float(item) if isinstance(item, Decimal) else item for name, item in value.items()}
+
+
+Parameters = Annotated[dict[str, Any], AfterValidator(_plain_numbers)]
+"""Further fields of a request. TOML numbers are read as decimals for the prices; a request holds floats."""
 
 
 class Source(Section):
@@ -87,7 +90,7 @@ class Teacher(Section):
     """Most calls in flight at once."""
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The name under which this teacher takes `max_tokens`."""
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = {}
     """Further fields of each request, as the teacher's API names them."""
     prompt: str | None = None
     """A file in plugins/ghostwriter/prompts, without `.md`; the one of the writer's language by default."""
@@ -109,11 +112,6 @@ class Teacher(Section):
     """A text file with one more question a line; a relative one lies beside the writers' folder."""
     batch: bool = False
     """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
-
-    @field_validator("parameters")
-    @classmethod
-    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return plain_numbers(value)
 
 
 class Budget(Section):
@@ -138,14 +136,9 @@ class Student(Section):
     connection: str
     """Airflow connection: the host is the base URL, the password the key, if there is one."""
     model: str
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = {}
     """Further fields of each request, as this server names them."""
     budget: Budget = Budget()
-
-    @field_validator("parameters")
-    @classmethod
-    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return plain_numbers(value)
 
 
 class Training(Section):
@@ -184,15 +177,10 @@ class Judge(Section):
     min_agreement: float = Field(0.8, ge=0, le=1)
     """Share of those it must get right; below, its verdicts do not count."""
     max_tokens: int = Field(300, ge=16)
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = {}
     """Further fields of each request, as the judge's API names them."""
     budget: Budget | None = None
     """Prices and cap of a run of the judge; the teacher's by default."""
-
-    @field_validator("parameters")
-    @classmethod
-    def _plain_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return plain_numbers(value)
 
 
 class Gate(Section):
@@ -219,7 +207,7 @@ class Gate(Section):
     max_ability_loss_rise: float = Field(0.2, ge=0)
     """Nats a token by which the loss on general text may rise above the base's."""
     min_reloaded: float = Field(1.0, ge=0, le=1)
-    """Share of sampled answers that plain peft must give again, letter by letter. Lower it only where a GPU's kernels round differently."""
+    """Share of sampled answers that plain peft must give, too, token by token but for near ties (training.reload)."""
     approval: bool = False
     """A person must approve in Airflow, within a week, before the champion changes."""
 

@@ -17,17 +17,10 @@ from ghostwriter.errors import LaunchError
 from ghostwriter.operators import stage_operator
 from guard.engine import Engine
 from guard.leases import Leases
-from guard.policy import Policy
 from guard.proxy import Guard
+from tests.guard.allowed import POLICY
 from tests.guard.engine_server import EngineServer
 
-POLICY = Policy(
-    project="gw",
-    images=frozenset({"ghostwriter-training"}),
-    volumes={"gw_home": ("/var/lib/ghostwriter", False), "gw_netrc": ("/run/ghostwriter", True)},
-    network="gw_training",
-    memory=2**30,
-)
 SETTINGS = {
     "GHOSTWRITER_LAUNCHER": "docker",
     "GHOSTWRITER_TRAINING_IMAGE": "ghostwriter-training",

@@ -4,15 +4,9 @@ from typing import Any
 
 import pytest
 
-from guard.policy import Policy, Refused, parse_memory
+from guard.policy import Refused, parse_memory
+from tests.guard.allowed import POLICY
 
-POLICY = Policy(
-    project="gw",
-    images=frozenset({"ghostwriter-training"}),
-    volumes={"gw_home": ("/var/lib/ghostwriter", False), "gw_netrc": ("/run/ghostwriter", True)},
-    network="gw_training",
-    memory=2**30,
-)
 HOME = {"Type": "volume", "Source": "gw_home", "Target": "/var/lib/ghostwriter"}
 
 
