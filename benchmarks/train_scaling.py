@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.train_throughput import MAX_LENGTH, SHAPES, make_model, workload
+from benchmarks.train_throughput import MAX_LENGTH, SHAPES, make_model, take, workload
 from training.contract import Recipe
 from training.data import Row
 from training.fused import choose_kernels
-from training.loop import Step, prepare, train_step
+from training.loop import Step
 from training.model import trainable
 from training.optimizer import MasterAdamW
 from training.paths import packed
@@ -49,8 +49,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     model = make_model(options.shape, options.rank, processes.device, adapters_in_float32=False).train()
     path = packed(model, MAX_LENGTH, processes.device, choose_kernels(processes.device), MICRO_BATCH * MAX_LENGTH)
     optimizer = MasterAdamW(trainable(model), 0.0)
-    losses, _ = take(options, path, optimizer, processes, rows, 0, options.warmup)
-    timed, seconds = take(options, path, optimizer, processes, rows, options.warmup, options.steps)
+    losses, _ = timed_steps(options, path, optimizer, processes, rows, 0, options.warmup)
+    timed, seconds = timed_steps(options, path, optimizer, processes, rows, options.warmup, options.steps)
     figures = {
         "tokens_per_second": sum(len(row.ids) for row in rows[BATCH * options.warmup :]) / seconds,
         "step": seconds / options.steps,
@@ -59,29 +59,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     if processes.count > 1:
         figures["sums_alone"] = sums_alone(optimizer, processes)
-        _, without = take(options, path, optimizer, Silent(), rows, options.warmup, options.steps)
+        _, without = timed_steps(options, path, optimizer, Silent(), rows, options.warmup, options.steps)
         figures["step_without_sums"] = without / options.steps
     return figures
 
 
-def take(
+def timed_steps(
     options: argparse.Namespace, path: Any, optimizer: MasterAdamW, processes: Processes, rows: list[Row], first: int, count: int
 ) -> tuple[list[float], float]:
-    """Losses and seconds of `count` steps from step `first` on, each prepared while the one before runs."""
+    """Losses and seconds of `count` steps from step `first` on."""
     recipe = Recipe(base="random", batch=BATCH, micro_batch=MICRO_BATCH)
     steps = [
         Step(number, rows[number * BATCH : (number + 1) * BATCH], MICRO_BATCH, LEARNING_RATE) for number in range(first, first + count)
     ]
-    ready, losses = [prepare(path, steps[0], processes)], []
     processes.wait()
     began = time.perf_counter()
-    for following in [*steps[1:], None]:
-
-        def ahead(step: Step | None = following) -> None:
-            if step:
-                ready.append(prepare(path, step, processes))
-
-        losses.append(train_step(path, optimizer, ready.pop(0), recipe, processes, stop=False, meanwhile=ahead).loss)
+    losses = take(steps, path, optimizer, recipe, processes)
     processes.wait()
     return losses, time.perf_counter() - began
 

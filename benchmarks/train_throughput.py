@@ -24,7 +24,7 @@ from training.fused import choose_kernels, plain_kernels
 from training.loop import Step, prepare, train_step
 from training.model import trainable
 from training.optimizer import MasterAdamW
-from training.paths import packed, padded
+from training.paths import ForwardPath, packed, padded
 from training.processes import Processes
 from training.throughput import flops
 
@@ -103,14 +103,21 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
     steps = [Step(index, batch, options.micro_batch, 1e-4) for index, batch in enumerate(batches)]
     processes = Processes()
 
-    def take(some: list[Step]) -> None:
-        ready = [prepare(path, some[0], processes)]
-        for following in [*some[1:], None]:
-            ahead = (lambda step: lambda: ready.append(prepare(path, step, processes)) if step else None)(following)
-            train_step(path, optimizer, ready.pop(0), recipe, processes, stop=False, meanwhile=ahead)
+    take(steps[: options.warmup], path, optimizer, recipe, processes)
+    return _timed(lambda: take(steps[options.warmup :], path, optimizer, recipe, processes)), model
 
-    take(steps[: options.warmup])
-    return _timed(lambda: take(steps[options.warmup :])), model
+
+def take(steps: Sequence[Step], path: ForwardPath, optimizer: MasterAdamW, recipe: Recipe, processes: Processes) -> list[float]:
+    """Losses of the steps, each prepared while the one before runs."""
+    ready, losses = [prepare(path, steps[0], processes)], []
+    for following in [*steps[1:], None]:
+
+        def ahead(step: Step | None = following) -> None:
+            if step:
+                ready.append(prepare(path, step, processes))
+
+        losses.append(train_step(path, optimizer, ready.pop(0), recipe, processes, stop=False, meanwhile=ahead).loss)
+    return losses
 
 
 def measure_article(options: argparse.Namespace, rows: list[Row], device: torch.device) -> tuple[float, Any]:
