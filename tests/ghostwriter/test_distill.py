@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from ghostwriter.corpus import is_heldout, read_corpus
 from ghostwriter.database import open_database
 from ghostwriter.distill import distill, estimate
-from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall, WriterFileError
+from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall
 from ghostwriter.home import Home
 from ghostwriter.ledger import AnswerRow, SendRow
 from ghostwriter.lock import AlreadyRunning, only_one
@@ -246,44 +246,6 @@ def test_a_mode_that_needs_a_teacher_says_so_when_none_is_named(tmp_path: Path) 
     home = Home(tmp_path)
     with pytest.raises(ConnectionMissing, match="Mode 'distilled' asks a teacher, and none was named"):
         distill(make_writer(), home, answers_of(home, pairs(60)), None)
-
-
-def test_self_instruct_asks_the_student_the_same_prompts_and_never_takes_the_teachers_answers(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=10, parameters={"top_p": 0.9}, requests_per_minute=1e6, budget=PRICES)
-    with TeacherServer() as teacher, TeacherServer() as student:
-        answers = answers_of(home, pairs(60))
-        taught = distill(writer, home, answers, endpoint(teacher))
-        plan = estimate(writer, home, answers, mode="self-instruct")
-        assert (plan.to_buy, plan.because, plan.cost) == (10, {"never asked": 10}, 0)
-        own = distill(writer, home, answers, endpoint(student), mode="self-instruct")
-        again = distill(writer, home, answers, endpoint(student), mode="self-instruct")
-        assert (teacher.completions, student.completions, again) == (10, 10, own)
-        assert sorted(map(str, student.prompts)) == sorted(map(str, teacher.prompts))
-    assert {row["source"] for row in distilled(own)} == {"self-instruct"}
-    assert not {row["id"] for row in distilled(own)} & {row["id"] for row in distilled(taught)}
-    facts = read_manifest(own).facts
-    assert (facts["mode"], facts["cost"]["run"]) == ("self-instruct", "0")
-    assert set(facts["teacher"]["parameters"]) == {"model", "temperature", "max_tokens"}
-
-
-def test_the_students_answers_stay_its_own_where_the_teacher_is_the_same_model_with_the_same_settings(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=10)
-    with TeacherServer() as teacher:
-        answers = answers_of(home, pairs(60))
-        distill(writer, home, answers, endpoint(teacher), mode="self-instruct")
-        distill(writer, home, answers, endpoint(teacher))
-        assert teacher.completions == 20
-
-
-def test_self_instruct_without_a_student_is_refused_before_any_call(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer().model_copy(update={"student": None})
-    with TeacherServer() as teacher:
-        answers = answers_of(home, pairs(60))
-        with pytest.raises(WriterFileError, match=r"does not say where it is served\. Add \[student\]"):
-            distill(writer, home, answers, endpoint(teacher), mode="self-instruct")
-        with pytest.raises(WriterFileError, match=r"Add \[student\]"):
-            estimate(writer, home, answers, mode="self-instruct")
-        assert teacher.requests == 0
 
 
 def test_the_teachers_diversity_stands_beside_the_writers_at_equal_length(tmp_path: Path) -> None:
