@@ -1,14 +1,18 @@
-"""`maintenance`: with launcher `docker`, containers that no task needs any more are removed every hour."""
+"""`maintenance`: with launcher `docker` or `kubernetes`, containers and pods that no task needs any more are removed."""
 
 from airflow.sdk import dag, task
 
 from ghostwriter.operators import actionable, launcher
+from ghostwriter.task_labels import task_needs
+
+SCHEDULES = {"local": None, "docker": "@hourly", "kubernetes": "*/5 * * * *"}
+"""Nothing else stops a pod that nobody follows; an unfollowed container is stopped by the guarded Docker API."""
 
 
 @dag(
     dag_id="maintenance",
     dag_display_name="Maintenance",
-    schedule="@hourly",
+    schedule=SCHEDULES[launcher()],
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=["ghostwriter"],
@@ -17,19 +21,22 @@ from ghostwriter.operators import actionable, launcher
 def maintenance() -> None:
     """### Leftover containers
 
-    A task that was killed can leave a container behind. One that runs on unfollowed is stopped by the guarded Docker API within a
-    minute; this removes what is left of it. Containers whose task still runs, waits or will be retried stay.
+    A task that was killed can leave a container or a pod behind. A container that runs on unfollowed is stopped by the guarded Docker
+    API within a minute; this removes what is left of it. A pod is asked to end and removed. What still has a task that runs, waits or
+    will be retried stays.
     """
 
-    @task(doc_md="Remove training containers whose task instance has ended or is gone, found by their labels.")
+    @task(doc_md="Remove training containers and pods whose task instance has ended or is gone, found by their labels.")
     @actionable
     def remove_leftovers(*, ti: object) -> list[str]:
-        from ghostwriter.docker_stage import remove_leftovers, task_needs
-
+        if launcher() == "kubernetes":
+            from ghostwriter.kubernetes_stage import remove_leftovers
+        else:
+            from ghostwriter.docker_stage import remove_leftovers
         return remove_leftovers(task_needs(ti))
 
     remove_leftovers()
 
 
-if launcher() == "docker":
+if launcher() != "local":
     maintenance()

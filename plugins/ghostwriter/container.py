@@ -25,7 +25,6 @@ TMPFS = {"/tmp": "rw,noexec,nosuid,nodev,size=1g"}
 STOP_SECONDS = 25
 """For a checkpoint; then the engine kills."""
 STOPPED_STATUS = 143
-STAGE_LABEL, DAG_LABEL, RUN_LABEL, TASK_LABEL, MAP_LABEL = (f"ghostwriter.{name}" for name in ("stage", "dag", "run", "task", "map"))
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,8 @@ from airflow.sdk import ResumableJobMixin
 from airflow.sdk.exceptions import AirflowException
 
 from ghostwriter.container import (
-    DAG_LABEL,
-    MAP_LABEL,
-    RUN_LABEL,
-    STAGE_LABEL,
     STOP_SECONDS,
     STOPPED_STATUS,
-    TASK_LABEL,
     ContainerSettings,
     container_name,
     create,
@@ -33,6 +28,7 @@ from ghostwriter.container import (
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.launch import Stage
 from ghostwriter.operators import LINKS, actionable, stage_outcome
+from ghostwriter.task_labels import RUN_LABEL, STAGE_LABEL, task_labels
 from training.contract import RESULT_FILE
 
 if TYPE_CHECKING:
@@ -43,8 +39,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
 """How long the Docker API may be away (an upgrade, a restart) while a container is followed."""
-NEEDED = {None, "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"}
-"""States of a task instance that has work before it."""
 
 
 class DockerStageOperator(ResumableJobMixin, DockerOperator):
@@ -84,7 +78,8 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
             return str(found["Id"])
         if found:
             remove(self.cli, found["Id"])
-        container = create(self.cli, self.settings, self._name, ["training", self.stage, str(self.request)], self._labels(context))
+        labels = task_labels(self.stage, context["ti"])
+        container = create(self.cli, self.settings, self._name, ["training", self.stage, str(self.request)], labels)
         self.log.info("Started container %s from %s.", self._name, self.settings.image)
         return container
 
@@ -132,16 +127,6 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
     def _name(self) -> str:
         return container_name(self.settings, self.stage, str(self.request))
 
-    def _labels(self, context: Any) -> dict[str, str]:
-        instance = context["ti"]
-        return {
-            STAGE_LABEL: self.stage,
-            DAG_LABEL: instance.dag_id,
-            RUN_LABEL: instance.run_id,
-            TASK_LABEL: instance.task_id,
-            MAP_LABEL: str(instance.map_index),
-        }
-
     def _follow(self, container: str) -> tuple[dict[str, Any], list[str]]:
         """The final state of a container, and its last lines."""
         last, lines = "", list[str]()
@@ -181,18 +166,6 @@ def remove_leftovers(is_needed: Callable[[dict[str, str]], bool]) -> list[str]:
             remove(client, one["Id"])
             log.info("Removed %s: %s of %s", one["Names"][0], one["Labels"][STAGE_LABEL], one["Labels"][RUN_LABEL])
     return [str(one["Names"][0]).lstrip("/") for one in left]
-
-
-def task_needs(task_instance: Any) -> Callable[[dict[str, str]], bool]:
-    """A test of a container's labels: whether its task instance runs, waits to run, or will be retried. Asks Airflow."""
-
-    def needed(labels: dict[str, str]) -> bool:
-        dag_id, run_id, task_id = (labels[name] for name in (DAG_LABEL, RUN_LABEL, TASK_LABEL))
-        index = int(labels[MAP_LABEL])
-        states = task_instance.get_task_states(dag_id=dag_id, run_ids=[run_id], task_ids=[task_id], map_index=index)
-        return any(state in NEEDED for run in states.values() for state in run.values())
-
-    return needed
 
 
 def docker_url() -> str:

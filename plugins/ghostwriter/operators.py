@@ -137,21 +137,28 @@ DOCS = {
 }
 
 
+LAUNCHERS = ("local", "docker", "kubernetes")
+
+
 def launcher() -> str:
-    """GHOSTWRITER_LAUNCHER: `local` (the default) or `docker`. Raises LaunchError for anything else."""
+    """GHOSTWRITER_LAUNCHER: `local` (the default), `docker` or `kubernetes`. Raises LaunchError for anything else."""
     name = os.environ.get("GHOSTWRITER_LAUNCHER") or "local"
-    if name not in ("local", "docker"):
-        raise LaunchError(f"GHOSTWRITER_LAUNCHER is {name!r}. Set it to `local` or `docker`.")
+    if name not in LAUNCHERS:
+        raise LaunchError(f"GHOSTWRITER_LAUNCHER is {name!r}. Set it to `local`, `docker` or `kubernetes`.")
     return name
 
 
 def stage_operator() -> type[BaseOperator]:
-    """The operator of GPU stages; the one for Docker takes seconds to import."""
+    """The operator of GPU stages; those for Docker and Kubernetes take seconds to import."""
     if launcher() == "local":
         return LocalStageOperator
-    from ghostwriter.docker_stage import DockerStageOperator
+    if launcher() == "docker":
+        from ghostwriter.docker_stage import DockerStageOperator
 
-    return DockerStageOperator
+        return DockerStageOperator
+    from ghostwriter.kubernetes_stage import KubernetesStageOperator
+
+    return KubernetesStageOperator
 
 
 def stage_settings(stage: Stage) -> dict[str, Any]:

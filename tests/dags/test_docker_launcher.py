@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ghostwriter.docker_stage import DockerStageOperator, task_needs
+from ghostwriter.docker_stage import DockerStageOperator
 from ghostwriter.home import ROOT
+from ghostwriter.task_labels import task_needs
 from tests.ghostwriter.test_docker_stage import LABELS, SETTINGS
 
 with warnings.catch_warnings():

@@ -213,7 +213,7 @@ def test_leftovers_are_removed_and_owned_containers_stay(operator: DockerStageOp
     [
         ({"GHOSTWRITER_VOLUME": None}, "GHOSTWRITER_VOLUME is not set"),
         ({"GHOSTWRITER_GPUS": "two"}, "GHOSTWRITER_GPUS is 'two'"),
-        ({"GHOSTWRITER_LAUNCHER": "podman"}, "GHOSTWRITER_LAUNCHER is 'podman'. Set it to `local` or `docker`."),
+        ({"GHOSTWRITER_LAUNCHER": "podman"}, "GHOSTWRITER_LAUNCHER is 'podman'. Set it to `local`, `docker` or `kubernetes`."),
     ],
 )
 def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], words: str) -> None:

@@ -1,0 +1,191 @@
+"""Launcher `kubernetes`: a GPU stage in a hardened pod, watched by the triggerer, found again after whatever ended the task.
+
+A pod has a name made from its request, so that the cluster itself refuses a second one for the same run. Its annotations say
+which task instance it works for. While it runs no worker waits: the triggerer looks at it and passes on what it prints.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
+from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
+from urllib3.exceptions import HTTPError
+
+from ghostwriter.errors import LaunchInterrupted
+from ghostwriter.kubernetes_pod import command, pod_arguments, pod_name
+from ghostwriter.kubernetes_problems import AGAIN, cluster_problems, terminated, why_it_ended
+from ghostwriter.kubernetes_settings import PodSettings
+from ghostwriter.launch import Stage
+from ghostwriter.operators import LINKS, actionable, stage_outcome
+from ghostwriter.task_labels import RUN_LABEL, STAGE_LABEL, task_labels
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+LOG_SECONDS = 10
+"""How often the triggerer passes on what the pod has printed."""
+PULL_SECONDS = 900
+"""For the image, once a node has taken the pod; a CUDA image has gigabytes."""
+REMOVAL_SECONDS = 120
+"""For a pod to be gone: its grace period, and the cluster's own time."""
+
+
+class KubernetesStageOperator(KubernetesPodOperator):
+    """Train, evaluate or examine in a pod; returns the run folder, the request and the MLflow run."""
+
+    template_fields = ("request",)
+    ui_color = "#d7ccf5"
+    MAX_REDEFER_ATTEMPTS = 20
+
+    def __init__(self, *, stage: Stage, request: Any, **operator: Any) -> None:
+        self.settings = PodSettings.from_environment()
+        super().__init__(
+            **pod_arguments(self.settings),
+            random_name_suffix=False,
+            deferrable=True,
+            poll_interval=POLL_SECONDS,
+            logging_interval=LOG_SECONDS,
+            schedule_timeout_seconds=self.settings.start_seconds,
+            startup_timeout_seconds=PULL_SECONDS,
+            kubernetes_conn_id=None,  # else the connection's login goes into the trigger; without, each process reads it itself
+            **operator,
+        )
+        self.stage, self.request = stage, request
+        self.operator_extra_links = LINKS[stage]
+        self.mlflow_urls: dict[str, str] = {}
+
+    @actionable
+    def execute(self, context: Any) -> dict[str, str]:
+        """Make the pod, or find it again, and leave watching it to the triggerer."""
+        with cluster_problems(self.settings):
+            super().execute(context)
+        return self._outcome()  # of a pod that had ended before this attempt began: nothing was left to watch
+
+    @actionable
+    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, str]:
+        """The pod has ended or cannot start, or the triggerer lost sight of it."""
+        with cluster_problems(self.settings):
+            self.pod = self._find(event["name"])
+            if self.pod is None:
+                raise LaunchInterrupted(f"Pod {event['name']} was removed. {AGAIN}")
+            if event["status"] == "error" and self.pod.status.phase == PodPhase.RUNNING and not terminated(self.pod):
+                self._watch_again(context, event)
+            self._finish(event)
+        return self._outcome()
+
+    def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
+        """The manifest."""
+        self.name = pod_name(self.settings, self.stage, str(self.request))
+        self.arguments = command(self.settings, self.stage, str(self.request))
+        self.labels = {STAGE_LABEL: self.stage}
+        self.annotations = task_labels(self.stage, context["ti"]) if context else {}  # a label may not hold a run's id
+        pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        self.in_cluster = None if dry_run else self.hook.is_in_cluster or None  # the trigger does not find this out by itself
+        return pod
+
+    def get_or_create_pod(self, pod_request_obj: V1Pod, context: Any) -> V1Pod:
+        """The pod of this request, followed when there is one; one that failed or is being removed is waited for and replaced."""
+        found = self._find(pod_request_obj.metadata.name)
+        if found and found.metadata.deletion_timestamp is None and found.status.phase != PodPhase.FAILED:
+            self.log.info("Pod %s works on this request already; following it.", found.metadata.name)
+            owner = {"annotations": pod_request_obj.metadata.annotations, "labels": pod_request_obj.metadata.labels}
+            return self.client.patch_namespaced_pod(found.metadata.name, self.settings.namespace, {"metadata": owner})
+        if found:
+            self._remove(found)
+        if self.settings.data_url:
+            from training.remote_data import upload_inputs
+
+            upload_inputs(Path(self.request), Path(self.settings.home), self.settings.data_url)
+        try:
+            created = self.client.create_namespaced_pod(self.settings.namespace, pod_request_obj)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            return self.get_or_create_pod(pod_request_obj, context)  # someone else was faster: follow theirs
+        self.log.info("Made pod %s from %s.", created.metadata.name, self.settings.image)
+        return created
+
+    def convert_config_file_to_dict(self) -> None:
+        """Nothing: the trigger would carry the kubeconfig and its login into Airflow's database. The triggerer reads its own KUBECONFIG."""
+
+    def on_kill(self) -> None:
+        """The task was cleared, marked or timed out: the cluster asks the training to save a checkpoint, and ends it after a minute."""
+        self.pod = self.pod or self.pod_request_obj  # also when it was killed while the pod was being made
+        super().on_kill()
+
+    def _watch_again(self, context: Any, event: dict[str, Any]) -> None:
+        """Back to the triggerer, which raises; unless it failed too often."""
+        times = event.get("_redefer_count", 0)
+        if times >= self.MAX_REDEFER_ATTEMPTS:
+            raise LaunchInterrupted(f"The triggerer cannot watch pod {event['name']} ({event['message']}). The next try follows it.")
+        self.log.info("The triggerer lost sight of pod %s (%s), which works on.", event["name"], event["message"])
+        self.trigger_kwargs = {"_redefer_count": times + 1}
+        self.invoke_defer_method(last_log_time=event.get("last_log_time"), context=context)
+
+    def _finish(self, event: dict[str, Any]) -> None:
+        """Pass on the last lines, remove the pod, and raise what went wrong with it."""
+        pod = self.pod
+        assert pod is not None
+        if terminated(pod):
+            try:
+                self._write_logs(pod, since_time=event.get("last_log_time"))
+            except (HTTPError, ApiException) as error:
+                self.log.warning("The last lines of pod %s cannot be read: %s", pod.metadata.name, error)
+        problem = why_it_ended(self.stage, pod, self.settings, self._warnings(pod))
+        if problem is None and self.settings.data_url:
+            from training.remote_data import download_results
+
+            download_results(Path(self.request), Path(self.settings.home), self.settings.data_url)
+        self.process_pod_deletion(pod, reraise=False)
+        if problem:
+            raise problem
+
+    def _outcome(self) -> dict[str, str]:
+        returned, self.mlflow_urls = stage_outcome(Path(self.request))
+        self.do_xcom_push = True  # the stock operator's own False (no side container for results) would keep Airflow from storing this
+        return returned
+
+    def _find(self, name: str) -> V1Pod | None:
+        try:
+            return self.pod_manager.read_pod(V1Pod(metadata=V1ObjectMeta(name=name, namespace=self.settings.namespace)))
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def _warnings(self, pod: V1Pod) -> list[str]:
+        """What the cluster says about a pod that did not start."""
+        if terminated(pod):
+            return []
+        return [event.message for event in self.pod_manager.read_pod_events(pod).items if event.type == "Warning"]
+
+    def _remove(self, pod: V1Pod) -> None:
+        """Delete a pod and wait until it is gone. Raises LaunchInterrupted."""
+        self.log.info("Pod %s of an earlier attempt has ended or is about to; waiting until it is gone.", pod.metadata.name)
+        deadline = time.monotonic() + REMOVAL_SECONDS
+        self.pod_manager.delete_pod(pod)
+        while (left := self._find(pod.metadata.name)) and left.metadata.uid == pod.metadata.uid:
+            if time.monotonic() > deadline:
+                raise LaunchInterrupted(
+                    f"Pod {pod.metadata.name} of an earlier attempt is still being removed after {REMOVAL_SECONDS} s. See whether its node"
+                    f" {pod.spec.node_name} is gone; once it is, `kubectl delete pod --force` removes it, and this task can be cleared."
+                )
+            time.sleep(min(POLL_SECONDS, 2))
+
+
+def remove_leftovers(is_needed: Callable[[dict[str, str]], bool]) -> list[str]:
+    """Remove the pods, running or ended, that by their annotations no task instance needs any more; returns their names."""
+    settings = PodSettings.from_environment()
+    with cluster_problems(settings):
+        client = KubernetesHook().core_v1_client
+        pods = client.list_namespaced_pod(settings.namespace, label_selector=STAGE_LABEL).items
+        left = [pod.metadata for pod in pods if not pod.metadata.deletion_timestamp and not is_needed(pod.metadata.annotations)]
+        for one in left:
+            client.delete_namespaced_pod(one.name, settings.namespace)
+            log.info("Removed %s: %s of %s", one.name, one.annotations[STAGE_LABEL], one.annotations[RUN_LABEL])
+    return [str(one.name) for one in left]
