@@ -5,6 +5,7 @@ which task instance it works for. While it runs no worker waits: the triggerer l
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             random_name_suffix=False,
             deferrable=True,
             poll_interval=POLL_SECONDS,
+            startup_check_interval_seconds=math.ceil(POLL_SECONDS),
             logging_interval=LOG_SECONDS,
             schedule_timeout_seconds=self.settings.start_seconds,
             startup_timeout_seconds=PULL_SECONDS,

@@ -1,0 +1,404 @@
+"""A double of the Kubernetes API over HTTP: the calls that the pod operator makes, with the answers and refusals of a real one.
+
+What it decides itself is what an API server, a scheduler and admission decide. What happens in a pod is its `node`'s:
+`ManualNode` leaves that to the test, `tests.kubernetes.containers.ContainerNode` runs a real container.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
+
+import kubernetes_validate
+
+Json = dict[str, Any]
+NAMESPACE = "training"
+TOKEN = "a-token-of-a-service-account"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+VERSION = "1.34"
+
+
+class Refused(Exception):
+    """An answer that is an error, as the API server words it."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": status}
+
+
+class Node(Protocol):
+    """Where pods run."""
+
+    def start(self, cluster: "Cluster", pod: Json) -> None:
+        """Called once a pod is scheduled."""
+
+    def stop(self, cluster: "Cluster", pod: Json, seconds: int) -> None:
+        """Ask a pod's container to end, kill it after the grace period, then remove the pod."""
+
+    def log(self, pod: Json, query: dict[str, str]) -> Iterator[bytes]:
+        """The container's log."""
+
+
+class ManualNode:
+    """Pods wait until the test says what happens; their log is `lines`, and with `holds` a deleted one stays until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.holds = False
+
+    def start(self, cluster: "Cluster", pod: Json) -> None:
+        """Nothing happens by itself."""
+
+    def stop(self, cluster: "Cluster", pod: Json, seconds: int) -> None:
+        if not self.holds:
+            cluster.gone(pod)
+
+    def log(self, pod: Json, query: dict[str, str]) -> Iterator[bytes]:
+        yield from (f"{line}\n".encode() for line in self.lines)
+
+
+class Cluster:
+    """The objects, and what admission and the scheduler know."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.lock = threading.RLock()
+        self.pods: dict[str, Json] = {}
+        self.made: list[Json] = []
+        self.events: list[Json] = []
+        self.gpus, self.quota = 1, 8
+        self.images, self.secrets, self.claims = {"ghostwriter-training"}, {"mlflow-login"}, {"ghostwriter-home"}
+        self.accounts, self.priorities = {"ghostwriter-training"}, {"training"}
+        self.forbidden = False
+        self._version = 1000
+
+    def create(self, body: Json) -> Json:
+        """Admission, storing, scheduling. Raises Refused."""
+        name = body["metadata"]["name"]
+        self._admit(name, body)
+        meta = {
+            **body["metadata"],
+            "namespace": NAMESPACE,
+            "uid": str(uuid4()),
+            "creationTimestamp": now(),
+        }
+        pod = {**body, "metadata": meta, "status": {"phase": "Pending", "qosClass": "Guaranteed"}}
+        with self.lock:
+            if name in self.pods:
+                raise Refused(409, "AlreadyExists", f'pods "{name}" already exists')
+            self.pods[name] = pod
+            self._changed(pod)
+            self.made.append(pod)
+        self._schedule(pod)
+        return pod
+
+    def delete(self, name: str, grace: int | None) -> Json:
+        """Mark a pod as being deleted; it is gone when its container has ended."""
+        pod = self.get(name)
+        seconds = grace if grace is not None else int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+        with self.lock:
+            first = "deletionTimestamp" not in pod["metadata"]
+            if first:
+                pod["metadata"] |= {"deletionTimestamp": now(), "deletionGracePeriodSeconds": seconds}
+                self._changed(pod)
+        if first and pod["status"]["phase"] == "Pending":
+            self.gone(pod)
+        elif first and pod["status"]["phase"] == "Running":
+            threading.Thread(target=self.node.stop, args=(self, pod, seconds), daemon=True).start()
+        elif first:
+            self.node.stop(self, pod, 0)
+        return pod
+
+    def patch(self, name: str, body: Json) -> Json:
+        """A merge of labels and annotations."""
+        pod = self.get(name)
+        with self.lock:
+            for part, values in body["metadata"].items():
+                pod["metadata"][part] = {**pod["metadata"].get(part, {}), **values}
+            self._changed(pod)
+        return pod
+
+    def get(self, name: str) -> Json:
+        """Raises Refused."""
+        try:
+            return self.pods[name]
+        except KeyError:
+            raise Refused(404, "NotFound", f'pods "{name}" not found') from None
+
+    def matching(self, selector: str) -> list[Json]:
+        """Pods by a label selector of `a=b`, `a!=b`, `a` and `!a`."""
+        return [
+            pod
+            for pod in list(self.pods.values())
+            if all(_matches(pod["metadata"]["labels"], part) for part in selector.split(",") if part)
+        ]
+
+    def set_status(self, pod: Json, **status: Any) -> None:
+        """As the kubelet reports it."""
+        with self.lock:
+            pod["status"] |= status
+            self._changed(pod)
+
+    def container(self, pod: Json, **state: Any) -> None:
+        """The one container's state: running, waiting or terminated."""
+        spec = pod["spec"]["containers"][0]
+        one = {"name": spec["name"], "image": spec["image"], "imageID": "", "ready": "running" in state, "restartCount": 0, "state": state}
+        self.set_status(pod, containerStatuses=[one])
+
+    def run(self, pod: Json) -> None:
+        """Its container has begun."""
+        self.set_status(pod, phase="Running", startTime=now())
+        self.container(pod, running={"startedAt": now()})
+
+    def end(self, pod: Json, status: int, reason: str = "", message: str = "") -> None:
+        """Its container has ended."""
+        reason = reason or ("Error" if status else "Completed")
+        state = {"exitCode": status, "reason": reason, "startedAt": now(), "finishedAt": now()}
+        self.container(pod, terminated={**state, **({"message": message} if message else {})})
+        self.set_status(pod, phase="Failed" if status else "Succeeded")
+
+    def gone(self, pod: Json) -> None:
+        """The object is removed."""
+        with self.lock:
+            if self.pods.get(pod["metadata"]["name"]) is pod:
+                del self.pods[pod["metadata"]["name"]]
+
+    def event(self, pod: Json, kind: str, reason: str, message: str) -> None:
+        """What `kubectl describe` shows below a pod."""
+        name = pod["metadata"]["name"]
+        with self.lock:
+            self._version += 1
+            meta = {"name": f"{name}.{self._version:x}", "namespace": NAMESPACE, "uid": str(uuid4()), "resourceVersion": str(self._version)}
+            about = {"kind": "Pod", "namespace": NAMESPACE, "name": name, "uid": pod["metadata"]["uid"]}
+            times = {"firstTimestamp": now(), "lastTimestamp": now(), "count": 1}
+            self.events.append({"metadata": meta, "involvedObject": about, "type": kind, "reason": reason, "message": message, **times})
+
+    @property
+    def version(self) -> str:
+        """The resource version of a list."""
+        return str(self._version)
+
+    def _admit(self, name: str, body: Json) -> None:
+        try:
+            kubernetes_validate.validate(body, VERSION, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            raise Refused(422, "Invalid", f'Pod "{name}" is invalid: {error.message}') from None
+        spec, limits = body["spec"], body["spec"]["containers"][0].get("resources", {}).get("limits", {})
+        for label in body["metadata"]["labels"].values():
+            if not re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", label):
+                raise Refused(422, "Invalid", f'Pod "{name}" is invalid: metadata.labels: Invalid value: "{label}"')
+        if spec.get("serviceAccountName") not in self.accounts:
+            account = f"{NAMESPACE}/{spec.get('serviceAccountName')}"
+            words = f'error looking up service account {account}: serviceaccount "{spec.get("serviceAccountName")}" not found'
+            raise Refused(403, "Forbidden", f'pods "{name}" is forbidden: {words}')
+        if spec.get("priorityClassName") and spec["priorityClassName"] not in self.priorities:
+            words = f"no PriorityClass with name {spec['priorityClassName']} was found"
+            raise Refused(403, "Forbidden", f'pods "{name}" is forbidden: {words}')
+        asked = int(limits.get("nvidia.com/gpu", 0))
+        if self._gpus_of(self.pods.values()) + asked > self.quota:
+            used = f"used: requests.nvidia.com/gpu={self._gpus_of(self.pods.values())}, limited: requests.nvidia.com/gpu={self.quota}"
+            words = f"exceeded quota: training, requested: requests.nvidia.com/gpu={asked}, {used}"
+            raise Refused(403, "Forbidden", f'pods "{name}" is forbidden: {words}')
+
+    def _schedule(self, pod: Json) -> None:
+        running = [other for other in self.pods.values() if other is not pod and "nodeName" in other["spec"]]
+        if self._gpus_of([*running, pod]) > self.gpus:
+            words = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}
+            self.set_status(pod, conditions=[condition])
+            self.event(pod, "Warning", "FailedScheduling", words)
+            return
+        pod["spec"]["nodeName"] = "node-1"
+        self.set_status(pod, conditions=[{"type": "PodScheduled", "status": "True"}])
+        self.event(pod, "Normal", "Scheduled", f"Successfully assigned {NAMESPACE}/{pod['metadata']['name']} to node-1")
+        if self._can_begin(pod):
+            self.node.start(self, pod)
+
+    def _can_begin(self, pod: Json) -> bool:
+        image = pod["spec"]["containers"][0]["image"]
+        if image not in self.images:
+            why = "pull access denied, repository does not exist or may require authorization"
+            words = f'Back-off pulling image "{image}": ErrImagePull: {why}'
+            self.container(pod, waiting={"reason": "ImagePullBackOff", "message": words})
+            self.event(pod, "Warning", "Failed", f'Failed to pull image "{image}"')
+            return False
+        for volume in pod["spec"]["volumes"]:
+            if (name := volume.get("secret", {}).get("secretName")) and name not in self.secrets:
+                self.container(pod, waiting={"reason": "ContainerCreating"})
+                self.event(
+                    pod, "Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{volume["name"]}" : secret "{name}" not found'
+                )
+                return False
+        return True
+
+    def _gpus_of(self, pods: Any) -> int:
+        limits = [
+            pod["spec"]["containers"][0]["resources"]["limits"]
+            for pod in pods
+            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        ]
+        return sum(int(one.get("nvidia.com/gpu", 0)) for one in limits)
+
+    def _changed(self, pod: Json) -> None:
+        self._version += 1
+        pod["metadata"]["resourceVersion"] = str(self._version)
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Use as a context manager. `away` lets every call end without an answer; `cut` lets the next creation's answer be lost."""
+
+    daemon_threads = True
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.cluster = cluster
+        self.calls: list[tuple[str, str, dict[str, str]]] = []
+        self.away = self.cut = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is none of ours."""
+
+    def write_kubeconfig(self, path: Path, *, token: str = TOKEN) -> Path:
+        """What a client needs to reach this server."""
+        context = {"name": "double", "context": {"cluster": "double", "user": "airflow", "namespace": NAMESPACE}}
+        cluster = {"name": "double", "cluster": {"server": f"http://127.0.0.1:{self.server_address[1]}"}}
+        user = {"name": "airflow", "user": {"token": token}}
+        config = {"apiVersion": "v1", "kind": "Config", "current-context": "double", "contexts": [context]}
+        path.write_text(json.dumps({**config, "clusters": [cluster], "users": [user]}))
+        return path
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: ApiServer
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.server.away:
+            self.close_connection = True
+            return
+        self.server.calls.append((self.command, parts.path, query))
+        try:
+            self._answer(parts.path, query, json.loads(body) if body else {})
+        except Refused as refused:
+            self._send(refused.status, refused.body)
+
+    do_POST = do_DELETE = do_PATCH = do_GET
+
+    def _answer(self, path: str, query: dict[str, str], body: Json) -> None:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        if match := re.fullmatch(r"/api/v1/namespaces/([^/]+)/(pods|events)(?:/([^/]+))?(?:/(log))?", path):
+            return self._namespaced(*match.groups(), query, body)
+        raise Refused(404, "NotFound", "the server could not find the requested resource")
+
+    def _namespaced(self, namespace: str, kind: str, name: str | None, part: str | None, query: dict[str, str], body: Json) -> None:
+        cluster, verb = self.server.cluster, self.command
+        if cluster.forbidden:
+            user = 'User "system:serviceaccount:airflow:worker"'
+            words = f'{user} cannot {verb.lower()} resource "{kind}" in API group "" in the namespace "{namespace}"'
+            raise Refused(403, "Forbidden", f"{kind} is forbidden: {words}")
+        if namespace != NAMESPACE:
+            raise Refused(404, "NotFound", f'namespaces "{namespace}" not found' if verb == "POST" else f'pods "{name}" not found')
+        if kind == "events":
+            return self._events(query)
+        if verb == "POST":
+            made = cluster.create(body)
+            if self.server.cut:
+                self.server.cut, self.close_connection = False, True
+                return None
+            return self._send(201, made)
+        if name is None:
+            found = cluster.matching(query.get("labelSelector", ""))
+            return self._send(
+                200, {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": cluster.version}, "items": found}
+            )
+        if part == "log":
+            return self._log(cluster.get(name), query)
+        if verb == "DELETE":
+            asked = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+            return self._send(200, cluster.delete(name, None if asked is None else int(asked)))
+        return self._send(200, cluster.patch(name, body) if verb == "PATCH" else cluster.get(name))
+
+    def _events(self, query: dict[str, str]) -> None:
+        cluster = self.server.cluster
+        wanted = query["fieldSelector"].removeprefix("involvedObject.name=")
+        if query.get("watch", "").lower() != "true":
+            found = [event for event in cluster.events if event["involvedObject"]["name"] == wanted]
+            return self._send(
+                200, {"kind": "EventList", "apiVersion": "v1", "metadata": {"resourceVersion": cluster.version}, "items": found}
+            )
+        return self._stream(_watched(cluster, wanted, int(query.get("resourceVersion") or 0), int(query.get("timeoutSeconds", 30))))
+
+    def _log(self, pod: Json, query: dict[str, str]) -> None:
+        state = pod["status"].get("containerStatuses", [{"state": {"waiting": {"reason": "ContainerCreating"}}}])[0]["state"]
+        if "waiting" in state:
+            words = f'container "training" in pod "{pod["metadata"]["name"]}" is waiting to start: {state["waiting"]["reason"]}'
+            raise Refused(400, "BadRequest", words)
+        self._stream(self.server.cluster.node.log(pod, query))
+
+    def _send(self, status: int, body: Json) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, pieces: Iterator[bytes]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json" if self.path.find("/events") > 0 else "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+
+def now() -> str:
+    """As the API server writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _watched(cluster: Cluster, name: str, after: int, seconds: float) -> Iterator[bytes]:
+    """Events of a pod as they come, a JSON line each."""
+    deadline, seen = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        for event in cluster.events[seen:]:
+            seen += 1
+            if event["involvedObject"]["name"] == name and int(event["metadata"]["resourceVersion"]) > after:
+                yield json.dumps({"type": "ADDED", "object": event}).encode() + b"\n"
+        time.sleep(0.05)
+
+
+def _matches(labels: dict[str, str], part: str) -> bool:
+    """One requirement of a label selector."""
+    if "!=" in part:
+        name, value = part.split("!=")
+        return labels.get(name) != value
+    if "=" in part:
+        name, value = part.split("=")
+        return labels.get(name) == value
+    return part[1:] not in labels if part.startswith("!") else part in labels
