@@ -52,8 +52,20 @@ def pod_arguments(settings: PodSettings) -> dict[str, Any]:
         "container_resources": V1ResourceRequirements(requests=requests, limits={**requests, **gpus}),
         "volumes": [*volumes, _secret("netrc", settings.netrc_secret)],
         "volume_mounts": mounts,
-        "env_vars": variables,
+        "env_vars": {"OMP_NUM_THREADS": str(_threads(settings)), **_caches(settings), **variables},
     }
+
+
+def _threads(settings: PodSettings) -> int:
+    """For each of the pod's processes: torch would count the node's processors, not those the pod may use."""
+    cpus = float(settings.cpus.removesuffix("m")) / (1000 if settings.cpus.endswith("m") else 1)
+    return max(1, int(cpus) // max(1, settings.gpus))
+
+
+def _caches(settings: PodSettings) -> dict[str, str]:
+    """Where libraries keep what they download and compile: below the home, the only place beside /tmp that can be written to."""
+    folders = {"HF_HOME": "huggingface", "TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor"}
+    return {"GHOSTWRITER_HOME": settings.home, **{name: f"{settings.home}/cache/{folder}" for name, folder in folders.items()}}
 
 
 def _data(settings: PodSettings) -> tuple[list[V1Volume], list[V1VolumeMount], dict[str, str]]:
@@ -72,4 +84,4 @@ def _data(settings: PodSettings) -> tuple[list[V1Volume], list[V1VolumeMount], d
 
 def _secret(name: str, secret: str) -> V1Volume:
     """A Secret as files that only the pod's group may read."""
-    return V1Volume(name=name, secret=V1SecretVolumeSource(secret_name=secret, default_mode=0o440))
+    return V1Volume(name=name, secret=V1SecretVolumeSource(secret_name=secret, default_mode=0o440, optional=False))

@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 from ghostwriter.errors import LaunchError
 
 Json = dict[str, Any]
-QUANTITY = re.compile(r"[1-9]\d*(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+MEMORY = re.compile(r"[1-9]\d*(\.\d+)?(M|G|T|Mi|Gi|Ti)")
+CPUS = re.compile(r"[1-9]\d*m|\d+(\.\d+)?")
 GPU_NODES: list[Json] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 """The taint that clusters put on nodes with GPUs, tolerated."""
 
 
 @dataclass(frozen=True)
 class PodSettings:
-    """Where training pods run, on what, and with which data. The README's table says what each is."""
+    """Where training pods run, on what, and with which data; training_pod.yaml says how each is set."""
 
     image: str
     namespace: str
@@ -54,8 +55,8 @@ class PodSettings:
             data_url=read("GHOSTWRITER_DATA_URL"),
             data_secret=read("GHOSTWRITER_DATA_SECRET"),
             gpus=read.number("GHOSTWRITER_GPUS", 1),
-            memory=read.quantity("GHOSTWRITER_TRAINING_MEMORY", "16Gi"),
-            cpus=read.quantity("GHOSTWRITER_TRAINING_CPUS", "4"),
+            memory=read.quantity("GHOSTWRITER_TRAINING_MEMORY", "16Gi", MEMORY),
+            cpus=read.quantity("GHOSTWRITER_TRAINING_CPUS", "4", CPUS),
             service_account=read("GHOSTWRITER_K8S_SERVICE_ACCOUNT", "ghostwriter-training"),
             priority_class=read("GHOSTWRITER_K8S_PRIORITY_CLASS"),
             node_selector=read.json("GHOSTWRITER_K8S_NODE_SELECTOR", {}),
@@ -83,7 +84,7 @@ class _Reader:
 
     def needed(self, name: str) -> str:
         if not (value := self(name)):
-            raise LaunchError(f"{name} is not set; launcher `kubernetes` needs it. The README's table says what each setting is.")
+            raise LaunchError(f"{name} is not set; launcher `kubernetes` needs it. training_pod.yaml says what each setting is.")
         return value
 
     def number(self, name: str, default: int) -> int:
@@ -92,9 +93,9 @@ class _Reader:
             raise LaunchError(f"{name} is {value!r}. Set it to a whole number.")
         return int(value)
 
-    def quantity(self, name: str, default: str) -> str:
+    def quantity(self, name: str, default: str, form: re.Pattern[str]) -> str:
         value = self(name, default)
-        if not QUANTITY.fullmatch(value):
+        if not form.fullmatch(value):
             raise LaunchError(f"{name} is {value!r}. Set it to a Kubernetes quantity, such as {default}.")
         return value
 

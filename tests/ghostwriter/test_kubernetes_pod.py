@@ -11,7 +11,7 @@ import pytest
 from kubernetes.client import ApiClient
 
 from ghostwriter.errors import LaunchError
-from ghostwriter.kubernetes_settings import QUANTITY, PodSettings
+from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.launch import Stage
 from ghostwriter.operators import stage_operator
 from tests.ghostwriter.test_kubernetes_stage import SETTINGS
@@ -78,7 +78,7 @@ def test_the_pod_has_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> N
         "shm": {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
         "tmp": {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
         "home": {"name": "home", "persistentVolumeClaim": {"claimName": "ghostwriter-home"}},
-        "netrc": {"name": "netrc", "secret": {"secretName": "mlflow-login", "defaultMode": 0o440}},
+        "netrc": {"name": "netrc", "secret": {"secretName": "mlflow-login", "defaultMode": 0o440, "optional": False}},
     }
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == {
         "shm": "/dev/shm",
@@ -86,8 +86,12 @@ def test_the_pod_has_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> N
         "netrc": "/run/ghostwriter",
         "home": "/var/lib/ghostwriter",
     }
-    quantities = [*container["resources"]["limits"].values(), "1Gi", "2Gi"]
-    assert all(QUANTITY.fullmatch(quantity) for quantity in quantities)
+
+
+@pytest.mark.parametrize(("cpus", "gpus", "threads"), [("4", "1", "4"), ("8", "4", "2"), ("500m", "0", "1"), ("2.5", "0", "2")])
+def test_a_process_has_as_many_threads_as_it_has_processors(monkeypatch: pytest.MonkeyPatch, cpus: str, gpus: str, threads: str) -> None:
+    (container,) = manifest(monkeypatch, GHOSTWRITER_TRAINING_CPUS=cpus, GHOSTWRITER_GPUS=gpus)["spec"]["containers"]
+    assert {"name": "OMP_NUM_THREADS", "value": threads} in container["env"]
 
 
 def test_without_a_claim_the_data_comes_by_url(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +101,18 @@ def test_without_a_claim_the_data_comes_by_url(monkeypatch: pytest.MonkeyPatch) 
     kubernetes_validate.validate(pod, NEWEST, strict=True)
     (container,) = pod["spec"]["containers"]
     assert container["args"] == ["training", "train", REQUEST, "--data-url", "s3://bucket/prefix"]
-    assert container["env"] == [
-        {"name": "AWS_ENDPOINT_URL", "value": "http://store:9000"},
-        {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": "/run/ghostwriter-data/credentials"},
-    ]
+    assert {one["name"]: one["value"] for one in container["env"]} == {
+        "OMP_NUM_THREADS": "4",
+        "GHOSTWRITER_HOME": "/var/lib/ghostwriter",
+        "HF_HOME": "/var/lib/ghostwriter/cache/huggingface",
+        "TRITON_CACHE_DIR": "/var/lib/ghostwriter/cache/triton",
+        "TORCHINDUCTOR_CACHE_DIR": "/var/lib/ghostwriter/cache/inductor",
+        "AWS_ENDPOINT_URL": "http://store:9000",
+        "AWS_SHARED_CREDENTIALS_FILE": "/run/ghostwriter-data/credentials",
+    }
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     assert volumes["home"] == {"name": "home", "emptyDir": {}}
-    assert volumes["data-credentials"]["secret"] == {"secretName": "bucket-login", "defaultMode": 0o440}
+    assert volumes["data-credentials"]["secret"] == {"secretName": "bucket-login", "defaultMode": 0o440, "optional": False}
 
 
 def test_a_request_has_one_name_and_another_request_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +138,7 @@ WRONG = {
         {"GHOSTWRITER_TRAINING_MEMORY": "16g"},
         "MEMORY is '16g'. Set it to a Kubernetes quantity, such as 16Gi",
     ),
+    "cpus": ({"GHOSTWRITER_TRAINING_CPUS": "four"}, "GHOSTWRITER_TRAINING_CPUS is 'four'. Set it to a Kubernetes quantity, such as 4"),
     "nodes": ({"GHOSTWRITER_K8S_NODE_SELECTOR": "gpu"}, "GHOSTWRITER_K8S_NODE_SELECTOR is 'gpu'. Set it to a JSON object"),
     "taints": ({"GHOSTWRITER_K8S_TOLERATIONS": "{}"}, "GHOSTWRITER_K8S_TOLERATIONS is '{}'. Set it to a JSON list"),
 }

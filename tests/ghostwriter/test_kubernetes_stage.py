@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,7 +119,8 @@ def test_a_pod_that_ended_well_while_nobody_watched_is_not_run_again(bench: Benc
 
 
 def test_a_pod_whose_creation_was_never_answered_is_found_again(bench: Bench) -> None:
-    bench.server.cut = True
+    bench.server.unanswered = threading.Event()
+    bench.server.unanswered.set()
     with pytest.raises(AirflowException, match="No Kubernetes API server answers") as lost:
         bench.make().execute(context())
     assert type(lost.value) is AirflowException  # which is tried again

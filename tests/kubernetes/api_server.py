@@ -254,7 +254,8 @@ class Cluster:
 
 
 class ApiServer(ThreadingHTTPServer):
-    """Use as a context manager. `away` lets every call end without an answer; `cut` lets the next creation's answer be lost."""
+    """Use as a context manager. `away` lets every call end without an answer; with an event in `unanswered` the next creation gets none,
+    once the event is set."""
 
     daemon_threads = True
 
@@ -262,7 +263,8 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.cluster = cluster
         self.calls: list[tuple[str, str, dict[str, str]]] = []
-        self.away = self.cut = False
+        self.away = False
+        self.unanswered: threading.Event | None = None
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -326,8 +328,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._events(query)
         if verb == "POST":
             made = cluster.create(body)
-            if self.server.cut:
-                self.server.cut, self.close_connection = False, True
+            if event := self.server.unanswered:
+                event.wait(60)
+                self.server.unanswered, self.close_connection = None, True
                 return None
             return self._send(201, made)
         if name is None:

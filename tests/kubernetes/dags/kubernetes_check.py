@@ -1,0 +1,23 @@
+"""`kubernetes_check`: a GPU stage on the request that CHECK_REQUEST names, and a task that reads its result."""
+
+import json
+import os
+from pathlib import Path
+
+from airflow.sdk import dag, task
+
+from ghostwriter.operators import gpu_stage
+
+
+@dag
+def kubernetes_check() -> None:
+    trained = gpu_stage("train", os.environ["CHECK_REQUEST"])
+
+    @task
+    def read(outcome: dict[str, str]) -> int:
+        return int(json.loads((Path(outcome["run_folder"]) / "result.json").read_text())["steps"])
+
+    read(trained.output)
+
+
+kubernetes_check()
