@@ -18,6 +18,7 @@ from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
 from urllib3.exceptions import HTTPError
 
 from ghostwriter.errors import LaunchInterrupted
+from ghostwriter.kubernetes_data import fetch_results, send_inputs
 from ghostwriter.kubernetes_pod import command, pod_arguments, pod_name
 from ghostwriter.kubernetes_problems import AGAIN, cluster_problems, terminated, why_it_ended
 from ghostwriter.kubernetes_settings import PodSettings
@@ -99,10 +100,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             return self.client.patch_namespaced_pod(found.metadata.name, self.settings.namespace, {"metadata": owner})
         if found:
             self._remove(found)
-        if self.settings.data_url:
-            from training.remote_data import upload_inputs
-
-            upload_inputs(Path(self.request), Path(self.settings.home), self.settings.data_url)
+        send_inputs(self.settings, Path(self.request))
         try:
             created = self.client.create_namespaced_pod(self.settings.namespace, pod_request_obj)
         except ApiException as error:
@@ -139,10 +137,8 @@ class KubernetesStageOperator(KubernetesPodOperator):
             except (HTTPError, ApiException) as error:
                 self.log.warning("The last lines of pod %s cannot be read: %s", pod.metadata.name, error)
         problem = why_it_ended(self.stage, pod, self.settings, self._warnings(pod))
-        if problem is None and self.settings.data_url:
-            from training.remote_data import download_results
-
-            download_results(Path(self.request), Path(self.settings.home), self.settings.data_url)
+        if problem is None:
+            fetch_results(self.settings, Path(self.request))
         self.process_pod_deletion(pod, reraise=False)
         if problem:
             raise problem

@@ -123,6 +123,7 @@ def bench(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         "GHOSTWRITER_TRAINING_MEMORY": "2Gi",
         "GHOSTWRITER_TRAINING_CPUS": "1",
         "GHOSTWRITER_HOME": str(home),
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
     }
     with ApiServer(Cluster(node)) as server:
         server.cluster.images.add(image)
