@@ -12,10 +12,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter import kubernetes_stage
+from ghostwriter.errors import LaunchInterrupted
+from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.kubernetes_stage import KubernetesStageOperator, remove_leftovers
 from ghostwriter.operators import stage_operator
 from tests.kubernetes.api_server import ApiServer, Cluster, ManualNode
 from tests.kubernetes.attempts import begin, context, fire, restored, resume, run
+from training.contract import TrainRequest, load_recipe, write_json
 
 SETTINGS = {
     "GHOSTWRITER_LAUNCHER": "kubernetes",
@@ -98,7 +101,8 @@ def test_the_pod_says_which_task_instance_it_works_for(bench: Bench) -> None:
     assert bench.pod["metadata"]["labels"]["ghostwriter.stage"] == "train"
 
 
-def test_no_login_of_the_cluster_is_in_the_trigger(bench: Bench) -> None:
+def test_no_login_of_the_cluster_is_in_the_trigger(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(bench.folder / "kubeconfig"))
     deferred = begin(bench.make, context())
     assert "a-token-of-a-service-account" not in json.dumps(deferred.trigger.serialize(), default=str)
 
@@ -328,3 +332,41 @@ def test_leftovers_are_removed_and_owned_pods_stay(bench: Bench) -> None:
     (gone,) = remove_leftovers(lambda labels: labels["ghostwriter.run"] == "alive")
     assert gone != kept
     assert list(bench.cluster.pods) == [kept]
+
+
+def test_data_by_url_is_sent_before_the_pod_and_fetched_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("training.remote_data", reason="data by URL is not there")
+    store, run_folder = bench.folder / "store", bench.folder / "run"
+    (bench.folder / "dataset").mkdir()
+    (bench.folder / "dataset" / "direct.jsonl").write_text("{}\n")
+    asked = TrainRequest(
+        run_folder=run_folder, dataset=bench.folder / "dataset", arm="direct", recipe=load_recipe("tiny"), models=run_folder
+    )
+    run_folder.mkdir()
+    write_json(asked, run_folder / "request.json")
+    for name, value in (("CLAIM", ""), ("URL", f"file://{store}")):
+        monkeypatch.setenv(f"GHOSTWRITER_DATA_{name}", value)
+    monkeypatch.setenv("GHOSTWRITER_HOME", str(bench.folder))
+    far, given = Bench(run_folder, bench.server), context()
+    deferred = begin(far.make, given)
+    assert (store / "dataset" / "direct.jsonl").read_text() == "{}\n"
+    assert far.pod["spec"]["containers"][0]["args"][-2:] == ["--data-url", f"file://{store}"]
+    bench.cluster.run(far.pod)
+    (store / "run" / "result.json").write_text(json.dumps({"run_id": None}))  # the pod sends it
+    bench.cluster.end(far.pod, 0)
+    assert resume(far.make, given, deferred, fire(deferred))["run_folder"] == str(run_folder)
+    assert (run_folder / "result.json").exists()
+    assert bench.cluster.pods == {}
+
+
+def test_a_pod_whose_results_cannot_be_fetched_stays_for_the_next_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_settings: PodSettings, _request: Path) -> None:
+        raise LaunchInterrupted("The store does not answer.")
+
+    given = context()
+    deferred = begin(bench.make, given)
+    bench.finish()
+    monkeypatch.setattr(kubernetes_stage, "fetch_results", fails)
+    with pytest.raises(AirflowException, match="The store does not answer"):
+        resume(bench.make, given, deferred, fire(deferred))
+    assert len(bench.cluster.pods) == 1
