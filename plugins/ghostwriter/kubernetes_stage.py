@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase, detect_pod_terminate_early_issues
 from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
 from urllib3.exceptions import HTTPError
 
@@ -76,8 +76,11 @@ class KubernetesStageOperator(KubernetesPodOperator):
             self.pod = self._find(event["name"])
             if self.pod is None:
                 raise LaunchInterrupted(f"Pod {event['name']} was removed. {AGAIN}")
-            if event["status"] == "error" and self.pod.status.phase == PodPhase.RUNNING and not terminated(self.pod):
+            if event["status"] == "error" and is_at_work(self.pod):
                 self._watch_again(context, event)
+            if event["status"] == "timeout" and self.pod.status.phase == PodPhase.RUNNING:
+                self.pod_manager.delete_pod(self.pod)
+                raise LaunchInterrupted(f"Pod {event['name']} took longer than the task's execution_timeout and was asked to end. {AGAIN}")
             self._finish(event)
         return self._outcome()
 
@@ -174,6 +177,11 @@ class KubernetesStageOperator(KubernetesPodOperator):
                     f" {pod.spec.node_name} is gone; once it is, `kubectl delete pod --force` removes it, and this task can be cleared."
                 )
             time.sleep(min(POLL_SECONDS, 2))
+
+
+def is_at_work(pod: V1Pod) -> bool:
+    """Whether a pod runs, or waits for what may still come: a node, an image that is being pulled."""
+    return pod.status.phase not in PodPhase.terminal_states and not terminated(pod) and not detect_pod_terminate_early_issues(pod)
 
 
 def remove_leftovers(is_needed: Callable[[dict[str, str]], bool]) -> list[str]:

@@ -231,6 +231,23 @@ def test_a_triggerer_that_lost_sight_of_a_running_pod_watches_it_again(bench: Be
     assert resume(bench.make, given, again, fire(again))["run_id"] == ""
 
 
+def test_a_triggerer_that_lost_sight_of_a_waiting_pod_waits_on(bench: Bench) -> None:
+    bench.cluster.gpus = 0
+    begin(bench.make, context())
+    begin_again(bench, context(), {"status": "error", "name": bench.pod["metadata"]["name"], "namespace": "training", "message": "lost"})
+    assert len(bench.cluster.pods) == 1
+
+
+def test_a_running_pod_of_a_task_that_took_too_long_is_asked_to_end(bench: Bench) -> None:
+    begin(bench.make, context())
+    bench.cluster.run(bench.pod)
+    bench.node.holds = True
+    late = {"status": "timeout", "name": bench.pod["metadata"]["name"], "namespace": "training", "message": "late"}
+    with pytest.raises(AirflowException, match=r"took longer than the task's execution_timeout and was asked to end\. Run the task again"):
+        bench.make().trigger_reentry(context(), late)
+    assert "deletionTimestamp" in bench.pod["metadata"]
+
+
 def begin_again(bench: Bench, given: dict[str, Any], event: dict[str, Any]) -> Any:
     """The operator's next deferral."""
     from airflow.sdk.exceptions import TaskDeferred
