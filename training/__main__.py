@@ -58,9 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in (("train", _train), ("evaluate", _evaluate), ("examine", _examine)):
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
-        stage.add_argument(
-            "--data-url", help="fetch what the request names from here first, and send what the stage writes (training.remote_data)"
-        )
+        stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
         stage.set_defaults(command=command)
         if name == "train":
             stage.add_argument("--processes", type=int, help="processes to train with (one for each GPU)")

@@ -176,9 +176,7 @@ def _open(url: str) -> tuple[Any, str]:
 
     protocol = urlsplit(url).scheme
     if urlsplit(url).password:
-        raise RemoteDataError(
-            f"The {protocol} URL of the data holds a password, which would stand in logs. Leave it out; credentials are files."
-        )
+        raise RemoteDataError(f"The {protocol} URL of the data holds a password, which would stand in logs. Credentials are files.")
     if not protocol:
         raise RemoteDataError(f"{url!r} is no URL of a data store. Name one like s3://bucket/folder.")
     options: Mapping[str, Any] = {"auto_mkdir": True} if protocol == "file" else {"use_listings_cache": False}

@@ -1,4 +1,4 @@
-"""Data by fsspec URL, for stages on a machine that shares no file system with Airflow. Below the URL everything lies as below the home folder.
+"""Data by fsspec URL, for stages on a machine that shares no file system with Airflow; below the URL all lies as below the home folder.
 
     Airflow side   upload_inputs      request.json, and the dataset, adapters and base model it names
     training side  fetch_inputs       the same, and what an earlier attempt has sent       } python -m training STAGE REQUEST
@@ -43,9 +43,7 @@ def fetch_inputs(request: Path, home: Path, url: str) -> Request:
     asked = read_request(request)
     for folder in _needed(asked, home):
         if not store.fetch_folder(name_of(folder, home), folder):
-            raise RemoteDataError(
-                f"{url}/{name_of(folder, home)} is not there, or not whole. Run the task again: it sends what is missing."
-            )
+            raise RemoteDataError(f"{url}/{name_of(folder, home)} is not there, or not whole. Run the task again: it is sent then.")
     for folder in _bases(asked, home):
         store.fetch_folder(name_of(folder, home), folder)
     _fetch_run(store, asked.run_folder, home)

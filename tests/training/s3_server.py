@@ -20,7 +20,7 @@ class Bucket:
     def url(self) -> str:
         return f"s3://{BUCKET}/home"
 
-    def keys(self, below: str = "") -> set[str]:
+    def names(self, below: str = "") -> set[str]:
         """Objects that are there now."""
         return {each["Key"].removeprefix("home/") for each in self._pages("list_objects_v2", "Contents", below)}
 
@@ -68,8 +68,7 @@ def s3_server(folder: Path) -> Iterator[Bucket]:
         client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="one", aws_secret_access_key="two")
         client.create_bucket(Bucket=BUCKET)
         client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield Bucket(
-            {"AWS_ENDPOINT_URL": address, "AWS_SHARED_CREDENTIALS_FILE": str(credentials), "AWS_EC2_METADATA_DISABLED": "true"}, client
-        )
+        environment = {"AWS_ENDPOINT_URL": address, "AWS_SHARED_CREDENTIALS_FILE": str(credentials), "AWS_EC2_METADATA_DISABLED": "true"}
+        yield Bucket(environment, client)
     finally:
         server.stop()

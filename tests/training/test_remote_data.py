@@ -94,7 +94,7 @@ def wait_for(child: Child, what: Callable[[], bool]) -> None:
 
 
 def whole_checkpoints(bucket: Bucket) -> list[str]:
-    return sorted(name for name in bucket.keys(f"{RUN}/checkpoints/") if name.endswith(".complete"))
+    return sorted(name for name in bucket.names(f"{RUN}/checkpoints/") if name.endswith(".complete"))
 
 
 def losses(run_folder: Path) -> list[float]:
@@ -129,12 +129,12 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
     request = ask_training(home, **LONG)
     whole = undisturbed(home, request)
     upload_inputs(request, home, bucket.url)
-    before, airflow = bucket.keys(), keep(home)
+    before, airflow = bucket.names(), keep(home)
     child = start("train", request, home, bucket)
     wait_for(child, lambda: bool(whole_checkpoints(bucket)))
     child.send(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
-    assert f"{RUN}/{RESULT_FILE}" not in bucket.keys()
+    assert f"{RUN}/{RESULT_FILE}" not in bucket.names()
 
     child = start("train", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
@@ -165,7 +165,7 @@ def test_a_half_sent_checkpoint_is_never_used(bucket: Bucket, home: Path) -> Non
     bucket.delete(newer)  # as if the kill had come a moment earlier
     shutil.rmtree(home)
     fetch_inputs(request, home, bucket.url)
-    assert f"{newer.removesuffix('.complete')}/optimizer.pt" in bucket.keys()
+    assert f"{newer.removesuffix('.complete')}/optimizer.pt" in bucket.names()
     assert [path.name for path in (home / RUN / "checkpoints").iterdir()] == [Path(older).stem]
 
 
@@ -184,21 +184,21 @@ def test_a_killed_evaluation_goes_on_and_its_answers_serve_the_next(bucket: Buck
     trained = train(read_json(TrainRequest, ask_training(home, epochs=2)), StopFlag())
     request = ask_evaluation(home, trained.adapter)
     upload_inputs(request, home, bucket.url)
-    before, airflow = bucket.keys(), keep(home)
+    before, airflow = bucket.names(), keep(home)
     child = start("evaluate", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
-    pieces = {name for name in bucket.keys() - before if name.startswith("models/answers/")}
+    pieces = {name for name in bucket.names() - before if name.startswith("models/answers/")}
     assert pieces
     first = bucket.read(f"{RUN}/evaluation-one/samples.jsonl")
 
-    for name in bucket.keys(f"{RUN}/evaluation-one/"):
+    for name in bucket.names(f"{RUN}/evaluation-one/"):
         if not name.endswith(REQUEST_FILE):
             bucket.delete(name)
     child = start("evaluate", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
     assert "at 0 tokens/s" in child.said.read_text()  # nothing was asked again
     assert bucket.read(f"{RUN}/evaluation-one/samples.jsonl") == first
-    assert {name for name in bucket.keys() if name.startswith("models/answers/")} == pieces
+    assert {name for name in bucket.names() if name.startswith("models/answers/")} == pieces
 
     give_back(home, airflow)
     download_results(request, home, bucket.url)
@@ -209,7 +209,7 @@ def test_a_killed_evaluation_goes_on_and_its_answers_serve_the_next(bucket: Buck
 def test_what_is_there_already_is_not_sent_again_and_what_changed_is(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
     upload_inputs(request, home, bucket.url)
-    assert bucket.keys() >= {
+    assert bucket.names() >= {
         f"{DATASET}.complete",
         f"{DATASET}/direct.jsonl",
         f"{BASE}.complete",
