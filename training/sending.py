@@ -127,11 +127,8 @@ class _Sender:
     def _folders(self) -> list[Path]:
         """Adapters; not the run folders of other stages inside this one, nor what other processes write for themselves."""
         folders = [path for path in sorted(self._run.iterdir()) if path.is_dir() and not path.name.endswith(UNFINISHED)]
-        return [
-            path
-            for path in folders
-            if path.name != CHECKPOINTS and not path.name.startswith("process-") and not (path / REQUEST_FILE).exists()
-        ]
+        own = [path for path in folders if path.name != CHECKPOINTS and not path.name.startswith("process-")]
+        return [path for path in own if not (path / REQUEST_FILE).exists()]
 
     def _loose_files(self) -> list[Path]:
         """Files of the run folder. How far MLflow has the outbox goes before the outbox: the other way round entries could be skipped."""

@@ -20,7 +20,7 @@ from training.signals import StopFlag
 from training.train import train
 
 RUN, DATASET, BASE = "runs/writer/one", "datasets/writer/one", "models/tiny-random-qwen2"
-LONG = {"epochs": 100, "checkpoint_steps": 5}  # 300 steps
+LONG = {"epochs": 100, "checkpoint_steps": 40}  # 300 steps
 SENT_WITHIN = 60.0
 
 
