@@ -61,27 +61,19 @@ def test_every_file_is_applied_or_for_helm() -> None:
 
 def test_quantities_are_quantities() -> None:
     """The schema takes any text."""
-    groups = {"requests", "limits", "hard", "default", "defaultRequest"}
-    written = [
-        one
-        for _, manifest in RESOURCES
-        for key, value in walk(manifest)
-        if key in groups and isinstance(value, dict)
-        for one in value.items()
-    ]
-    sizes = [("sizeLimit", value) for key, value in walk([*(m for _, m in RESOURCES), AIRFLOW]) if key == "sizeLimit"]
-    assert len(written) > 8 and len(sizes) > 2
-    assert {pair for pair in [*written, *sizes] if not QUANTITY.fullmatch(str(pair[1]))} == set()
+    groups = ("requests", "limits", "hard", "default", "defaultRequest")
+    everything = walk([*(manifest for _, manifest in RESOURCES), AIRFLOW])
+    amounts = [value for key, value in everything if key in groups and isinstance(value, dict) and "type" not in value]
+    written = [*(str(one) for amount in amounts for one in amount.values()), *(value for key, value in everything if key == "sizeLimit")]
+    assert len(written) > 12
+    assert [one for one in written if not QUANTITY.fullmatch(one)] == []
 
 
 def test_words_of_a_fixed_choice_are_in_it() -> None:
     """The schema takes any text here too."""
-    everything = [pair for _, manifest in RESOURCES for pair in walk(manifest)]
-    found = {
-        key: {str(value) for name, value in everything if name == key and isinstance(value, str)}
-        for key in ("protocol", "preemptionPolicy")
-    }
-    assert found == {"protocol": {"UDP", "TCP"}, "preemptionPolicy": {"Never"}}
+    everything = walk([manifest for _, manifest in RESOURCES])
+    assert {value for key, value in everything if key == "protocol"} == {"UDP", "TCP"}
+    assert of_kind("PriorityClass")["ghostwriter-training"]["preemptionPolicy"] == "Never"
     assert {mode for claim in of_kind("PersistentVolumeClaim").values() for mode in claim["spec"]["accessModes"]} <= ACCESS_MODES
     assert {kind for policy in of_kind("NetworkPolicy").values() for kind in policy["spec"]["policyTypes"]} == {"Ingress", "Egress"}
     assert {verb for role in of_kind("Role").values() for rule in role["rules"] for verb in rule["verbs"]} <= VERBS
@@ -138,9 +130,8 @@ def test_airflow_may_do_what_the_launcher_does_and_no_more() -> None:
     accounts = {part: AIRFLOW[part]["serviceAccount"]["name"] for part in ("scheduler", "triggerer")}
     assert accounts == {"scheduler": "ghostwriter-scheduler", "triggerer": "ghostwriter-airflow"}
     assert AIRFLOW["workers"]["kubernetes"]["serviceAccount"] == {"create": False, "name": "ghostwriter-airflow"}
-    assert {
-        of_kind("ServiceAccount")[name].get("automountServiceAccountToken") for name in ("ghostwriter-training", "ghostwriter-mlflow")
-    } == {False}
+    for name in ("ghostwriter-training", "ghostwriter-mlflow"):
+        assert of_kind("ServiceAccount")[name]["automountServiceAccountToken"] is False
 
 
 def test_what_runs_satisfies_the_restricted_standard() -> None:
@@ -168,9 +159,8 @@ def test_training_reaches_no_private_network_and_no_metadata_service() -> None:
 
 
 def test_helm_is_told_the_chart_that_the_readme_names() -> None:
-    versions = {
-        version for path in ("README.md", "airflow-values.yaml") for version in re.findall(r"--version (\S+)", (DEPLOY / path).read_text())
-    }
+    texts = [(DEPLOY / name).read_text() for name in ("README.md", "airflow-values.yaml")]
+    versions = {version for text in texts for version in re.findall(r"--version (\S+)", text)}
     assert versions == {"1.22.0"}
     assert AIRFLOW["airflowVersion"] == pinned("apache-airflow")
 
