@@ -79,9 +79,11 @@ class Store:
         """Put a folder unless it is there already, the same; its mark is written last. One that changes meanwhile is left unmarked."""
         listing = list_files(folder)
         with self._explained(name):
-            if not listing or self._listing(name) == listing:
+            there = self._listing(name)
+            if not listing or there == listing:
                 return
-            self._remove(name + COMPLETE)
+            if there is not None:
+                self._remove(name + COMPLETE)
             self._put([folder / each for each in listing], [f"{name}/{each}" for each in listing])
             if list_files(folder) == listing:
                 self._files.pipe_file(self._at(name + COMPLETE), json.dumps(listing).encode())

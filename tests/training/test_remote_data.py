@@ -126,7 +126,7 @@ def give_back(home: Path, kept: Path) -> None:
 
 
 def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_ends_the_same(bucket: Bucket, home: Path) -> None:
-    request = ask_training(home, **LONG)
+    request = ask_training(home, epochs=50, checkpoint_steps=20)
     whole = undisturbed(home, request)
     upload_inputs(request, home, bucket.url)
     before, airflow = bucket.names(), keep(home)
@@ -139,7 +139,7 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
     child = start("train", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
     said = child.said.read_text()
-    assert "Going on after step" in said and "of 300" in said
+    assert "Going on after step" in said and "of 150" in said
     assert not whole_checkpoints(bucket)
 
     give_back(home, airflow)
