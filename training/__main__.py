@@ -94,9 +94,11 @@ def _train(options: argparse.Namespace) -> None:
     if count > 1:
         _train_in_several(request, options.request, count)
         return
+    from training.processes import leave
     from training.train import train
 
     train(request, StopFlag().listen())
+    leave()
 
 
 def _train_in_several(request: TrainRequest, path: Path, count: int) -> None:
