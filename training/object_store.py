@@ -160,15 +160,18 @@ class Store:
         try:
             yield
         except _failures() as error:
-            if isinstance(error, OSError) and error.errno in FULL and error.filename:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
             raise RemoteDataError(_sentence(f"{self.url}/{name}", error)) from error
 
 
 def list_files(folder: Path) -> Listing:
-    """Size and time of every finished file in a folder, by its path below it; empty when there is no folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED))
-    stats = {path.relative_to(folder).as_posix(): path.stat() for path in paths}
+    """Size and time of every finished file in a folder, by its path below it; empty when there is no folder, or it is being removed."""
+    try:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(UNFINISHED))
+        stats = {path.relative_to(folder).as_posix(): path.stat() for path in paths}
+    except FileNotFoundError:
+        return {}
     return {name: [stat.st_size, int(stat.st_mtime)] for name, stat in stats.items()}
 
 

@@ -149,6 +149,8 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
     assert all(torch.equal(tensor, adapter(whole)[name]) for name, tensor in adapter(run_folder).items())
     assert read_json(TrainResult, run_folder / RESULT_FILE).adapter == run_folder / "adapter"
     assert not (run_folder / "checkpoints").exists()
+    upload_inputs(ask_evaluation(home, run_folder / "adapter"), home, bucket.url)  # the next stage: its adapter is there already
+    assert bucket.versions()[f"{RUN}/adapter/adapter_model.safetensors"] == 1
     outside = {name: count for name, count in bucket.versions().items() if not name.startswith(RUN)}
     assert set(outside.values()) == {1}
     assert set(outside) == {name for name in before if not name.startswith(RUN)}
