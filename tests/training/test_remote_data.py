@@ -94,7 +94,19 @@ def wait_for(child: Child, what: Callable[[], bool]) -> None:
 
 
 def whole_checkpoints(bucket: Bucket) -> list[str]:
-    return sorted(name for name in bucket.names(f"{RUN}/checkpoints/") if name.endswith(".complete"))
+    """Marks of checkpoints, each of which must have its files beside it in the same listing."""
+    names = bucket.names(f"{RUN}/checkpoints/")
+    marks = sorted(name for name in names if name.endswith(".complete"))
+    assert {f"{mark.removesuffix('.complete')}/{file}" for mark in marks for file in ("optimizer.pt", "state.json")} <= names
+    return marks
+
+
+def assert_the_result_comes_last(bucket: Bucket) -> bool:
+    """Whether the result is there; then all else must be."""
+    names = bucket.names(RUN)
+    there = f"{RUN}/{RESULT_FILE}" in names
+    assert not there or {f"{RUN}/{name}" for name in ("adapter.complete", "adapter/adapter_model.safetensors", "outbox.jsonl")} <= names
+    return there
 
 
 def losses(run_folder: Path) -> list[float]:
@@ -137,6 +149,7 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
     assert f"{RUN}/{RESULT_FILE}" not in bucket.names()
 
     child = start("train", request, home, bucket)
+    wait_for(child, lambda: assert_the_result_comes_last(bucket))
     assert child.wait() == 0, child.said.read_text()
     said = child.said.read_text()
     assert "Going on after step" in said and "of 150" in said
