@@ -118,7 +118,7 @@ class Store:
             except FileNotFoundError:
                 return []
         names = [one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == "file"]
-        return sorted(each for each in names if each)
+        return sorted(each for each in names if not set(each.removesuffix(COMPLETE)) <= {"."})  # a folder called `..` would lead out
 
     def _listing(self, name: str) -> Listing | None:
         try:

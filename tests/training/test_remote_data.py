@@ -257,6 +257,17 @@ def test_a_list_that_leads_out_of_its_folder_is_refused(bucket: Bucket, home: Pa
         fetch_inputs(request, home, bucket.url)
 
 
+def test_a_folder_called_by_dots_is_not_fetched(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    bucket.write(f"{RUN}/...complete", b'{"escaped": [2, 1]}')
+    bucket.write("runs/writer/escaped", b"{}")
+    bucket.write(f"{RUN}/{RESULT_FILE}", b"{}")
+    download_results(request, home, bucket.url)
+    assert (home / RUN / RESULT_FILE).exists()
+    assert not (home / "runs/writer/escaped").exists()
+
+
 def test_without_a_result_nothing_is_downloaded(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
     upload_inputs(request, home, bucket.url)
