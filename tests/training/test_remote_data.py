@@ -300,6 +300,7 @@ def test_missing_credentials_are_explained(bucket: Bucket, home: Path, monkeypat
 
 def test_a_store_that_does_not_answer_is_explained(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(RemoteDataError, match="Check AWS_ENDPOINT_URL"):
         upload_inputs(ask_training(home), home, bucket.url)
 
