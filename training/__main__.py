@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
-    return guarded(lambda: options.command(options))
+    return guarded(lambda: _run(options))
 
 
 def guarded(work: Callable[[], None]) -> int:
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in (("train", _train), ("evaluate", _evaluate), ("examine", _examine)):
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
+        stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
         stage.set_defaults(command=command)
         if name == "train":
             stage.add_argument("--processes", type=int, help="processes to train with (one for each GPU)")
@@ -64,6 +66,20 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("run_folder", type=Path)
     send.set_defaults(command=_send)
     return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    if not getattr(options, "data_url", None):
+        options.command(options)
+        return
+    from training.remote_data import fetch_inputs
+    from training.sending import sending
+
+    home = Path(os.environ.get("GHOSTWRITER_HOME") or "").absolute()
+    request = fetch_inputs(options.request.absolute(), home, options.data_url)
+    is_first_machine = os.environ.get("JOB_COMPLETION_INDEX", "0") == "0"  # of a Kubernetes Job with several
+    with sending(request, home, options.data_url) if is_first_machine else nullcontext():
+        options.command(options)
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -78,9 +94,11 @@ def _train(options: argparse.Namespace) -> None:
     if count > 1:
         _train_in_several(request, options.request, count)
         return
+    from training.processes import leave
     from training.train import train
 
     train(request, StopFlag().listen())
+    leave()
 
 
 def _train_in_several(request: TrainRequest, path: Path, count: int) -> None:

@@ -49,12 +49,20 @@ def prepare(base: str, models: Path) -> str:
     """
     if base.startswith(PACKAGE_PREFIX):
         return str(_prepare_package(base.removeprefix(PACKAGE_PREFIX), models))
-    for folder in (models / base, Path(base)):
+    for folder in folders_of(base, models):
         if (folder / "config.json").exists():
             return str(folder)
     if len(base.split("/")) == HUB_PARTS and not base.startswith((".", "/")):
         return base
     raise BaseModelError(f"There is no base model {base!r}: no folder with a config.json, no hub id (owner/name), no {PACKAGE_PREFIX}NAME.")
+
+
+def folders_of(base: str, models: Path) -> tuple[Path, ...]:
+    """Where `base` may lie as a folder; the first that has a config.json is taken."""
+    if base.startswith(PACKAGE_PREFIX):
+        known = PACKAGES.get(base.removeprefix(PACKAGE_PREFIX))
+        return (models / known.folder,) if known else ()
+    return models / base, Path(base)
 
 
 def _prepare_package(name: str, models: Path) -> Path:

@@ -8,7 +8,8 @@ TrainingError
 ├── CheckpointError  the run folder belongs to another training
 ├── NonFiniteLoss    a loss or gradient that is not a number
 ├── OutOfMemory      one row does not fit into memory
-└── LostProcess      another process of the same training has ended
+├── LostProcess      another process of the same training has ended
+└── RemoteDataError  data could not be fetched from or sent to its URL
 
 Stopped              SIGTERM or SIGINT arrived; what was done is kept (exit status 143)
 """
@@ -67,6 +68,10 @@ class OutOfMemory(TrainingError):
 
 class LostProcess(TrainingError):
     """Another process of this training has ended, so that nothing can be summed any more."""
+
+
+class RemoteDataError(TrainingError):
+    """Data could not be fetched from or sent to its URL."""
 
 
 class Stopped(Exception):

@@ -73,6 +73,12 @@ def best_device() -> torch.device:
     return device
 
 
+def leave() -> None:
+    """End the process group after a training that went well; NCCL warns of a process that just goes, in the log's last line."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def check_shared_memory(size: int) -> None:
     """Refuse a /dev/shm (`size` in bytes) in which NCCL fails with "unhandled system error" and "shared memory error"."""
     if size < SHARED_MEMORY_BYTES:

@@ -26,6 +26,8 @@ TRIES = 5
 """Sends of one call that may end in a fault of its own before it counts as failed."""
 FIRST_FAILURES = 10
 """Failed calls without a single answer after which the teacher, not the call, is at fault."""
+WRITING = 8
+"""One worker more for so many: an answer is written down while the next call is in flight."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between two sends of one call: doubled each time, jittered by half."""
 OVERLOAD = frozenset({"rate_limit", "server_error", "unreachable"})
@@ -85,7 +87,8 @@ class Buyer:
         """Obtain every call and hand each outcome to `deliver` as it comes. Raises the error that ended the run early, if one did."""
         self._last_answer = time.monotonic()
         queue = iter(calls)
-        workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(min(self._settings.concurrency, len(calls)))]
+        number = min(self._settings.concurrency + self._settings.concurrency // WRITING, len(calls))
+        workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(number)]
         everyone = asyncio.gather(*workers)
         try:
             await asyncio.shield(everyone)
@@ -146,9 +149,11 @@ class Buyer:
             except CallFault as fault:
                 await self._settle_fault(send, fault, worst, started)
                 raise
-            return await self._settle_reply(call, send, reply, worst, expected)
+            self._throttle.answered(expected, reply.usage.prompt + reply.usage.completion if reply.usage else expected)
+            self._last_answer = time.monotonic()
         finally:
             await self._throttle.leave()
+        return await self._settle_reply(call, send, reply, worst)
 
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:
@@ -156,15 +161,12 @@ class Buyer:
         await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
         await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
 
-    async def _settle_reply(self, call: Call, send: str, reply: Reply, worst: Decimal, expected: float) -> Answer:
+    async def _settle_reply(self, call: Call, send: str, reply: Reply, worst: Decimal) -> Answer:
         """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
         cost = self._prices.cost(reply.usage) if reply.usage else worst
         answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
         await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
         await self._purse.settle(worst, cost)
-        used = reply.usage.prompt + reply.usage.completion if reply.usage else expected
-        self._throttle.answered(expected, used)
-        self._last_answer = time.monotonic()
         return answer
 
     def _count(self, outcome: Outcome) -> None:

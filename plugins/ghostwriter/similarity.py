@@ -5,14 +5,14 @@ in numpy; each candidate's Jaccard similarity is then computed exactly, so nothi
 """
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from ghostwriter.tokens import cjk_share, ngrams, words
+from ghostwriter.tokens import cjk_share, words
 
 Shingles = npt.NDArray[np.uint32]
 """Sorted, each once."""
@@ -24,11 +24,17 @@ QUESTION_THRESHOLD = 0.6
 ANSWER_THRESHOLD = 0.6
 MOST_SHINGLES = 20_000
 """Of one text; the rest of it is not looked at."""
-_PRIME = np.uint64(4_294_967_311)
-_COEFFICIENTS = np.random.default_rng(0).integers(1, 2**31, size=(2, PERMUTATIONS, 1), dtype=np.uint64)
+KEPT_SKETCHES = 16_384
+"""An answer is looked at when it is kept, and again when the dataset is checked for leaks."""
+_RANDOM = np.random.default_rng(0)
+_MULTIPLIERS = _RANDOM.integers(1, 2**64, size=(PERMUTATIONS, 1), dtype=np.uint64) | np.uint64(1)
+_OFFSETS = _RANDOM.integers(0, 2**64, size=(PERMUTATIONS, 1), dtype=np.uint64)
+_PLACES = _RANDOM.integers(1, 2**64, size=3, dtype=np.uint64) | np.uint64(1)
+"""Odd 64-bit numbers: what is multiplied by them wraps, and its upper half is the hash (multiply-shift, Dietzfelbinger et al. 1997)."""
+_UPPER_HALF = np.uint64(32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sketch:
     """A text's shingles and their MinHash signature."""
 
@@ -39,15 +45,13 @@ class Sketch:
 def question_sketch(text: str) -> Sketch:
     """Of character trigrams (bigrams of Chinese) without spaces and punctuation: short texts differ in a word or two."""
     found = words(text)
-    joined = "".join(found)
-    n = 2 if cjk_share(found) > 0.5 else 3
-    return _sketch(joined[start : start + n] for start in range(max(1, len(joined) - n + 1)))
+    return _sketch("".join(found), 2 if cjk_share(found) > 0.5 else 3)
 
 
+@lru_cache(maxsize=KEPT_SKETCHES)
 def answer_sketch(text: str) -> Sketch:
     """Of runs of three words (three Chinese characters)."""
-    found = words(text)
-    return _sketch(" ".join(run) for run in ngrams(found, 3) or [tuple(found)])
+    return _sketch(words(text), 3)
 
 
 def jaccard(left: Shingles, right: Shingles) -> float:
@@ -112,7 +116,11 @@ def repeated_answers(texts: Iterable[tuple[str, str]]) -> dict[str, str]:
     return repeats
 
 
-def _sketch(pieces: Iterable[str]) -> Sketch:
-    shingles = np.array(sorted({zlib.crc32(piece.encode("utf-8", "replace")) for piece in islice(pieces, MOST_SHINGLES)}), dtype=np.uint32)
-    hashed = (_COEFFICIENTS[0] * shingles.astype(np.uint64) + _COEFFICIENTS[1]) % _PRIME
-    return Sketch(shingles, hashed.min(axis=1).astype(np.uint8))
+def _sketch(tokens: Sequence[str], length: int) -> Sketch:
+    """Of all runs of `length` tokens; of the one run of all of them when there are fewer."""
+    hashes = np.array([zlib.crc32(token.encode("utf-8", "replace")) for token in tokens[:MOST_SHINGLES]] or [0], dtype=np.uint64)
+    length = min(length, len(hashes))
+    runs = sum(_PLACES[place] * hashes[place : len(hashes) - length + 1 + place] for place in range(length))
+    shingles = np.unique(np.asarray(runs >> _UPPER_HALF, dtype=np.uint32))
+    least = (_MULTIPLIERS * shingles.astype(np.uint64) + _OFFSETS).min(axis=1)
+    return Sketch(shingles, (least >> _UPPER_HALF).astype(np.uint8))

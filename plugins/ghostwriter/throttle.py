@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-START = 8
+START = 16
 PACE_AFTER_REFUSAL = 0.95
 """Of the measured rate of answers: low enough for a bucket on the other side to fill again."""
 PACE_GROWTH = 0.01
@@ -108,7 +108,7 @@ class Throttle:
         """The call has ended, one way or another."""
         async with self._free:
             self.in_flight -= 1
-            self._free.notify_all()
+            self._free.notify(max(1, int(self.limit) - self.in_flight))
 
     def answered(self, tokens_expected: float, tokens_used: float) -> None:
         """An answer came: grow."""

@@ -11,8 +11,8 @@ import pytest
 from ghostwriter.home import ROOT
 
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
-SHARED = {"training.contract", "training.bootstrap", "training.arithmetic_data", "training.arithmetic_plan"}
-"""What of the training side the Airflow side may import: the contract, intervals, and how the multiplication check is planned."""
+SHARED = {"training.contract", "training.bootstrap", "training.arithmetic_data", "training.arithmetic_plan", "training.remote_data"}
+"""What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, data by URL."""
 FOLDERS = ("dags", "plugins", "training", "demo", "tests")
 MOST_LINES = 80
 

@@ -21,7 +21,7 @@ def test_the_limit_doubles_with_each_round_until_the_first_refusal() -> None:
         for _ in range(int(throttle.limit)):
             throttle.answered(0, 0)
         limits.append(throttle.limit)
-    assert limits == [8, 16, 32, 64, 64]
+    assert limits == [16, 32, 64, 64, 64]
 
 
 def test_a_refusal_halves_the_limit_once_for_all_calls_in_flight() -> None:
@@ -39,10 +39,10 @@ def test_a_refusal_halves_the_limit_once_for_all_calls_in_flight() -> None:
 def test_after_a_refusal_the_limit_grows_by_one_a_round() -> None:
     throttle = Throttle(64, clock=Clock())
     throttle.refused(started=100.0, retry_after=None)
-    assert throttle.limit == 4
-    for _ in range(4):
+    assert throttle.limit == 8
+    for _ in range(8):
         throttle.answered(0, 0)
-    assert 4.8 < throttle.limit <= 5
+    assert 8.8 < throttle.limit <= 9
 
 
 def test_a_refusal_sets_the_pace_a_little_below_the_rate_of_answers() -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PRELOADED = [
@@ -19,11 +20,11 @@ PRELOADED = [
 class Child:
     """`python -m training ARGUMENTS` as a process; what it says is in the file `said`."""
 
-    def __init__(self, said: Path, *arguments: str | Path) -> None:
+    def __init__(self, said: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.said = said
-        self._process = context.Process(target=run, args=(str(said), [str(argument) for argument in arguments]))
+        self._process = context.Process(target=run, args=(str(said), [str(argument) for argument in arguments], dict(environment or {})))
         self._process.start()
 
     @property
@@ -44,7 +45,7 @@ class Child:
         return status
 
 
-def run(said: str, arguments: list[str]) -> None:
+def run(said: str, arguments: list[str], environment: dict[str, str]) -> None:
     """What the forked process does."""
     import torch
 
@@ -54,4 +55,5 @@ def run(said: str, arguments: list[str]) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     torch.set_num_threads(1)
+    os.environ.update(environment)
     sys.exit(main(arguments))
