@@ -352,7 +352,6 @@ def test_leftovers_are_removed_and_owned_pods_stay(bench: Bench) -> None:
 
 
 def test_data_by_url_is_sent_before_the_pod_and_fetched_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("training.remote_data", reason="data by URL is not there")
     store, run_folder = bench.folder / "store", bench.folder / "run"
     (bench.folder / "dataset").mkdir()
     (bench.folder / "dataset" / "direct.jsonl").write_text("{}\n")
