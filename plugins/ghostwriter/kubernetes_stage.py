@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase, detect
 from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
 from urllib3.exceptions import HTTPError
 
-from ghostwriter.errors import LaunchInterrupted
+from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.kubernetes_data import fetch_results, send_inputs
 from ghostwriter.kubernetes_pod import command, pod_arguments, pod_name
 from ghostwriter.kubernetes_problems import AGAIN, cluster_problems, terminated, why_it_ended
@@ -25,6 +25,7 @@ from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.launch import Stage
 from ghostwriter.operators import LINKS, actionable, stage_outcome
 from ghostwriter.task_labels import RUN_LABEL, STAGE_LABEL, task_labels
+from training.contract import RESULT_FILE
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +75,17 @@ class KubernetesStageOperator(KubernetesPodOperator):
         """The pod has ended or cannot start, or the triggerer lost sight of it."""
         with cluster_problems(self.settings):
             self.pod = self._find(event["name"])
-            if self.pod is None:
+            if self.pod is None and event["status"] != "success":
                 raise LaunchInterrupted(f"Pod {event['name']} was removed. {AGAIN}")
-            if event["status"] == "error" and is_at_work(self.pod):
+            if self.pod is None:  # it had ended well before someone cleaned up
+                fetch_results(self.settings, Path(self.request))
+            elif event["status"] == "error" and is_at_work(self.pod):
                 self._watch_again(context, event)
-            if event["status"] == "timeout" and self.pod.status.phase == PodPhase.RUNNING:
+            elif event["status"] == "timeout" and self.pod.status.phase == PodPhase.RUNNING:
                 self.pod_manager.delete_pod(self.pod)
                 raise LaunchInterrupted(f"Pod {event['name']} took longer than the task's execution_timeout and was asked to end. {AGAIN}")
-            self._finish(event)
+            else:
+                self._finish(self.pod, event)
         return self._outcome()
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
@@ -130,10 +134,8 @@ class KubernetesStageOperator(KubernetesPodOperator):
         self.trigger_kwargs = {"_redefer_count": times + 1}
         self.invoke_defer_method(last_log_time=event.get("last_log_time"), context=context)
 
-    def _finish(self, event: dict[str, Any]) -> None:
+    def _finish(self, pod: V1Pod, event: dict[str, Any]) -> None:
         """Pass on the last lines, remove the pod, and raise what went wrong with it."""
-        pod = self.pod
-        assert pod is not None
         if terminated(pod):
             try:
                 self._write_logs(pod, since_time=event.get("last_log_time"))
@@ -147,6 +149,12 @@ class KubernetesStageOperator(KubernetesPodOperator):
             raise problem
 
     def _outcome(self) -> dict[str, str]:
+        result = Path(self.request).with_name(RESULT_FILE)
+        if not result.exists():
+            raise LaunchError(
+                f"The pod ended well, but there is no {result} here. See that Airflow and the pods have the same"
+                f" {self.settings.claim or self.settings.data_url} as {self.settings.home}, then clear this task."
+            )
         returned, self.mlflow_urls = stage_outcome(Path(self.request))
         self.do_xcom_push = True  # the stock operator's own False (no side container for results) would keep Airflow from storing this
         return returned

@@ -218,6 +218,23 @@ def test_a_removed_pod_is_retried(bench: Bench) -> None:
     assert type(removed.value) is AirflowException
 
 
+def test_a_pod_that_was_cleaned_up_after_it_ended_well_is_no_failure(bench: Bench) -> None:
+    given = context()
+    deferred = begin(bench.make, given)
+    bench.finish()
+    event = fire(deferred)
+    bench.cluster.gone(bench.pod)
+    assert resume(bench.make, given, deferred, event)["run_folder"] == str(bench.folder)
+
+
+def test_a_result_that_airflow_does_not_see_is_said(bench: Bench) -> None:
+    given = context()
+    deferred = begin(bench.make, given)
+    bench.cluster.end(bench.pod, 0)
+    with pytest.raises(AirflowFailException, match="Airflow and the pods have the same ghostwriter-home as /var/lib/ghostwriter"):
+        resume(bench.make, given, deferred, fire(deferred))
+
+
 def test_a_triggerer_that_lost_sight_of_a_running_pod_watches_it_again(bench: Bench) -> None:
     given = context()
     begin(bench.make, given)
