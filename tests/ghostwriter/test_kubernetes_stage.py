@@ -16,8 +16,9 @@ from ghostwriter.errors import LaunchInterrupted
 from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.kubernetes_stage import KubernetesStageOperator, remove_leftovers
 from ghostwriter.operators import stage_operator
-from tests.kubernetes.api_server import ApiServer, Cluster, ManualNode
+from tests.kubernetes.api_server import ApiServer
 from tests.kubernetes.attempts import begin, context, fire, restored, resume, run
+from tests.kubernetes.cluster import Cluster, ManualNode
 from training.contract import TrainRequest, load_recipe, write_json
 
 SETTINGS = {

@@ -15,7 +15,8 @@ from ghostwriter import kubernetes_stage
 from ghostwriter.kubernetes_stage import KubernetesStageOperator
 from ghostwriter.launch import training_python
 from ghostwriter.operators import stage_operator
-from tests.kubernetes.api_server import ApiServer, Cluster
+from tests.kubernetes.api_server import ApiServer
+from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.containers import ContainerNode, docker
 from training.contract import Recipe, TrainRequest, load_recipe, write_json
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.kubernetes.api_server import Cluster, Json
+from tests.kubernetes.cluster import Cluster, Json
 
 LABEL = "k8s-double"
 LONGEST_MESSAGE = 2048
