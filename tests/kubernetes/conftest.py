@@ -59,6 +59,11 @@ class Bench:
         (pod,) = self.cluster.pods.values()
         return pod
 
+    @property
+    def logs_read(self) -> int:
+        """How often a pod's log was asked for."""
+        return sum(path.endswith("/log") for _, path, _ in self.server.calls)
+
     def inspect(self) -> dict[str, Any]:
         """The pod's container."""
         (container,) = json.loads(docker("inspect", ContainerNode.name_of(self.pod)))

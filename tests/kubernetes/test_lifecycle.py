@@ -18,14 +18,18 @@ from tests.kubernetes.containers import LABEL, docker
 
 
 def test_a_training_succeeds_though_the_api_is_away_for_a_moment(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    request, given = bench.request("run", epochs=40, checkpoint_steps=50), context()
+    request, given = bench.request("run", epochs=100, checkpoint_steps=50), context()
     make = bench.maker(request)
     deferred = begin(make, given)
 
     def look_and_cut() -> None:
         until(lambda: steps_done(request) >= 5, "five steps")
         seen.append(bench.inspect())
+        docker("pause", str(seen[0]["Id"]))  # so that it does not end before the triggerer has passed on what it printed
+        read = bench.logs_read
+        until(lambda: bench.logs_read >= read + 2, "reading the log twice")  # a line of the current second is passed on the next time
         bench.server.away = True
+        docker("unpause", str(seen[0]["Id"]))
         time.sleep(4)
         bench.server.away = False
 
@@ -37,11 +41,11 @@ def test_a_training_succeeds_though_the_api_is_away_for_a_moment(bench: Bench, c
     returned = resume(make, given, deferred, event)
     assert returned == {"run_folder": str(request.run_folder), "request": str(request.run_folder / "request.json"), "run_id": ""}
     result = json.loads((request.run_folder / "result.json").read_text())
-    assert result["steps"] == 120
+    assert result["steps"] == 300
     assert (request.run_folder / "result.json").stat().st_uid == 10001
     said = capsys.readouterr().out
-    assert "[training] train: 3/120" in said  # passed on by the triggerer while it ran
-    assert "train: 120/120" in said
+    assert "[training] train: 3/300" in said  # passed on by the triggerer while it ran
+    assert "train: 300/300" in said
     assert bench.cluster.pods == {}
     assert docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}") == ""
     host = seen[0]["HostConfig"]
