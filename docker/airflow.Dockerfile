@@ -41,7 +41,7 @@ USER 10001:10001
 ENTRYPOINT ["tini", "--", "entrypoint"]
 CMD ["airflow", "version"]
 # That of the API server; compose gives each other component its own.
-HEALTHCHECK --interval=15s --timeout=10s --start-period=180s --retries=5 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=5 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/api/v2/monitor/health', timeout=8)"]
 ARG GHOSTWRITER_COMMIT=unknown
 ENV GHOSTWRITER_COMMIT=${GHOSTWRITER_COMMIT}

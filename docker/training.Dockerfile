@@ -76,8 +76,12 @@ RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/venv install --
     "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/demo.in)"
 
 FROM training AS demo
+USER 0:0
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build-teacher /opt/teacher /opt/venv/lib/python3.11/site-packages
 COPY demo demo
+USER 10001:10001
 CMD ["demo.teacher", "--host", "0.0.0.0", "--port", "8901"]
 LABEL org.opencontainers.image.title="ghostwriter-demo" \
       org.opencontainers.image.description="The demo's teacher beside the training image"
