@@ -107,7 +107,7 @@ def test_the_demo_runs_from_collecting_to_a_champion_in_containers(stack: Stack,
 def killed_run(api: AirflowApi, demo: str) -> str:
     """A run of `kill_check`, which the tests below kill one after the other."""
     wait_for(lambda: api.has_dag("kill_check"), 60, "parsing kill_check")
-    return api.trigger("kill_check", {"seed": 1, "steps": 40})
+    return api.trigger("kill_check", {"seed": 1, "steps": 90})
 
 
 def state_of(api: AirflowApi, run: str, dag: str = "kill_check") -> tuple[str | None, int]:
@@ -287,7 +287,7 @@ def test_databases_of_older_versions_are_upgraded_and_nothing_is_lost(stack: Sta
 
 
 def test_with_celery_another_worker_goes_on_with_what_a_killed_one_did(stack: Stack, api: AirflowApi, killed_run: str) -> None:
-    run = api.trigger("kill_check", {"seed": 4, "steps": 40})
+    run = api.trigger("kill_check", {"seed": 4, "steps": 400})
     stack.training()
     killed = host_of(api, run)
     stack.docker("kill", "--signal", "KILL", killed)
