@@ -107,7 +107,7 @@ def test_the_demo_runs_from_collecting_to_a_champion_in_containers(stack: Stack,
 def killed_run(api: AirflowApi, demo: str) -> str:
     """A run of `kill_check`, which the tests below kill one after the other."""
     wait_for(lambda: api.has_dag("kill_check"), 60, "parsing kill_check")
-    return api.trigger("kill_check", {"seed": 1, "steps": 90})
+    return api.trigger("kill_check", {"seed": 1, "steps": 70})
 
 
 def state_of(api: AirflowApi, run: str, dag: str = "kill_check") -> tuple[str | None, int]:
