@@ -43,9 +43,10 @@ class Stack:
         return done
 
     def up(self, profile: str = "demo", **settings: str) -> None:
-        """Start everything with a profile and settings, and wait until it is healthy; what the profile `demo` runs is left to `demo`."""
+        """Start everything with a profile and settings, and wait until it is healthy; the pass through the loop itself is not started."""
         self.environment.update(settings)
-        self.compose("--profile", profile, "up", "--detach", "--wait", "--wait-timeout", "240", "--scale", "demo=0")
+        without = ["--scale", "demo=0"] if profile == "demo" else []
+        self.compose("--profile", profile, "up", "--detach", "--wait", "--wait-timeout", "240", *without)
 
     @property
     def api(self) -> AirflowApi:
