@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make test-docker`: an engine where there is none, the images (on stand-ins where no registry is reachable), the tests, and all away again.
+# `make test-docker`: an engine where there is none, the images (on stand-ins where no registry is reachable), the tests of the stack and of
+# launcher kubernetes' pods, and all away again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 state=var/test-docker; mkdir -p "$state"
@@ -62,6 +63,10 @@ step "The engine"; engine
 docker compose version > /dev/null 2>&1 && docker buildx version > /dev/null 2>&1 || {
     need_root "Docker has no Compose or no buildx: install both."; logged compose.log tests/docker/stand_in/compose.sh
 }
+command -v podman > /dev/null || {
+    need_root "podman is missing: install podman, catatonit and runc."; logged podman.log apt-get update
+    DEBIAN_FRONTEND=noninteractive logged podman.log apt-get install --yes --no-install-recommends podman catatonit runc
+}
 rm -rf "$SECRETS"; python3 docker/make_secrets.py "$SECRETS" > /dev/null   # before the images: a search finds whether they got in
 step "Base image"
 image PYTHON_IMAGE python:3.11-slim-bookworm stand-in/python:3.11 tests/docker/stand_in/python.sh stand-in/python:3.11
@@ -74,6 +79,9 @@ image POSTGRES_IMAGE postgres:16-bookworm stand-in/postgres debian postgres
 image REDIS_IMAGE redis:7-bookworm stand-in/redis debian redis
 wait $building
 docker images --format '{{.Repository}} {{.Size}}' | grep '^ghostwriter-'
-step "Tests"
+step "Tests of the stack"
 .venv/bin/python -m pytest tests/docker --timeout 900 --durations=0 --durations-min=5 "$@"
+logged down.log docker compose --profile '*' down --volumes --remove-orphans
+step "Tests of pods"
+.venv/bin/python -m pytest tests/kubernetes --timeout 300 --durations=0 --durations-min=5
 step "Done"

@@ -72,7 +72,7 @@ def migrate_airflow() -> None:
         ("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher"),
     ):
         if name not in existing:
-            Pool.create_or_update_pool(name, slots, description, include_deferred=False)
+            Pool.create_or_update_pool(name, slots, description, include_deferred=name == "gpu")  # a deferred stage has its GPU
 
 
 def make_account(uri: str, admin_file: Path, pipeline_file: Path) -> None:
