@@ -20,8 +20,9 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
 import httpx2
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from ghostwriter.budget import Message, Usage
@@ -139,32 +140,29 @@ class CallFault(Exception):
 
 
 class Teacher:
-    """Open connections to the teacher, one for each call in flight; use it as an async context manager."""
+    """Open connections to the teacher; use it as an async context manager."""
 
     def __init__(self, endpoint: Endpoint, parameters: Mapping[str, Any], *, timeout_seconds: float, concurrency: int) -> None:
         self._endpoint = endpoint
         self._parameters = dict(parameters)
         self._timeout = timeout_seconds
-        self._clients = _clients(endpoint, timeout_seconds, concurrency)
-        self._idle = list(self._clients)
+        self._client = _client(endpoint, timeout_seconds, concurrency)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for client in self._clients:
-            await client.close()
+        await self._client.close()
 
     async def ask(self, messages: Sequence[Message]) -> Reply:
         """The teacher's answer. Raises CallFault; the key is in none of its words.
 
         The client's `post` leaves the body alone, where `chat.completions.create` walks through it twice: a third of its time.
         """
-        client = self._idle.pop()
         try:
             async with asyncio.timeout(self._timeout):
                 body = {**self._parameters, "messages": messages}
-                response = await client.post(
+                response = await self._client.post(
                     "/chat/completions", body=body, cast_to=httpx2.Response, options={"security": {"bearer_auth": True}}
                 )
             return read_reply(response.content)
@@ -174,8 +172,6 @@ class Teacher:
             fault = status_fault(error, self._endpoint)
         except APIConnectionError as error:
             fault = connection_fault(error, self._endpoint)
-        finally:
-            self._idle.append(client)
         raise fault from None
 
 
@@ -200,27 +196,24 @@ def status_fault(error: APIStatusError, endpoint: Endpoint) -> CallFault:
 
 
 def connection_fault(error: APIConnectionError, endpoint: Endpoint) -> CallFault:
-    """What a broken connection means: whether the request can have reached the teacher."""
-    cause = error.__cause__
+    """What a broken connection means: whether the request can have reached the teacher.
+
+    aiohttp's own error says it. What the client makes of it does not: a connection lost in the middle becomes one never made.
+    """
+    cause = error.__cause__ and (error.__cause__.__cause__ or error.__cause__)
     words = endpoint.without_key(f"{type(cause).__name__}: {cause}" if cause else error.message)
-    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return CallFault("unreachable", words, again=True)
-    code = "timeout" if isinstance(cause, httpx2.TimeoutException) else "connection_lost"
+    code = "timeout" if isinstance(cause, TimeoutError) else "connection_lost"
     return CallFault(code, words, perhaps_paid=True, again=True)
 
 
-def _clients(endpoint: Endpoint, timeout_seconds: float, number: int) -> list[AsyncOpenAI]:
-    """Clients with one connection each: a shared pool looks through all of them for each request, which costs as much as the call.
-
-    The client's aiohttp transport costs a fifth less, but reports a connection lost in the middle as one never made: an answer that
-    was perhaps paid would count as free.
-    """
-    context = httpx2.create_ssl_context()
+def _client(endpoint: Endpoint, timeout_seconds: float, connections: int) -> AsyncOpenAI:
+    """The client over aiohttp, which takes a third less CPU a call than its own transport."""
     timeout = httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds))
-    limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
-    connections = (httpx2.AsyncClient(verify=context, limits=limits, timeout=timeout, follow_redirects=True) for _ in range(number))
-    key = endpoint.key.get_secret_value()
-    return [AsyncOpenAI(base_url=endpoint.base_url, api_key=key, max_retries=0, http_client=connection) for connection in connections]
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    http = DefaultAioHttpClient(timeout=timeout, limits=limits)
+    return AsyncOpenAI(base_url=endpoint.base_url, api_key=endpoint.key.get_secret_value(), max_retries=0, http_client=http)
 
 
 def read_reply(body: bytes) -> Reply:
