@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.job import JOB_NAME_PREFIX, KubernetesJobOperator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
-from kubernetes.client import ApiException, V1Job, V1ObjectMeta, V1Pod
+from kubernetes.client import ApiException, V1Job, V1ObjectMeta, V1Pod, V1PodStatus
 from urllib3.exceptions import HTTPError
 
 from ghostwriter import kubernetes_stage
@@ -104,7 +104,8 @@ class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator)
             if pods := self._pods(f",{INDEX_LABEL}=0"):
                 return pods[0]
             time.sleep(kubernetes_stage.POLL_SECONDS)
-        said = " ".join(self._warnings(V1Pod(metadata=V1ObjectMeta(name=self.job_name, namespace=self.settings.namespace)))[-3:])
+        job = V1Pod(metadata=V1ObjectMeta(name=self.job_name, namespace=self.settings.namespace), status=V1PodStatus())  # as events go
+        said = " ".join(self._warnings(job)[-3:])
         self._delete_job()
         raise LaunchError(
             f"The cluster made no pod for job {self.job_name} within {POD_SECONDS} s. It says: {said or 'nothing.'} See to that"

@@ -22,7 +22,7 @@ def test_two_pods_train_together_and_go_on_after_one_has_vanished(
     (second,) = [pod for name, pod in bench.cluster.pods.items() if "-1-" in name]
     docker("rm", "--force", ContainerNode.name_of(second))  # its node is gone
     bench.cluster.gone(second)
-    with pytest.raises(AirflowException, match="lost another pod of its training. Run the task again") as lost:
+    with pytest.raises(AirflowException, match=r"lost another pod of its training\. Run the task again") as lost:
         resume(make, context(), deferred, fire(deferred))
     assert type(lost.value) is AirflowException  # which is tried again
     assert bench.cluster.pods == {}
