@@ -5,12 +5,14 @@ AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 SITE_PORT ?= 8900
 TEACHER_PORT ?= 8901
+BIND ?= 127.0.0.1
+SECRETS ?= secrets
 export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 ROOT := $(CURDIR)
 # What both environments import from this folder, without installing it.
 link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
 
-.PHONY: help demo test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev up down lock clean
+.PHONY: help demo test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -47,17 +49,29 @@ check: install-dev ## Lint, format, types
 format: install-dev ## Format the code
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
-up: install ## Airflow and MLflow for your own writers, in the background
+start: install ## Airflow and MLflow for your own writers, in the background, without Docker
 	@mkdir -p var; .venv/bin/python -m ghostwriter up > var/up.log 2>&1 & echo $$! > var/up.pid
 	@until grep -qs "Ctrl-C stops" var/up.log; do kill -0 $$(cat var/up.pid) 2> /dev/null || { cat var/up.log; exit 1; }; sleep 1; done
-	@grep -v "Ctrl-C" var/up.log; echo "make down stops both."
+	@grep -v "Ctrl-C" var/up.log; echo "make stop stops both."
 
-down: ## Stop what `make up` started
+stop: ## Stop what `make start` started
 	@kill $$(cat var/up.pid 2> /dev/null) 2> /dev/null || { echo "Nothing runs."; exit 0; }; \
 	while kill -0 $$(cat var/up.pid) 2> /dev/null; do sleep 1; done; rm -f var/up.pid; echo "Stopped."
 
+up: ## The same in containers (docker-compose.yaml); makes the secrets and the images if there are none
+	@docker compose version > /dev/null 2>&1 || { echo "Docker with Compose 2.26 or newer is needed. Without Docker: make start"; exit 1; }
+	@docker info > /dev/null || { echo "No Docker engine answers: start Docker, or say where it is in DOCKER_HOST. Without Docker: make start"; exit 1; }
+	@test -d $(SECRETS) || $(MAKE) --no-print-directory secrets
+	@docker image inspect $$(docker compose --profile images config --images) > /dev/null 2>&1 || $(MAKE) --no-print-directory images
+	@docker compose up --detach --wait
+	@echo "Airflow  http://$(BIND):$(AIRFLOW_PORT)"; echo "MLflow   http://$(BIND):$(MLFLOW_PORT)"
+	@echo "Both want the login admin; its password stands in $(SECRETS)/airflow_passwords.json. make down stops everything and keeps all data."
+
+down: ## Stop the containers of `make up`; everything stays in their volumes
+	@docker compose --profile '*' down
+
 secrets: ## New random secrets for docker-compose.yaml, in secrets/; existing ones are never overwritten
-	@$(PYTHON) docker/make_secrets.py
+	@$(PYTHON) docker/make_secrets.py $(SECRETS)
 
 images: ## Build the images of docker-compose.yaml (VARIANT=cuda for GPUs)
 	GHOSTWRITER_COMMIT=$$(git rev-parse HEAD 2> /dev/null || echo unknown) docker compose --profile images build

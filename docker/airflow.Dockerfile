@@ -6,15 +6,22 @@ FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
-RUN python -m venv /opt/venv
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
 COPY requirements/airflow.txt /tmp/airflow.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --disable-pip-version-check --no-compile -r /tmp/airflow.txt
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} -r /tmp/airflow.txt
+# Bytecode of what every start and every task imports. Nothing can be written at run time, and compiling it then costs each process seconds.
+RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, mlflow, openai, psycopg2, uvicorn.workers; \
+    import airflow.providers.docker.operators.docker, airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.python; \
+    from airflow.api_fastapi.app import create_app; from airflow.dag_processing import processor; from airflow.executors import local_executor; \
+    from airflow.jobs import dag_processor_job_runner, scheduler_job_runner, triggerer_job_runner; \
+    from airflow.sdk.execution_time import task_runner; from airflow.utils import serve_logs; create_app()" \
+    && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/airflow/migrations
 
 FROM ${PYTHON_IMAGE}
 # hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
     && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /var/log/airflow /run/ghostwriter
 COPY --from=build /opt/venv /opt/venv
 COPY --chmod=0755 docker/entrypoint.sh /usr/local/bin/entrypoint
@@ -24,6 +31,7 @@ COPY writers writers
 COPY demo demo
 COPY plugins plugins
 COPY dags dags
+RUN /opt/venv/bin/python -m compileall -q .
 # /tmp is the only place to write to beside the volumes; Airflow keeps its generated settings there.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter:/opt/ghostwriter/plugins PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp AIRFLOW_HOME=/tmp/airflow GHOSTWRITER_HOME=/var/lib/ghostwriter GIT_PYTHON_REFRESH=quiet \
@@ -33,7 +41,7 @@ USER 10001:10001
 ENTRYPOINT ["tini", "--", "entrypoint"]
 CMD ["airflow", "version"]
 # That of the API server; compose gives each other component its own.
-HEALTHCHECK --interval=15s --timeout=10s --start-period=180s --retries=5 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=5 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/api/v2/monitor/health', timeout=8)"]
 ARG GHOSTWRITER_COMMIT=unknown
 ENV GHOSTWRITER_COMMIT=${GHOSTWRITER_COMMIT}

@@ -36,6 +36,7 @@ def new_secrets() -> dict[str, str]:
         "mlflow_auth.ini": (
             "[mlflow]\ndefault_permission = EDIT\ndatabase_uri = postgresql+psycopg2://mlflow@postgres/mlflow_auth\n"
             f"admin_username = admin\nadmin_password = {login}\n"
+            "auth_cache_ttl_seconds = 60\n"  # else every call of a client costs a slow hash of its password
         ),
         "mlflow_admin_netrc": f"machine mlflow login admin password {login}\n",
         "mlflow_netrc": f"machine mlflow login {PIPELINE} password {pipeline}\n",

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -39,6 +40,11 @@ class Guard(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], policy: Policy, engine: Engine, leases: Leases) -> None:
         super().__init__(address, Handler)
         self.policy, self.engine, self.leases = policy, engine, leases
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away, as a killed task does, is not worth a trace in the log."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

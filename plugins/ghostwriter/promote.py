@@ -53,8 +53,9 @@ def alias_version(client: "MlflowClient", stem: str, alias: str) -> "ModelVersio
     try:
         return client.get_model_version_by_alias(model_name(stem), alias)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
+        missing = error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+        if missing or (error.error_code == "PERMISSION_DENIED" and not client.search_registered_models(f"name = '{model_name(stem)}'")):
+            return None  # behind a login MLflow forbids a model that is not there
         raise
 
 

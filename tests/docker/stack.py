@@ -18,7 +18,7 @@ FILES = ["--file", str(ROOT / "docker-compose.yaml"), "--file", str(ROOT / "test
 KEY = "sk-seeded-5d1f0c6e77aa"
 COOKIE = "z_c0=seeded-cookie-31c9; d_c0=seeded-device-8e02"
 SEEDED = (KEY, "seeded-cookie-31c9", "seeded-device-8e02")
-STAGE_LABEL = "ghostwriter.stage"
+OURS = f"label=ghostwriter.guard={PROJECT}"
 Found = TypeVar("Found")
 
 
@@ -42,9 +42,11 @@ class Stack:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
         return done
 
-    def up(self) -> None:
-        """Start everything and wait until it is healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "240")
+    def up(self, profile: str = "demo", **settings: str) -> None:
+        """Start everything with a profile and settings, and wait until it is healthy; the pass through the loop itself is not started."""
+        self.environment.update(settings)
+        without = ["--scale", "demo=0"] if profile == "demo" else []
+        self.compose("--profile", profile, "up", "--detach", "--wait", "--wait-timeout", "240", *without)
 
     @property
     def api(self) -> AirflowApi:
@@ -58,7 +60,7 @@ class Stack:
 
     def containers(self, *, running: bool = True) -> list[dict[str, Any]]:
         """The training containers, as `docker inspect` shows them."""
-        found = self.docker("ps", "--quiet", "--filter", f"label={STAGE_LABEL}", *([] if running else ["--all"])).split()
+        found = self.docker("ps", "--quiet", "--filter", OURS, *([] if running else ["--all"])).split()
         inspected: list[dict[str, Any]] = json.loads(self.docker("inspect", *found)) if found else []
         return inspected
 
@@ -98,5 +100,5 @@ def wait_for(look: Callable[[], Found | None], seconds: float, what: str) -> Fou
 
 def new_stack() -> Stack:
     """The stack that tests/docker/run.sh has built the images for."""
-    seeds = {"SEEDED_KEY": KEY, "SEEDED_COOKIE": COOKIE, "TEST_DAGS": str(ROOT / "tests/docker/dags")}
+    seeds = {"SEEDED_KEY": KEY, "SEEDED_COOKIE": COOKIE, "TEST_FILES": str(ROOT / "tests/docker")}
     return Stack({**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, **seeds})

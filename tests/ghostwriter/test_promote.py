@@ -10,6 +10,8 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import ROOT, Home
@@ -260,3 +262,25 @@ def test_one_airflow_run_has_one_mlflow_run_with_a_true_status(client: MlflowCli
     assert client.get_run(run_id).info.status == "RUNNING"
     assert open_run(client, writer.stem, "a night", "lamplight_train/manual__2", "http://airflow/run") != run_id
     assert child(writer, "http://mlflow", run_id, "train", "train mixed").parent_run_id == run_id
+
+
+class BehindLogin:
+    """An MLflow behind a login: it forbids what is not there as it forbids what is another's."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> None:
+        raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+
+    def search_registered_models(self, filter_string: str) -> list[str]:
+        return [name for name in self.names if filter_string == f"name = '{name}'"]
+
+
+def test_a_model_that_is_not_there_yet_has_no_champion_behind_a_login_either() -> None:
+    assert alias_version(BehindLogin("ghostwriter-other"), "lamplight", CHAMPION) is None  # type: ignore[arg-type]
+
+
+def test_a_model_of_someone_else_is_not_taken_for_a_missing_one() -> None:
+    with pytest.raises(MlflowException, match="Permission denied"):
+        alias_version(BehindLogin("ghostwriter-lamplight"), "lamplight", CHAMPION)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import netrc
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import requests
@@ -18,6 +19,8 @@ from ghostwriter.stages import tracking_uri
 
 SECRETS = Path("/run/secrets")
 MLFLOW_SECONDS = 30
+MLFLOW_START_SECONDS = 180
+"""How long MLflow may take to come up beside this; it brings its own database up to date first."""
 OTHER_SECRETS = (
     "secrets/ is not the folder these volumes were made with. Put that folder back; or start anew: docker compose down --volumes."
 )
@@ -69,12 +72,13 @@ def migrate_airflow() -> None:
         ("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher"),
     ):
         if name not in existing:
-            Pool.create_or_update_pool(name, slots, description, include_deferred=False)
+            Pool.create_or_update_pool(name, slots, description, include_deferred=name == "gpu")  # a deferred stage has its GPU
 
 
 def make_account(uri: str, admin_file: Path, pipeline_file: Path) -> None:
     """Make the account in `pipeline_file` unless it can log in already. Raises ServiceError."""
     admin, pipeline = _login(admin_file), _login(pipeline_file)
+    _wait_for_mlflow(uri)
     if _ask(uri, "GET", "experiments/get", pipeline, params={"experiment_id": "0"}).status_code == 200:
         return
     answer = _ask(uri, "POST", "users/create", admin, json={"username": pipeline[0], "password": pipeline[1]})
@@ -82,11 +86,22 @@ def make_account(uri: str, admin_file: Path, pipeline_file: Path) -> None:
         raise ServiceError(f"MLflow refused to make the account {pipeline[0]!r} ({answer.status_code}). {OTHER_SECRETS}")
 
 
+def _wait_for_mlflow(uri: str) -> None:
+    deadline = time.monotonic() + MLFLOW_START_SECONDS
+    while True:
+        try:
+            requests.get(f"{uri}/health", timeout=MLFLOW_SECONDS)
+            return
+        except requests.RequestException as error:
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"MLflow at {uri} does not answer ({type(error).__name__}). `docker compose logs mlflow` says why."
+                ) from None
+        time.sleep(1)
+
+
 def _ask(uri: str, method: str, path: str, login: tuple[str, str], **arguments: object) -> requests.Response:
-    try:
-        return requests.request(method, f"{uri}/api/2.0/mlflow/{path}", auth=login, timeout=MLFLOW_SECONDS, **arguments)  # type: ignore[arg-type]
-    except requests.RequestException as error:
-        raise ServiceError(f"MLflow at {uri} does not answer ({type(error).__name__}). `docker compose logs mlflow` says why.") from None
+    return requests.request(method, f"{uri}/api/2.0/mlflow/{path}", auth=login, timeout=MLFLOW_SECONDS, **arguments)  # type: ignore[arg-type]
 
 
 def _login(path: Path) -> tuple[str, str]:

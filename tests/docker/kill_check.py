@@ -10,7 +10,7 @@ from ghostwriter.operators import gpu_stage
 from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
 
 LIMIT_SECONDS = 25
-FORM = {"recipe": "smollm2-135m-demo", "seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
+FORM = {"seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
 
 
 def kill_check(name: str, limit: timedelta | None) -> None:
@@ -23,7 +23,7 @@ def kill_check(name: str, limit: timedelta | None) -> None:
             home = Home.default()
             dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
             changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
-            recipe = load_recipe(params["recipe"]).model_copy(update=changes)
+            recipe = load_recipe("container-check").model_copy(update=changes)
             run_folder = home.runs("kill_check") / str(params["seed"])
             run_folder.mkdir(parents=True, exist_ok=True)
             request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)
