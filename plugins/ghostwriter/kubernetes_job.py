@@ -33,6 +33,7 @@ OVER = {"Failed", "FailureTarget"}
 class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator):
     """Train in several pods at once; returns the run folder, the request and the MLflow run."""
 
+    template_fields = ("request",)
     pod: V1Pod | None = None  # the stock operator's is a property that warns
 
     def __init__(self, **operator: Any) -> None:

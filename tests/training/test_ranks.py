@@ -58,6 +58,7 @@ def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(r
     child = in_two(shared)
     assert child.wait() == 0
     assert "Going on after step" in child.said.read_text()
+    assert "cannot be read" not in child.said.read_text()
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert len(losses(alone)) == 30
     assert read_json(TrainResult, shared.run_folder / RESULT_FILE).tokens == read_json(TrainResult, alone.run_folder / RESULT_FILE).tokens
