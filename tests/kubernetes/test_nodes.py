@@ -20,11 +20,12 @@ def test_two_pods_train_together_and_go_on_after_one_has_vanished(
     deferred = begin(make, context())
     until(lambda: steps_done(request) >= 15, "15 steps")
     (second,) = [pod for name, pod in bench.cluster.pods.items() if "-1-" in name]
-    docker("rm", "--force", ContainerNode.name_of(second))  # its node is gone
-    bench.cluster.gone(second)
+    bench.cluster.gone(second)  # its node is gone
+    docker("kill", ContainerNode.name_of(second))
     with pytest.raises(AirflowException, match=r"lost another pod of its training\. Run the task again") as lost:
         resume(make, context(), deferred, fire(deferred))
     assert type(lost.value) is AirflowException  # which is tried again
+    docker("rm", ContainerNode.name_of(second))
     assert bench.cluster.pods == {}
     assert run(make, context(attempt=2))["run_folder"] == str(request.run_folder)
     assert json.loads((request.run_folder / "result.json").read_text())["steps"] == 600
