@@ -305,7 +305,7 @@ REFUSALS = {
     "quota": ({"quota": 0}, r"exceeded quota: training, requested: requests.nvidia.com/gpu=1.* Wait until a pod ends"),
     "priority": ({"priorities": set()}, "no PriorityClass with name training was found. Make the priority class"),
     "account": ({"accounts": set()}, 'serviceaccount "ghostwriter-training" not found. Make the service account'),
-    "rights": ({"forbidden": True}, "cannot get resource .* Give Airflow's service account the role for pods in the namespace training"),
+    "rights": ({"forbidden": True}, "cannot get resource .* Give Airflow's service account the role for pods and jobs in the namespace"),
 }
 
 
