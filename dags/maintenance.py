@@ -30,7 +30,7 @@ def maintenance() -> None:
     @actionable
     def remove_leftovers(*, ti: object) -> list[str]:
         if launcher() == "kubernetes":
-            from ghostwriter.kubernetes_stage import remove_leftovers
+            from ghostwriter.kubernetes_leftovers import remove_leftovers
         else:
             from ghostwriter.docker_stage import remove_leftovers
         return remove_leftovers(task_needs(ti))

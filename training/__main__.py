@@ -13,8 +13,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from training.contract import EvaluateRequest, ExamineRequest, TrainRequest, read_json
-from training.errors import STOPPED_STATUS, LostProcess, Stopped, TrainingError
-from training.ranks import count_ranks, end_with_parent, report, run_ranks
+from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
+from training.ranks import INDEX, Nodes, count_ranks, end_later, end_with_parent, report, run_ranks
 from training.signals import StopFlag
 
 Request = TypeVar("Request", TrainRequest, EvaluateRequest, ExamineRequest)
@@ -35,7 +35,7 @@ def guarded(work: Callable[[], None]) -> int:
         work()
     except LostProcess as error:
         print(error, file=sys.stderr)
-        return 1
+        return LOST_STATUS
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
         stage.set_defaults(command=command)
         if name == "train":
-            stage.add_argument("--processes", type=int, help="processes to train with (one for each GPU)")
+            stage.add_argument("--processes", type=int, help="processes to train with on each machine (one for each GPU)")
+            stage.add_argument("--nodes", type=int, default=1, help=f"machines that train together; {INDEX} says which of them this is")
+            stage.add_argument("--rendezvous", help="HOST:PORT of the first of several machines")
     send = commands.add_parser("send", help="send to MLflow what a run could not send while the server was down")
     send.add_argument("run_folder", type=Path)
     send.set_defaults(command=_send)
@@ -77,8 +79,7 @@ def _run(options: argparse.Namespace) -> None:
 
     home = Path(os.environ.get("GHOSTWRITER_HOME") or "").absolute()
     request = fetch_inputs(options.request.absolute(), home, options.data_url)
-    is_first_machine = os.environ.get("JOB_COMPLETION_INDEX", "0") == "0"  # of a Kubernetes Job with several
-    with sending(request, home, options.data_url) if is_first_machine else nullcontext():
+    with sending(request, home, options.data_url) if os.environ.get(INDEX, "0") == "0" else nullcontext():
         options.command(options)
 
 
@@ -91,8 +92,9 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     request, count = _request(TrainRequest, options.request), count_ranks(options.processes)
-    if count > 1:
-        _train_in_several(request, options.request, count)
+    nodes = Nodes.of(options.nodes, options.rendezvous)
+    if count * nodes.count > 1:
+        _train_in_several(request, options.request, count, nodes)
         return
     from training.processes import leave
     from training.train import train
@@ -101,13 +103,16 @@ def _train(options: argparse.Namespace) -> None:
     leave()
 
 
-def _train_in_several(request: TrainRequest, path: Path, count: int) -> None:
+def _train_in_several(request: TrainRequest, path: Path, count: int, nodes: Nodes) -> None:
     from training.tracking import TrackedRun
 
     try:
-        run_ranks(count, ["train", str(path)])
-    except TrainingError:
-        TrackedRun(request.tracking, request.run_folder).close("FAILED")  # for a first process that was killed and could not say it
+        run_ranks(count, ["train", str(path)], nodes)
+    except TrainingError as error:
+        if nodes.is_first:
+            TrackedRun(request.tracking, request.run_folder).close("FAILED")  # for a first process that was killed and could not say it
+        if isinstance(error, LostProcess):
+            end_later()
         raise
 
 

@@ -33,6 +33,9 @@ UNREADABLE = (
 STOPPED_STATUS = 143
 """Exit status of a process that ended because it was asked to."""
 
+LOST_STATUS = 144
+"""Exit status of a process that ended only because another one of its training did: there is nothing to correct here."""
+
 
 class TrainingError(Exception):
     """Base of all that end a stage with one line on standard error."""

@@ -28,7 +28,7 @@ class Processes:
             check_shared_memory(shutil.disk_usage(SHARED_MEMORY).total)
         state = _state()
         self.rank, self.count = int(state.process_index), int(state.num_processes)
-        self.device: torch.device = state.device
+        self.device = best_device()
 
     @property
     def is_main(self) -> bool:
@@ -70,7 +70,7 @@ class Processes:
 def best_device() -> torch.device:
     """This process's GPU, else the CPU."""
     device: torch.device = _state().device
-    return device
+    return device if device.type != "cpu" else torch.device("cpu")  # accelerate's "cpu:0" is no place that torch.load knows
 
 
 def leave() -> None:

@@ -1,6 +1,7 @@
 """One process a GPU: the training command as several processes, started and watched by torch's elastic agent, as torchrun does.
 
-A process that dies ends the others, and the command says which one it was and why.
+A process that dies ends the others, and the command says which one it was and why. On several machines the command runs once on
+each; the first has rank 0, and the others find it by its address.
 """
 
 import ctypes
@@ -13,15 +14,51 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.errors import STOPPED_STATUS, Stopped, TrainingError
+from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
 
 STOP_SECONDS = 50
 """For the processes to end by themselves; a launcher that stops a stage waits a minute. torch 2.11 gives them 30 and cannot be told."""
+JOIN_SECONDS = 900
+"""For all machines to come together: one may still pull its image."""
+LATER_SECONDS = 5
+"""A machine that only lost another ends so much later: the first that ended is then the one whose words matter."""
 PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
+NCCL_LOST = -signal.SIGABRT
+"""How NCCL's watchdog ends a process that has lost another one."""
+INDEX = "JOB_COMPLETION_INDEX"
+"""Which of several machines this is, from 0, as an indexed Job of Kubernetes tells it."""
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The machines of one training, and which of them this is."""
+
+    count: int = 1
+    index: int = 0
+    rendezvous: str = ""
+    """HOST:PORT of the first machine."""
+
+    @classmethod
+    def of(cls, count: int, rendezvous: str | None) -> "Nodes":
+        """As the command line and JOB_COMPLETION_INDEX say. Raises TrainingError."""
+        if count == 1:
+            return cls()
+        host, _, port = (rendezvous or "").rpartition(":")
+        if not host or not port.isdigit():
+            raise TrainingError(f"--rendezvous is {rendezvous!r}. With --nodes {count} give HOST:PORT of the first machine.")
+        index = os.environ.get(INDEX, "")
+        if not index.isdigit() or int(index) >= count:
+            raise TrainingError(f"{INDEX} is {index!r}. Set it to this machine's number, 0 to {count - 1}.")
+        return cls(count, int(index), f"{host}:{port}")
+
+    @property
+    def is_first(self) -> bool:
+        return self.index == 0
 
 
 def count_ranks(asked: int | None) -> int:
@@ -33,8 +70,12 @@ def count_ranks(asked: int | None) -> int:
     return asked or max(1, torch.cuda.device_count())
 
 
-def run_ranks(count: int, arguments: Sequence[str]) -> None:
-    """Run `python -m training ARGUMENTS` in `count` processes. Raises TrainingError when one of them failed, Stopped after a signal."""
+def run_ranks(count: int, arguments: Sequence[str], nodes: Nodes) -> None:
+    """Run `python -m training ARGUMENTS` in `count` processes on each machine.
+
+    Raises TrainingError when one of them failed, LostProcess when it only lost one of another machine, Stopped after a signal.
+    """
+    import torch.distributed
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -44,14 +85,11 @@ def run_ranks(count: int, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="ghostwriter-ranks-") as errors:
         timeout: dict[str, Any] = {"shutdown_timeout": STOP_SECONDS} if "shutdown_timeout" in LaunchConfig.__dataclass_fields__ else {}
         config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
+            min_nodes=nodes.count,
+            max_nodes=nodes.count,
             nproc_per_node=count,
-            run_id=uuid.uuid4().hex,
-            rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
-            local_addr="127.0.0.1",
             max_restarts=0,
+            **_rendezvous(nodes, arguments),
             **timeout,
             logs_specs=DefaultLogsSpecs(errors),
         )
@@ -60,9 +98,34 @@ def run_ranks(count: int, arguments: Sequence[str]) -> None:
         except ChildFailedError as error:
             if any(failure.exitcode == STOPPED_STATUS for failure in error.failures.values()):
                 raise Stopped(f"All {count} processes have ended after a signal to one of them.") from error
-            raise TrainingError(describe(error.failures, count)) from error
+            raise _failed(error.failures, count, nodes) from error
+        except torch.distributed.DistError as error:
+            raise TrainingError(
+                f"Machine {nodes.index + 1} of {nodes.count} found no others at {nodes.rendezvous} within {JOIN_SECONDS // 60} minutes"
+                f" ({str(error).splitlines()[0][:200]}). See that all were started and can reach that address;"
+                " then run the same command again."
+            ) from error
         except SignalException as error:
             raise Stopped(f"All {count} processes have ended after {error.sigval.name}.") from error
+
+
+def _rendezvous(nodes: Nodes, arguments: Sequence[str]) -> dict[str, Any]:
+    """Where the processes meet: a free port here, or the first machine, so that rank 0 is the one that writes and sends."""
+    if nodes.count == 1:
+        return {"run_id": uuid.uuid4().hex, "rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
+    where = {"rank": nodes.index, "timeout": JOIN_SECONDS}
+    return {"run_id": arguments[-1], "rdzv_backend": "static", "rdzv_endpoint": nodes.rendezvous, "rdzv_configs": where}
+
+
+def _failed(failures: dict[int, Any], count: int, nodes: Nodes) -> TrainingError:
+    only_lost = nodes.count > 1 and all(failure.exitcode in (LOST_STATUS, NCCL_LOST) for failure in failures.values())
+    return (LostProcess if only_lost else TrainingError)(describe(failures, count * nodes.count))
+
+
+def end_later() -> None:
+    """Wait a little before ending, unless asked to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(LATER_SECONDS)
 
 
 def describe(failures: dict[int, Any], count: int) -> str:

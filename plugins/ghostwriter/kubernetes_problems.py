@@ -14,6 +14,8 @@ from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.kubernetes_settings import PodSettings
 
 STOPPED_STATUS = 143
+LOST_STATUS = 144
+"""Of a pod that only lost the others of its training: training/errors.py."""
 AGAIN = "Run the task again: it goes on from its checkpoint."
 
 
@@ -39,6 +41,8 @@ def why_it_ended(stage: str, pod: V1Pod, settings: PodSettings, events: list[str
         return LaunchError(f"Pod {name} did not start: {_not_started(pod, settings, events)}")
     if ended.exit_code == STOPPED_STATUS:
         return LaunchInterrupted(f"Pod {name} was asked to end. {AGAIN}")
+    if ended.exit_code == LOST_STATUS:
+        return LaunchInterrupted(f"Pod {name} lost another pod of its training. {AGAIN} Its last lines:\n{_last_lines(ended)}")
     return LaunchError(f"training {stage} ended with status {ended.exit_code} and no result. Its last lines:\n{_last_lines(ended)}")
 
 
@@ -102,7 +106,7 @@ def _refusal(error: Any, settings: PodSettings) -> LaunchError:
         "no PriorityClass": "Make the priority class, or change GHOSTWRITER_K8S_PRIORITY_CLASS.",
         "violates PodSecurity": "The namespace must allow what training_pod.yaml asks for (it is made for `restricted`).",
         "error looking up service account": "Make the service account, or change GHOSTWRITER_K8S_SERVICE_ACCOUNT.",
-        "cannot ": f"Give Airflow's service account the role for pods in the namespace {settings.namespace}.",
+        "cannot ": f"Give Airflow's service account the role for pods and jobs in the namespace {settings.namespace}.",
         "namespaces ": "Make the namespace, or change GHOSTWRITER_K8S_NAMESPACE.",
         "Unauthorized": "Its login is wrong or has ended: see to KUBECONFIG or the connection `kubernetes_default`.",
     }

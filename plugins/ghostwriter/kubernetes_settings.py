@@ -32,6 +32,8 @@ class PodSettings:
     """fsspec URL that inputs and results go through instead."""
     data_secret: str
     """Secret with the key `credentials`, an AWS credentials file; empty where the node's own identity may read and write."""
+    nodes: int
+    """Pods that train together; the other stages take one."""
     gpus: int
     memory: str
     cpus: str
@@ -54,6 +56,7 @@ class PodSettings:
             claim=read("GHOSTWRITER_DATA_CLAIM"),
             data_url=read("GHOSTWRITER_DATA_URL"),
             data_secret=read("GHOSTWRITER_DATA_SECRET"),
+            nodes=read.number("GHOSTWRITER_NODES", 1, least=1),
             gpus=read.number("GHOSTWRITER_GPUS", 1),
             memory=read.quantity("GHOSTWRITER_TRAINING_MEMORY", "16Gi", MEMORY),
             cpus=read.quantity("GHOSTWRITER_TRAINING_CPUS", "4", CPUS),
@@ -87,10 +90,10 @@ class _Reader:
             raise LaunchError(f"{name} is not set; launcher `kubernetes` needs it. training_pod.yaml says what each setting is.")
         return value
 
-    def number(self, name: str, default: int) -> int:
+    def number(self, name: str, default: int, *, least: int = 0) -> int:
         value = self(name, str(default))
-        if not value.isascii() or not value.isdigit():
-            raise LaunchError(f"{name} is {value!r}. Set it to a whole number.")
+        if not value.isascii() or not value.isdigit() or int(value) < least:
+            raise LaunchError(f"{name} is {value!r}. Set it to a whole number{f' from {least}' if least else ''}.")
         return int(value)
 
     def quantity(self, name: str, default: str, form: re.Pattern[str]) -> str:

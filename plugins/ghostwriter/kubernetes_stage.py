@@ -4,14 +4,11 @@ A pod has a name made from its request, so that the cluster itself refuses a sec
 which task instance it works for. While it runs no worker waits: the triggerer looks at it and passes on what it prints.
 """
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase, detect_pod_terminate_early_issues
 from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
@@ -24,10 +21,8 @@ from ghostwriter.kubernetes_problems import AGAIN, cluster_problems, terminated,
 from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.launch import Stage
 from ghostwriter.operators import LINKS, actionable, stage_outcome
-from ghostwriter.task_labels import RUN_LABEL, STAGE_LABEL, task_labels
+from ghostwriter.task_labels import STAGE_LABEL, task_labels
 from training.contract import RESULT_FILE
-
-log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 LOG_SECONDS = 10
@@ -67,14 +62,14 @@ class KubernetesStageOperator(KubernetesPodOperator):
     def execute(self, context: Any) -> dict[str, str]:
         """Make the pod, or find it again, and leave watching it to the triggerer."""
         with cluster_problems(self.settings):
-            super().execute(context)
+            self._begin(context)
         return self._outcome()  # of a pod that had ended before this attempt began: nothing was left to watch
 
     @actionable
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, str]:
         """The pod has ended or cannot start, or the triggerer lost sight of it."""
         with cluster_problems(self.settings):
-            self.pod = self._find(event["name"])
+            self.pod = self._watched(event["name"])
             if self.pod is None and event["status"] != "success":
                 raise LaunchInterrupted(f"Pod {event['name']} was removed. {AGAIN}")
             if self.pod is None:  # it had ended well before someone cleaned up
@@ -82,7 +77,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             elif event["status"] == "error" and is_at_work(self.pod):
                 self._watch_again(context, event)
             elif event["status"] == "timeout" and self.pod.status.phase == PodPhase.RUNNING:
-                self.pod_manager.delete_pod(self.pod)
+                self.process_pod_deletion(self.pod)
                 raise LaunchInterrupted(f"Pod {event['name']} took longer than the task's execution_timeout and was asked to end. {AGAIN}")
             else:
                 self._finish(self.pod, event)
@@ -90,13 +85,17 @@ class KubernetesStageOperator(KubernetesPodOperator):
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> V1Pod:
         """The manifest."""
+        self.describe_request(context)
+        pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        self.in_cluster = None if dry_run else self.hook.is_in_cluster or None  # the trigger does not find this out by itself
+        return pod
+
+    def describe_request(self, context: Any) -> None:
+        """What of the manifest is the request's and the task instance's."""
         self.name = pod_name(self.settings, self.stage, str(self.request))
         self.arguments = command(self.settings, self.stage, str(self.request))
         self.labels = {STAGE_LABEL: self.stage}
         self.annotations = task_labels(self.stage, context["ti"]) if context else {}  # a label may not hold a run's id
-        pod = super().build_pod_request_obj(context, dry_run=dry_run)
-        self.in_cluster = None if dry_run else self.hook.is_in_cluster or None  # the trigger does not find this out by itself
-        return pod
 
     def get_or_create_pod(self, pod_request_obj: V1Pod, context: Any) -> V1Pod:
         """The pod of this request, followed when there is one; one that failed or is being removed is waited for and replaced."""
@@ -124,6 +123,13 @@ class KubernetesStageOperator(KubernetesPodOperator):
         """The task was cleared, marked or timed out: the cluster asks the training to save a checkpoint, and ends it after a minute."""
         self.pod = self.pod or self.pod_request_obj  # also when it was killed while the pod was being made
         super().on_kill()
+
+    def _begin(self, context: Any) -> None:
+        super().execute(context)
+
+    def _watched(self, name: str) -> V1Pod | None:
+        """The pod that an event of the triggerer is about."""
+        return self._find(name)
 
     def _watch_again(self, context: Any, event: dict[str, Any]) -> None:
         """Back to the triggerer, which raises; unless it failed too often."""
@@ -190,16 +196,3 @@ class KubernetesStageOperator(KubernetesPodOperator):
 def is_at_work(pod: V1Pod) -> bool:
     """Whether a pod runs, or waits for what may still come: a node, an image that is being pulled."""
     return pod.status.phase not in PodPhase.terminal_states and not terminated(pod) and not detect_pod_terminate_early_issues(pod)
-
-
-def remove_leftovers(is_needed: Callable[[dict[str, str]], bool]) -> list[str]:
-    """Remove the pods, running or ended, that by their annotations no task instance needs any more; returns their names."""
-    settings = PodSettings.from_environment()
-    with cluster_problems(settings):
-        client = KubernetesHook().core_v1_client
-        pods = client.list_namespaced_pod(settings.namespace, label_selector=STAGE_LABEL).items
-        left = [pod.metadata for pod in pods if not pod.metadata.deletion_timestamp and not is_needed(pod.metadata.annotations)]
-        for one in left:
-            client.delete_namespaced_pod(one.name, settings.namespace)
-            log.info("Removed %s: %s of %s", one.name, one.annotations[STAGE_LABEL], one.annotations[RUN_LABEL])
-    return [str(one.name) for one in left]

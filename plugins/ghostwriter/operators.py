@@ -148,17 +148,20 @@ def launcher() -> str:
     return name
 
 
-def stage_operator() -> type[BaseOperator]:
-    """The operator of GPU stages; those for Docker and Kubernetes take seconds to import."""
+def stage_operator(stage: Stage) -> type[BaseOperator]:
+    """The operator of a GPU stage; those for Docker and Kubernetes take seconds to import."""
     if launcher() == "local":
         return LocalStageOperator
     if launcher() == "docker":
         from ghostwriter.docker_stage import DockerStageOperator
 
         return DockerStageOperator
+    from ghostwriter.kubernetes_job import KubernetesJobStageOperator
+    from ghostwriter.kubernetes_settings import PodSettings
     from ghostwriter.kubernetes_stage import KubernetesStageOperator
 
-    return KubernetesStageOperator
+    several = stage == "train" and PodSettings.from_environment().nodes > 1
+    return KubernetesJobStageOperator if several else KubernetesStageOperator
 
 
 def stage_settings(stage: Stage) -> dict[str, Any]:
@@ -168,12 +171,12 @@ def stage_settings(stage: Stage) -> dict[str, Any]:
 
 def gpu_stage(stage: Stage, request: Any) -> BaseOperator:
     """The task for a GPU stage."""
-    return stage_operator()(request=request, **stage_settings(stage))
+    return stage_operator(stage)(request=request, **stage_settings(stage))
 
 
 def gpu_stages(stage: Stage, requests: Any) -> Any:
     """The same for a list of requests: one task for each, one after the other in the pool."""
-    return stage_operator().partial(**stage_settings(stage)).expand(request=requests)
+    return stage_operator(stage).partial(**stage_settings(stage)).expand(request=requests)
 
 
 def stage_outcome(request: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -220,5 +220,5 @@ def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch, changes: dict[
     for name, value in {**SETTINGS, **changes}.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
     with pytest.raises(LaunchError, match=words):
-        stage_operator()
+        stage_operator("train")
         _ = ContainerSettings.from_environment().gpu_count

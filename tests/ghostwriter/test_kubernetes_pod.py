@@ -24,7 +24,7 @@ def manifest(monkeypatch: pytest.MonkeyPatch, stage: Stage = "train", request: s
     """What the API server would get."""
     for name, value in {**SETTINGS, **changes}.items():
         monkeypatch.setenv(name, value)
-    operator: Any = stage_operator()(task_id=stage, stage=stage, request=request)  # type: ignore[call-arg]
+    operator: Any = stage_operator(stage)(task_id=stage, stage=stage, request=request)  # type: ignore[call-arg]
     instance = SimpleNamespace(dag_id="d", run_id="manual__2026-11-26T04:00:00+00:00", task_id=stage, map_index=3, try_number=1)
     pod = operator.build_pod_request_obj({"ti": instance, "run_id": instance.run_id, "dag": SimpleNamespace()}, dry_run=True)
     built: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
@@ -134,6 +134,7 @@ WRONG = {
     "both": ({"GHOSTWRITER_DATA_URL": "s3://bucket"}, "Set either GHOSTWRITER_DATA_CLAIM .* both are set"),
     "url": ({"GHOSTWRITER_DATA_CLAIM": "", "GHOSTWRITER_DATA_URL": "bucket"}, "GHOSTWRITER_DATA_URL is 'bucket'. Set it to a URL"),
     "gpus": ({"GHOSTWRITER_GPUS": "all"}, "GHOSTWRITER_GPUS is 'all'. Set it to a whole number"),
+    "no node": ({"GHOSTWRITER_NODES": "0"}, "GHOSTWRITER_NODES is '0'. Set it to a whole number from 1"),
     "memory": (
         {"GHOSTWRITER_TRAINING_MEMORY": "16g"},
         "MEMORY is '16g'. Set it to a Kubernetes quantity, such as 16Gi",
@@ -155,7 +156,7 @@ def test_the_other_launchers_do_not_import_kubernetes() -> None:
         "import os, sys\n"
         "os.environ['GHOSTWRITER_LAUNCHER'] = 'local'\n"
         "from ghostwriter.operators import stage_operator\n"
-        "stage_operator()\n"
+        "stage_operator('train')\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'kubernetes', 'kubernetes_asyncio', 'docker'}))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

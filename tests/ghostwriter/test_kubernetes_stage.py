@@ -13,8 +13,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter import kubernetes_stage
 from ghostwriter.errors import LaunchInterrupted
+from ghostwriter.kubernetes_leftovers import remove_leftovers
 from ghostwriter.kubernetes_settings import PodSettings
-from ghostwriter.kubernetes_stage import KubernetesStageOperator, remove_leftovers
+from ghostwriter.kubernetes_stage import KubernetesStageOperator
 from ghostwriter.operators import stage_operator
 from tests.kubernetes.api_server import ApiServer
 from tests.kubernetes.attempts import begin, context, fire, restored, resume, run
@@ -44,7 +45,7 @@ class Bench:
 
     def make(self) -> KubernetesStageOperator:
         """The operator, as a new process makes it."""
-        operator = stage_operator()(task_id="train", stage="train", request=str(self.folder / "request.json"))  # type: ignore[call-arg]
+        operator = stage_operator("train")(task_id="train", stage="train", request=str(self.folder / "request.json"))  # type: ignore[call-arg]
         assert isinstance(operator, KubernetesStageOperator)
         return operator
 
@@ -67,8 +68,8 @@ class Bench:
         return str(failed.value)
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+@pytest.fixture(name="bench")
+def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     with ApiServer(Cluster(ManualNode())) as server:
         config = server.write_kubeconfig(tmp_path / "kubeconfig")
         connection = json.dumps({"conn_type": "kubernetes", "extra": {"kube_config_path": str(config)}})
@@ -304,7 +305,7 @@ REFUSALS = {
     "quota": ({"quota": 0}, r"exceeded quota: training, requested: requests.nvidia.com/gpu=1.* Wait until a pod ends"),
     "priority": ({"priorities": set()}, "no PriorityClass with name training was found. Make the priority class"),
     "account": ({"accounts": set()}, 'serviceaccount "ghostwriter-training" not found. Make the service account'),
-    "rights": ({"forbidden": True}, "cannot get resource .* Give Airflow's service account the role for pods in the namespace training"),
+    "rights": ({"forbidden": True}, "cannot get resource .* Give Airflow's service account the role for pods and jobs in the namespace"),
 }
 
 

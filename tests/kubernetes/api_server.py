@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.kubernetes.cluster import NAMESPACE, Cluster, Json, Refused
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.objects import NAMESPACE, Json, Refused
 
 TOKEN = "a-token-of-a-service-account"
 
@@ -75,38 +76,41 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, path: str, query: dict[str, str], body: Json) -> None:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Refused(401, "Unauthorized", "Unauthorized")
-        if match := re.fullmatch(r"/api/v1/namespaces/([^/]+)/(pods|events)(?:/([^/]+))?(?:/(log))?", path):
+        if match := re.fullmatch(r"/api(?:/v1|s/batch/v1)/namespaces/([^/]+)/(pods|events|jobs)(?:/([^/]+))?(?:/(log))?", path):
             return self._namespaced(*match.groups(), query, body)
         raise Refused(404, "NotFound", "the server could not find the requested resource")
 
     def _namespaced(self, namespace: str, kind: str, name: str | None, part: str | None, query: dict[str, str], body: Json) -> None:
         cluster, verb = self.server.cluster, self.command
+        objects = cluster.jobs if kind == "jobs" else cluster
         if cluster.forbidden:
             user = 'User "system:serviceaccount:airflow:worker"'
             words = f'{user} cannot {verb.lower()} resource "{kind}" in API group "" in the namespace "{namespace}"'
             raise Refused(403, "Forbidden", f"{kind} is forbidden: {words}")
         if namespace != NAMESPACE:
-            raise Refused(404, "NotFound", f'namespaces "{namespace}" not found' if verb == "POST" else f'pods "{name}" not found')
+            raise Refused(404, "NotFound", f'namespaces "{namespace}" not found' if verb == "POST" else f'{kind} "{name}" not found')
         if kind == "events":
             return self._events(query)
         if verb == "POST":
-            made = cluster.create(body)
+            made = objects.create(body)
             if event := self.server.unanswered:
                 event.wait(60)
                 self.server.unanswered, self.close_connection = None, True
                 return None
             return self._send(201, made)
         if name is None:
-            found = cluster.matching(query.get("labelSelector", ""))
-            return self._send(
-                200, {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": cluster.version}, "items": found}
-            )
+            found = objects.matching(query.get("labelSelector", ""))
+            listed = {"kind": "JobList", "apiVersion": "batch/v1"} if kind == "jobs" else {"kind": "PodList", "apiVersion": "v1"}
+            return self._send(200, {**listed, "metadata": {"resourceVersion": cluster.version}, "items": found})
         if part == "log":
             return self._log(cluster.get(name), query)
+        if verb == "DELETE" and kind == "jobs":
+            cluster.jobs.delete(name, query.get("propagationPolicy"))
+            return self._send(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
         if verb == "DELETE":
             asked = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
             return self._send(200, cluster.delete(name, None if asked is None else int(asked)))
-        return self._send(200, cluster.patch(name, body) if verb == "PATCH" else cluster.get(name))
+        return self._send(200, objects.patch(name, body) if verb == "PATCH" else objects.get(name))
 
     def _events(self, query: dict[str, str]) -> None:
         cluster = self.server.cluster

@@ -7,24 +7,13 @@ real container.
 import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
 import kubernetes_validate
 
-Json = dict[str, Any]
-NAMESPACE = "training"
-VERSION = "1.34"
-
-
-class Refused(Exception):
-    """An answer that is an error, as the API server words it."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": status}
+from tests.kubernetes.jobs import Jobs
+from tests.kubernetes.objects import NAMESPACE, VERSION, Json, Refused, matches, now
 
 
 class Node(Protocol):
@@ -72,6 +61,7 @@ class Cluster:
         self.accounts, self.priorities = {"ghostwriter-training"}, {"training"}
         self.forbidden = False
         self._version = 1000
+        self.jobs = Jobs(self)
 
     def create(self, body: Json) -> Json:
         """Admission, storing, scheduling. Raises Refused."""
@@ -102,6 +92,7 @@ class Cluster:
             if first:
                 pod["metadata"] |= {"deletionTimestamp": now(), "deletionGracePeriodSeconds": seconds}
                 self._changed(pod)
+        self.jobs.look()
         if first and pod["status"]["phase"] == "Pending":
             self.gone(pod)
         elif first and pod["status"]["phase"] == "Running":
@@ -128,17 +119,14 @@ class Cluster:
 
     def matching(self, selector: str) -> list[Json]:
         """Pods by a label selector of `a=b`, `a!=b`, `a` and `!a`."""
-        return [
-            pod
-            for pod in list(self.pods.values())
-            if all(_matches(pod["metadata"]["labels"], part) for part in selector.split(",") if part)
-        ]
+        return [pod for pod in list(self.pods.values()) if matches(pod["metadata"]["labels"], selector)]
 
     def set_status(self, pod: Json, **status: Any) -> None:
         """As the kubelet reports it."""
         with self.lock:
             pod["status"] |= status
             self._changed(pod)
+        self.jobs.look()
 
     def container(self, pod: Json, **state: Any) -> None:
         """The one container's state: running, waiting or terminated."""
@@ -163,14 +151,15 @@ class Cluster:
         with self.lock:
             if self.pods.get(pod["metadata"]["name"]) is pod:
                 del self.pods[pod["metadata"]["name"]]
+        self.jobs.look()
 
     def event(self, pod: Json, kind: str, reason: str, message: str) -> None:
-        """What `kubectl describe` shows below a pod."""
+        """What `kubectl describe` shows below a pod or a job."""
         name = pod["metadata"]["name"]
         with self.lock:
             self._version += 1
             meta = {"name": f"{name}.{self._version:x}", "namespace": NAMESPACE, "uid": str(uuid4()), "resourceVersion": str(self._version)}
-            about = {"kind": "Pod", "namespace": NAMESPACE, "name": name, "uid": pod["metadata"]["uid"]}
+            about = {"kind": pod["kind"], "namespace": NAMESPACE, "name": name, "uid": pod["metadata"]["uid"]}
             times = {"firstTimestamp": now(), "lastTimestamp": now(), "count": 1}
             self.events.append({"metadata": meta, "involvedObject": about, "type": kind, "reason": reason, "message": message, **times})
 
@@ -243,19 +232,3 @@ class Cluster:
     def _changed(self, pod: Json) -> None:
         self._version += 1
         pod["metadata"]["resourceVersion"] = str(self._version)
-
-
-def now() -> str:
-    """As the API server writes times."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _matches(labels: dict[str, str], part: str) -> bool:
-    """One requirement of a label selector."""
-    if "!=" in part:
-        name, value = part.split("!=")
-        return labels.get(name) != value
-    if "=" in part:
-        name, value = part.split("=")
-        return labels.get(name) == value
-    return part[1:] not in labels if part.startswith("!") else part in labels

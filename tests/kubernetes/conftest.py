@@ -47,7 +47,7 @@ class Bench:
         """What makes the operator, as a new process does."""
 
         def make() -> KubernetesStageOperator:
-            operator = stage_operator()(task_id="train", stage="train", request=str(request.run_folder / "request.json"))  # type: ignore[call-arg]
+            operator = stage_operator("train")(task_id="train", stage="train", request=str(request.run_folder / "request.json"))  # type: ignore[call-arg]
             assert isinstance(operator, KubernetesStageOperator)
             return operator
 

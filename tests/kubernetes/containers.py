@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from tests.kubernetes.cluster import Cluster, Json
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.objects import Json
 
 LABEL = "k8s-double"
 LONGEST_MESSAGE = 2048
@@ -32,6 +34,7 @@ class ContainerNode:
     def __init__(self, folder: Path, claims: dict[str, Path], secrets: dict[str, dict[str, str]]) -> None:
         self.folder, self.claims, self.secrets = folder, claims, secrets
         self.watchers: dict[str, threading.Thread] = {}
+        self.network = ""
 
     def start(self, cluster: Cluster, pod: Json) -> None:
         """Start the container, as a kubelet would from the same manifest."""
@@ -63,6 +66,8 @@ class ContainerNode:
         for name, watcher in self.watchers.items():
             docker("rm", "--force", name, check=False)
             watcher.join(30)
+        if self.network:
+            docker("network", "rm", self.network)
 
     @staticmethod
     def name_of(pod: Json) -> str:
@@ -88,11 +93,21 @@ class ContainerNode:
         options += [f"--cap-drop={name}" for name in own["capabilities"]["drop"]]
         options += ["--read-only"] if own["readOnlyRootFilesystem"] else []
         options += [] if own["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
-        options += [part for one in container.get("env", []) for part in ("--env", f"{one['name']}={one['value']}")]
+        options += [part for one in container.get("env", []) for part in ("--env", f"{one['name']}={_value(one, pod)}")]
+        if "subdomain" in spec:
+            options += ["--network", self._network(), "--network-alias", f"{spec['hostname']}.{spec['subdomain']}"]
+            options += ["--hostname", spec["hostname"]]
         volumes = {volume["name"]: volume for volume in spec["volumes"]}
         for mount in container["volumeMounts"]:
             options += self._mount(volumes[mount["name"]], mount, shared["fsGroup"])
         return [*options, container["image"], *container["args"]]
+
+    def _network(self) -> str:
+        """A network on which pods find one another by their host names below a headless Service."""
+        if not self.network:
+            self.network = f"{LABEL}-{uuid4().hex[:8]}"
+            docker("network", "create", "--label", LABEL, self.network)
+        return self.network
 
     def _mount(self, volume: Json, mount: Json, group: int) -> list[str]:
         path, mode = mount["mountPath"], ":ro" if mount.get("readOnly") else ""
@@ -111,3 +126,11 @@ class ContainerNode:
             os.chown(folder / name, 0, group)
             (folder / name).chmod(secret["defaultMode"])
         return folder
+
+
+def _value(variable: Json, pod: Json) -> str:
+    """What a variable says: as written, or a label of the pod."""
+    if "value" in variable:
+        return str(variable["value"])
+    path = variable["valueFrom"]["fieldRef"]["fieldPath"]
+    return str(pod["metadata"]["labels"][path.removeprefix("metadata.labels['").removesuffix("']")])

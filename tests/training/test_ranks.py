@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.training.child import Child
 from tests.training.conftest import write_dataset
 from tests.training.test_train import LONG, adapter, interrupt, losses, steps_done
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
-from training.ranks import count_ranks, describe
+from training.errors import LOST_STATUS, TrainingError
+from training.ranks import Nodes, count_ranks, describe
 from training.signals import StopFlag
 from training.train import train
 
@@ -56,11 +58,59 @@ def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(r
     child = in_two(shared)
     assert child.wait() == 0
     assert "Going on after step" in child.said.read_text()
+    assert "cannot be read" not in child.said.read_text()
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert len(losses(alone)) == 30
     assert read_json(TrainResult, shared.run_folder / RESULT_FILE).tokens == read_json(TrainResult, alone.run_folder / RESULT_FILE).tokens
     for name, tensor in adapter(alone).items():
         assert float((tensor.float() - adapter(shared)[name].float()).abs().max()) < 2e-2
+
+
+def on_two_nodes(request: TrainRequest, others: str) -> list[Child]:
+    """The same command on two machines, here both this one, with one process each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    arguments = ("train", request.run_folder / "request.json", "--processes", "1", "--nodes", "2", "--rendezvous", address)
+    told = {"OMP_NUM_THREADS": "1"}
+    return [
+        Child(request.run_folder.with_suffix(f".{others}{index}.txt"), *arguments, environment={**told, "JOB_COMPLETION_INDEX": index})
+        for index in ("0", "1")
+    ]
+
+
+def test_two_nodes_train_like_one_and_one_that_dies_ends_the_other_which_goes_on_later(request_training: Make, tmp_path: Path) -> None:
+    alone, shared = request_training("alone", **LONG), request_training("shared", **LONG)
+    train(alone, StopFlag())
+    first, second = on_two_nodes(shared, "killed")
+    while steps_done(shared) < 6:
+        assert first.is_running, first.said.read_text()
+        time.sleep(0.002)
+    second.send(signal.SIGKILL)
+    assert (first.wait(), second.wait()) == (LOST_STATUS, -signal.SIGKILL)
+    assert (
+        first.said.read_text().splitlines()[-1].startswith("Process 1 of 2 failed with status 144; what it said stands above. The others")
+    )
+    assert 6 <= steps_done(shared) < 30
+    first, second = on_two_nodes(shared, "again")
+    assert (first.wait(), second.wait()) == (0, 0)
+    assert "Going on after step" in first.said.read_text()
+    assert "Trained 30 steps" in first.said.read_text()
+    assert "Trained" not in second.said.read_text()
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+
+
+def test_a_node_must_know_which_it_is_and_where_the_first_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Nodes.of(1, None) == Nodes()
+    with pytest.raises(TrainingError, match=r"--rendezvous is 'first'. With --nodes 2 give HOST:PORT of the first machine."):
+        Nodes.of(2, "first")
+    with pytest.raises(TrainingError, match=r"JOB_COMPLETION_INDEX is ''. Set it to this machine's number, 0 to 1."):
+        Nodes.of(2, "first:29500")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
+    with pytest.raises(TrainingError, match="JOB_COMPLETION_INDEX is '2'"):
+        Nodes.of(2, "first:29500")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    assert Nodes.of(2, "first:29500") == Nodes(2, 1, "first:29500")
 
 
 def failure(**facts: Any) -> Any:
