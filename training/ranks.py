@@ -129,8 +129,16 @@ def end_later() -> None:
 
 
 def describe(failures: dict[int, Any], count: int) -> str:
-    """Which of `count` processes failed first, and why: one that was killed or said what is wrong, before one that only lost the others."""
-    rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].error_file == "<N/A>", item[1].timestamp))
+    """Which of `count` processes failed first, and why: one that was killed or said what is wrong, before one that only lost the others.
+
+    SIGTERM is how the agent ends the others, so it comes last.
+    """
+
+    def order(item: tuple[int, Any]) -> tuple[bool, bool, bool, float]:
+        failure = item[1]
+        return failure.exitcode == -signal.SIGTERM, failure.exitcode >= 0, failure.error_file == "<N/A>", failure.timestamp
+
+    rank, failure = min(failures.items(), key=order)
     if failure.exitcode < 0:
         why = f"was killed by {failure.signal_name()} (SIGKILL is most often a machine out of memory)"
     elif isinstance(failure.message, dict):

@@ -114,7 +114,7 @@ def test_ctrl_c_keeps_what_came_and_leaves_nothing_in_flight(home: Home) -> None
             running.send_signal(signal.SIGINT)
             _, told = running.communicate(timeout=60)
         bought = teacher.completions
-    assert running.returncode == 130
+    assert running.returncode == 130, told
     assert "Interrupted. What was bought is kept: run the same command again to go on." in told
     with open_database(home.database_url).connect() as connection:
         states = connection.execute(select(SendRow.state)).scalars().all()

@@ -123,6 +123,7 @@ def test_the_process_that_failed_of_itself_is_named_before_those_that_lost_it() 
     lost, said = failure(timestamp=4), failure(error_file="error.json", message={"message": "The disk is full"})
     assert describe({0: lost, 1: said}, 2).startswith("Process 2 of 2 failed: The disk is full. ")
     assert describe({0: lost, 1: failure(exitcode=-9)}, 2).startswith("Process 2 of 2 was killed by SIGKILL ")
+    assert describe({0: said, 1: failure(exitcode=-15, timestamp=3)}, 2).startswith("Process 1 of 2 failed: The disk is full. ")
     assert describe({0: lost}, 2).startswith("Process 1 of 2 failed with status 1; what it said stands above. ")
 
 
