@@ -1,7 +1,6 @@
 """The DAGs that the writer files become: names, schedules, chain, forms, pages."""
 
 import os
-import warnings
 from pathlib import Path
 
 import pytest
@@ -9,18 +8,15 @@ import pytest
 from ghostwriter.forms import training
 from ghostwriter.home import ROOT
 from ghostwriter.writer import load_writer
+from tests.dags.bag import DagBag, read_dags
 from training.contract import recipe_names
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from airflow.dag_processing.dagbag import DagBag
 
 NOTIFY = '[notify]\nmail = "post"\nto = ["owner@example.org"]\nwebhook = "hook"\n'
 STAGES = ("collect", "distill", "train", "compare", "rollback")
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
+def bag(tmp_path_factory: pytest.TempPathFactory) -> DagBag:
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
     plain = (writers / "lamplight.toml").read_text()
@@ -31,24 +27,22 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> "DagBag":
     before = os.environ["GHOSTWRITER_WRITERS"]
     os.environ["GHOSTWRITER_WRITERS"] = str(writers)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return DagBag(dag_folder=str(ROOT / "dags"))
+        return read_dags()
     finally:
         os.environ["GHOSTWRITER_WRITERS"] = before
 
 
-def test_every_file_is_parsed(bag: "DagBag") -> None:
+def test_every_file_is_parsed(bag: DagBag) -> None:
     assert bag.import_errors == {}
     dags = [f"{stem}_{stage}" for stem in ("careful", "lamplight") for stage in STAGES]
     assert set(bag.dags) == {"broken_collect", *dags, "multiplication"}
 
 
-def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: "DagBag") -> None:
+def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: DagBag) -> None:
     assert "nonsense: unknown key" in (bag.dags["broken_collect"].doc_md or "")
 
 
-def test_the_assets_chain_the_dags(bag: "DagBag") -> None:
+def test_the_assets_chain_the_dags(bag: DagBag) -> None:
     def outlets(dag: str, task: str) -> list[str]:
         return [asset.name for asset in bag.dags[dag].get_task(task).outlets]
 
@@ -60,19 +54,19 @@ def test_the_assets_chain_the_dags(bag: "DagBag") -> None:
     assert outlets("lamplight_train", "promote") == ["champion/lamplight"]
 
 
-def test_collecting_follows_the_writers_own_clock(bag: "DagBag") -> None:
+def test_collecting_follows_the_writers_own_clock(bag: DagBag) -> None:
     timetable = bag.dags["lamplight_collect"].timetable
     assert (timetable.expression, str(timetable.timezone)) == ("0 3 * * *", "Europe/London")
 
 
-def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: "DagBag") -> None:
+def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: DagBag) -> None:
     train = bag.dags["lamplight_train"]
     assert {train.get_task(task).pool for task in ("train", "evaluate")} == {"gpu"}
     assert bag.dags["lamplight_distill"].get_task("ask_teacher").pool == "teacher"
     assert {dag.max_active_runs for name, dag in bag.dags.items() if name.startswith("lamplight")} == {1}
 
 
-def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_for_them(bag: "DagBag") -> None:
+def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_for_them(bag: DagBag) -> None:
     plain, careful = bag.dags["lamplight_train"], bag.dags["careful_train"]
     assert sorted({task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks}) == ["approve", "compare_content"]
     assert careful.get_task("judge").upstream_task_ids == {"plan", "evaluate", "compare_content"}
@@ -80,19 +74,19 @@ def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_fo
     assert careful.get_task("compare_content").pool == "teacher"
 
 
-def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file_says_so(bag: "DagBag") -> None:
+def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file_says_so(bag: DagBag) -> None:
     plain, careful = bag.dags["lamplight_distill"], bag.dags["careful_distill"]
     assert {task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks} == {"wait_for_batch"}
     assert careful.get_task("ask_teacher").upstream_task_ids == {"estimate_cost", "wait_for_batch"}
     assert careful.get_task("wait_for_batch").upstream_task_ids == {"find_answers", "estimate_cost"}
 
 
-def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: "DagBag") -> None:
+def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: DagBag) -> None:
     offered = {stem: bag.dags[f"{stem}_distill"].params.get_param("mode").schema["enum"] for stem in ("lamplight", "careful")}
     assert offered == {"lamplight": ["distilled", "self-instruct", "direct"], "careful": ["distilled", "direct"]}
 
 
-def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> None:
+def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: DagBag) -> None:
     compare = bag.dags["lamplight_compare"]
     assert compare.params["arms"] == ["direct", "mixed"]
     assert compare.get_task("train").is_mapped
@@ -108,13 +102,13 @@ def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: "DagBag") -> Non
     assert [task.task_id for task in compare.tasks if task.outlets] == []
 
 
-def test_the_form_offers_every_recipe(bag: "DagBag") -> None:
+def test_the_form_offers_every_recipe(bag: DagBag) -> None:
     schema = bag.dags["lamplight_train"].params.get_param("recipe").schema
     assert schema["enum"] == recipe_names()
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_field_of_a_form_has_a_title_and_a_line_and_what_matters_most_is_open(bag: "DagBag", stage: str) -> None:
+def test_each_field_of_a_form_has_a_title_and_a_line_and_what_matters_most_is_open(bag: DagBag, stage: str) -> None:
     params = bag.dags[f"lamplight_{stage}"].params
     fields = {name: params.get_param(name) for name in params}
     assert [name for name, field in fields.items() if not field.schema.get("title") or not field.description] == []
@@ -145,12 +139,12 @@ def test_the_form_offers_each_finished_dataset_by_its_date_the_newest_first(tmp_
     }
 
 
-def test_the_cost_is_said_before_anything_is_bought(bag: "DagBag") -> None:
+def test_the_cost_is_said_before_anything_is_bought(bag: DagBag) -> None:
     distill = bag.dags["lamplight_distill"]
     assert distill.get_task("ask_teacher").upstream_task_ids == {"find_answers", "estimate_cost"}
 
 
-def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: "DagBag") -> None:
+def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: DagBag) -> None:
     def told(stem: str, dag: str, task: str, on: str) -> list[str]:
         return [type(message.notifier()).__name__ for message in getattr(bag.dags[f"{stem}_{dag}"].get_task(task), f"on_{on}_callback")]
 
@@ -163,7 +157,7 @@ def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: "Dag
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_dag_has_a_page_and_each_task_a_line(bag: "DagBag", stage: str) -> None:
+def test_each_dag_has_a_page_and_each_task_a_line(bag: DagBag, stage: str) -> None:
     dag = bag.dags[f"lamplight_{stage}"]
     assert dag.doc_md
     assert dag.doc_md.startswith("###")
@@ -184,7 +178,7 @@ def test_the_dags_folder_holds_nothing_else() -> None:
     ]
 
 
-def test_the_multiplication_form_has_the_bounds_of_what_can_be_made(bag: "DagBag") -> None:
+def test_the_multiplication_form_has_the_bounds_of_what_can_be_made(bag: DagBag) -> None:
     params = bag.dags["multiplication"].params
     bounds = {name: (schema.get("minimum"), schema.get("maximum")) for name in params if (schema := params.get_param(name).schema)}
     assert bounds["samples"] == (1, 200_000)
@@ -195,7 +189,7 @@ def test_the_multiplication_form_has_the_bounds_of_what_can_be_made(bag: "DagBag
     assert params.get_param("recipe").schema["enum"] == recipe_names()
 
 
-def test_the_multiplication_check_uses_the_same_stages_and_pool_as_style(bag: "DagBag") -> None:
+def test_the_multiplication_check_uses_the_same_stages_and_pool_as_style(bag: DagBag) -> None:
     dag, train = bag.dags["multiplication"], bag.dags["lamplight_train"]
     assert [type(dag.get_task(task)) for task in ("train", "examine")] == [type(train.get_task("train"))] * 2
     assert {dag.get_task(task).pool for task in ("train", "examine")} == {"gpu"}
@@ -203,7 +197,7 @@ def test_the_multiplication_check_uses_the_same_stages_and_pool_as_style(bag: "D
     assert [task.task_id for task in dag.tasks if not task.doc_md] == []
 
 
-def test_the_gpu_stages_have_the_buttons_that_their_results_answer(bag: "DagBag") -> None:
+def test_the_gpu_stages_have_the_buttons_that_their_results_answer(bag: DagBag) -> None:
     def buttons(dag: str, task: str) -> list[str]:
         return [link.name for link in bag.dags[dag].get_task(task).operator_extra_links]
 

@@ -1,30 +1,19 @@
 """The DAGs with GHOSTWRITER_LAUNCHER=docker: the same tasks, in containers, and the maintenance that goes with them."""
 
-import warnings
 from types import SimpleNamespace
 
 import pytest
 
 from ghostwriter.docker_stage import DockerStageOperator
-from ghostwriter.home import ROOT
 from ghostwriter.task_labels import task_needs
+from tests.dags.bag import read_dags
 from tests.ghostwriter.test_docker_stage import LABELS, SETTINGS
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from airflow.dag_processing.dagbag import DagBag
 
-
-@pytest.fixture
-def bag(monkeypatch: pytest.MonkeyPatch) -> "DagBag":
+def test_gpu_stages_run_in_containers_and_leftovers_are_removed_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return DagBag(dag_folder=str(ROOT / "dags"))
-
-
-def test_gpu_stages_run_in_containers_and_leftovers_are_removed_every_hour(bag: "DagBag") -> None:
+    bag = read_dags()
     assert bag.import_errors == {}
     assert isinstance(bag.dags["lamplight_train"].get_task("train"), DockerStageOperator)
     assert [task.task_id for task in bag.dags["maintenance"].tasks] == ["remove_leftovers"]
