@@ -19,7 +19,7 @@ from ghostwriter.home import Home
 from ghostwriter.ledger import SendRow
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.teacher import TeacherKeyRefused
-from ghostwriter.writer import Judge
+from ghostwriter.writer_settings import Judge
 from tests.distill_case import PRICES, endpoint, make_writer
 from tests.ghostwriter.evaluations import evaluation
 from tests.teacher_server import TeacherScript, TeacherServer

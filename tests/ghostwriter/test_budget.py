@@ -7,7 +7,7 @@ import pytest
 
 from ghostwriter.budget import Message, Prices, Purse, Usage
 from ghostwriter.errors import BudgetExceeded
-from ghostwriter.writer import Budget
+from ghostwriter.writer_settings import Budget
 
 PRICES = Prices(input=Decimal("0.28"), cached_input=Decimal("0.028"), output=Decimal("0.42"))
 

@@ -4,7 +4,7 @@ import pytest
 
 from ghostwriter.content import Content
 from ghostwriter.gate import decide
-from ghostwriter.writer import Gate
+from ghostwriter.writer_settings import Gate
 from tests.ghostwriter.evaluations import CANDIDATE, RIVAL, evaluation
 from training.contract import Estimate
 

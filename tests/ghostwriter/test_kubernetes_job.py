@@ -16,7 +16,7 @@ from ghostwriter.kubernetes_leftovers import remove_leftovers
 from ghostwriter.kubernetes_problems import LOST_STATUS
 from ghostwriter.kubernetes_stage import KubernetesStageOperator
 from ghostwriter.operators import stage_operator
-from tests.ghostwriter.test_kubernetes_stage import Bench, begin_again, make_bench
+from tests.ghostwriter.kubernetes_bench import Bench, begin_again, make_bench
 from tests.kubernetes.attempts import begin, context, fire, restored, resume
 
 __all__ = ["make_bench"]

@@ -14,7 +14,7 @@ from ghostwriter.errors import LaunchError
 from ghostwriter.kubernetes_settings import PodSettings
 from ghostwriter.launch import Stage
 from ghostwriter.operators import stage_operator
-from tests.ghostwriter.test_kubernetes_stage import SETTINGS
+from tests.ghostwriter.kubernetes_bench import SETTINGS
 
 OLDEST, NEWEST = "1.28", kubernetes_validate.latest_version()
 REQUEST = "/var/lib/ghostwriter/runs/lamplight/1/request.json"

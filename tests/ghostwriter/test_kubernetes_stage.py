@@ -3,10 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -15,69 +12,11 @@ from ghostwriter import kubernetes_stage
 from ghostwriter.errors import LaunchInterrupted
 from ghostwriter.kubernetes_leftovers import remove_leftovers
 from ghostwriter.kubernetes_settings import PodSettings
-from ghostwriter.kubernetes_stage import KubernetesStageOperator
-from ghostwriter.operators import stage_operator
-from tests.kubernetes.api_server import ApiServer
-from tests.kubernetes.attempts import begin, context, fire, restored, resume, run
-from tests.kubernetes.cluster import Cluster, ManualNode
+from tests.ghostwriter.kubernetes_bench import Bench, begin_again, make_bench
+from tests.kubernetes.attempts import begin, context, fire, restored, resume
 from training.contract import TrainRequest, load_recipe, write_json
 
-SETTINGS = {
-    "GHOSTWRITER_LAUNCHER": "kubernetes",
-    "GHOSTWRITER_TRAINING_IMAGE": "ghostwriter-training",
-    "GHOSTWRITER_K8S_NAMESPACE": "training",
-    "GHOSTWRITER_K8S_PRIORITY_CLASS": "training",
-    "GHOSTWRITER_DATA_CLAIM": "ghostwriter-home",
-    "GHOSTWRITER_NETRC_SECRET": "mlflow-login",
-    "GHOSTWRITER_TRAINING_MEMORY": "512Mi",
-    "GHOSTWRITER_HOME": "/var/lib/ghostwriter",
-    "GHOSTWRITER_K8S_START_SECONDS": "1",
-    "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
-}
-
-
-class Bench:
-    """A cluster, its API, and a request to run on it."""
-
-    def __init__(self, folder: Path, server: ApiServer) -> None:
-        self.folder, self.server, self.cluster = folder, server, server.cluster
-        self.node: Any = server.cluster.node
-
-    def make(self) -> KubernetesStageOperator:
-        """The operator, as a new process makes it."""
-        operator = stage_operator("train")(task_id="train", stage="train", request=str(self.folder / "request.json"))  # type: ignore[call-arg]
-        assert isinstance(operator, KubernetesStageOperator)
-        return operator
-
-    @property
-    def pod(self) -> dict[str, Any]:
-        """The one pod there is."""
-        (pod,) = self.cluster.pods.values()
-        return pod
-
-    def finish(self) -> None:
-        """The training succeeds."""
-        (self.folder / "result.json").write_text(json.dumps({"run_id": None}))
-        self.cluster.end(self.pod, 0)
-
-    def fails(self, kind: type[BaseException] = AirflowFailException) -> str:
-        """What the task says when it fails."""
-        with pytest.raises(AirflowException) as failed:
-            run(self.make, context())
-        assert type(failed.value) is kind
-        return str(failed.value)
-
-
-@pytest.fixture(name="bench")
-def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with ApiServer(Cluster(ManualNode())) as server:
-        config = server.write_kubeconfig(tmp_path / "kubeconfig")
-        connection = json.dumps({"conn_type": "kubernetes", "extra": {"kube_config_path": str(config)}})
-        for name, value in {**SETTINGS, "AIRFLOW_CONN_KUBERNETES_DEFAULT": connection}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(kubernetes_stage, "POLL_SECONDS", 0.02)
-        (tmp_path / "request.json").write_text(json.dumps({"tracking": None}))
-        yield Bench(tmp_path, server)
+__all__ = ["make_bench"]  # a fixture
 
 
 def test_a_stage_runs_in_one_pod_that_is_removed_afterwards(bench: Bench) -> None:
@@ -164,62 +103,6 @@ def test_a_pod_that_cannot_be_removed_is_said(bench: Bench, monkeypatch: pytest.
     assert "is still being removed after 0 s. See whether its node node-1 is gone" in bench.fails(AirflowException)
 
 
-def end_with(bench: Bench, status: int, reason: str = "", message: str = "", kind: type[BaseException] = AirflowFailException) -> str:
-    """What the task says after such an end of its container."""
-    given = context()
-    deferred = begin(bench.make, given)
-    bench.cluster.run(bench.pod)
-    bench.cluster.end(bench.pod, status, reason, message)
-    with pytest.raises(AirflowException) as failed:
-        resume(bench.make, given, deferred, fire(deferred))
-    assert type(failed.value) is kind
-    assert bench.cluster.pods == {}
-    return str(failed.value)
-
-
-def test_an_error_of_the_training_comes_with_its_last_lines_and_is_not_retried(bench: Bench) -> None:
-    said = end_with(bench, 1, message="step 7\nThe dataset is empty.")
-    assert said.endswith("training train ended with status 1 and no result. Its last lines:\nstep 7\nThe dataset is empty.")
-
-
-def test_too_little_memory_is_said(bench: Bench) -> None:
-    assert "more than the 512Mi of memory it may use" in end_with(bench, 137, "OOMKilled")
-
-
-def test_a_stop_is_retried(bench: Bench) -> None:
-    assert "was asked to end. Run the task again: it goes on from its checkpoint." in end_with(bench, 143, kind=AirflowException)
-
-
-def test_an_eviction_is_retried_with_the_clusters_words(bench: Bench) -> None:
-    given = context()
-    deferred = begin(bench.make, given)
-    bench.cluster.run(bench.pod)
-    bench.cluster.set_status(bench.pod, phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
-    with pytest.raises(AirflowException, match=r"outside: Evicted\. The node was low on resource: memory\. Run the task again") as out:
-        resume(bench.make, given, deferred, fire(deferred))
-    assert type(out.value) is AirflowException
-
-
-def test_a_preempted_pod_is_retried_with_the_reason(bench: Bench) -> None:
-    given = context()
-    deferred = begin(bench.make, given)
-    condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "for another pod"}
-    bench.cluster.end(bench.pod, 137)
-    bench.cluster.set_status(bench.pod, conditions=[condition])
-    with pytest.raises(AirflowException, match=r"PreemptionByScheduler\. for another pod\. Run the task again"):
-        resume(bench.make, given, deferred, fire(deferred))
-
-
-def test_a_removed_pod_is_retried(bench: Bench) -> None:
-    given = context()
-    deferred = begin(bench.make, given)
-    bench.cluster.run(bench.pod)
-    bench.cluster.gone(bench.pod)
-    with pytest.raises(AirflowException, match=r"was removed\. Run the task again") as removed:
-        resume(bench.make, given, deferred, fire(deferred))
-    assert type(removed.value) is AirflowException
-
-
 def test_a_pod_that_was_cleaned_up_after_it_ended_well_is_no_failure(bench: Bench) -> None:
     given = context()
     deferred = begin(bench.make, given)
@@ -265,80 +148,6 @@ def test_a_running_pod_of_a_task_that_took_too_long_is_asked_to_end(bench: Bench
     with pytest.raises(AirflowException, match=r"took longer than the task's execution_timeout and was asked to end\. Run the task again"):
         bench.make().trigger_reentry(context(), late)
     assert "deletionTimestamp" in bench.pod["metadata"]
-
-
-def begin_again(bench: Bench, given: dict[str, Any], event: dict[str, Any]) -> Any:
-    """The operator's next deferral."""
-    from airflow.sdk.exceptions import TaskDeferred
-
-    with pytest.raises(TaskDeferred) as again:
-        bench.make().trigger_reentry(given, event)
-    return again.value
-
-
-def test_no_free_gpu_is_said_in_the_schedulers_words(bench: Bench) -> None:
-    bench.cluster.gpus = 0
-    said = bench.fails()
-    assert (
-        "no node took it within 1 s. The scheduler says: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu. It asks for 1 GPUs" in said
-    )
-    assert bench.cluster.pods == {}
-
-
-def test_a_missing_image_is_said(bench: Bench) -> None:
-    bench.cluster.images.clear()
-    said = bench.fails()
-    assert "ImagePullBackOff" in said
-    assert "See that GHOSTWRITER_TRAINING_IMAGE (ghostwriter-training) is right" in said
-
-
-def test_a_missing_secret_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.cluster.secrets.clear()
-    monkeypatch.setattr(kubernetes_stage, "PULL_SECONDS", 0)
-    assert (
-        'ContainerCreating. The cluster says: MountVolume.SetUp failed for volume "netrc" : secret "mlflow-login" not found'
-        in bench.fails()
-    )
-
-
-REFUSALS = {
-    "quota": ({"quota": 0}, r"exceeded quota: training, requested: requests.nvidia.com/gpu=1.* Wait until a pod ends"),
-    "priority": ({"priorities": set()}, "no PriorityClass with name training was found. Make the priority class"),
-    "account": ({"accounts": set()}, 'serviceaccount "ghostwriter-training" not found. Make the service account'),
-    "rights": ({"forbidden": True}, "cannot get resource .* Give Airflow's service account the role for pods and jobs in the namespace"),
-}
-
-
-@pytest.mark.parametrize(("change", "words"), REFUSALS.values(), ids=REFUSALS)
-def test_a_refusal_is_said_with_what_to_do(bench: Bench, change: dict[str, Any], words: str) -> None:
-    vars(bench.cluster).update(change)
-    with pytest.raises(AirflowFailException, match=words):
-        bench.make().execute(context())
-
-
-def test_a_wrong_namespace_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GHOSTWRITER_K8S_NAMESPACE", "trainig")
-    with pytest.raises(AirflowFailException, match=r'"trainig" not found\. Make the namespace, or change GHOSTWRITER_K8S_NAMESPACE'):
-        bench.make().execute(context())
-
-
-def test_a_login_that_ended_is_said(bench: Bench) -> None:
-    bench.server.write_kubeconfig(bench.folder / "kubeconfig", token="old")
-    with pytest.raises(AirflowFailException, match=r"refused \(401\): Unauthorized. Its login is wrong or has ended"):
-        bench.make().execute(context())
-
-
-def test_no_api_server_is_said_and_retried(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes_stage.KubernetesStageOperator, "pod_manager", property(quick))
-    bench.server.away = True
-    with pytest.raises(AirflowException, match="No Kubernetes API server answers") as away:
-        bench.make().execute(context())
-    assert type(away.value) is AirflowException
-
-
-def quick(operator: KubernetesStageOperator) -> Any:
-    """A pod manager that tries once; the stock one tries for 15 s."""
-    return SimpleNamespace(read_pod=lambda pod: operator.client.read_namespaced_pod(pod.metadata.name, pod.metadata.namespace))
 
 
 def test_a_killed_task_asks_the_pod_to_end_with_its_own_grace(bench: Bench) -> None:

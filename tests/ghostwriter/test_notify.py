@@ -10,7 +10,8 @@ import pytest
 from airflow.sdk import DAG, BaseHook
 
 from ghostwriter.notify import on_failure, on_new_champion
-from ghostwriter.writer import Notify, Writer
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Notify
 from tests.distill_case import make_writer
 from tests.e2e.inboxes import WEBHOOK_SECRET, Inboxes, open_inboxes
 

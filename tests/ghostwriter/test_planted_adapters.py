@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ghostwriter.gate import Decision, decide
-from ghostwriter.writer import Gate, load_writer
+from ghostwriter.writer import load_writer
+from ghostwriter.writer_settings import Gate
 from training.contract import EvaluateResult, read_json
 
 EVALUATIONS = Path(__file__).parent / "fixtures" / "evaluations"

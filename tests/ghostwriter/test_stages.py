@@ -18,7 +18,8 @@ from ghostwriter.pipeline_run import shown_again
 from ghostwriter.promote import ADAPTER_FILE, alias_version
 from ghostwriter.snapshot import read_manifest, write_snapshot
 from ghostwriter.stages import close_run, judge, promote, record_answer, roll_back, tracking_uri
-from ghostwriter.writer import Gate, Writer, load_writer
+from ghostwriter.writer import Writer, load_writer
+from ghostwriter.writer_settings import Gate
 from tests.ghostwriter.evaluations import evaluation
 from training.contract import ArmRequest, EvaluateRequest, EvaluateResult, Recipe, Tracking, TrainRequest, TrainResult, write_json
 
