@@ -29,7 +29,8 @@ from ghostwriter.prompt import PROMPTS, Prompt, fill
 from ghostwriter.snapshot import read_rows
 from ghostwriter.teacher import Endpoint, Teacher
 from ghostwriter.throttle import Throttle
-from ghostwriter.writer import Budget, Judge, Teacher as Settings, Writer
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Budget, Judge, Teacher as Settings
 from training.contract import EvaluateRequest, EvaluateResult
 
 log = logging.getLogger(__name__)

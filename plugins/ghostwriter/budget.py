@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypedDict
 
 from ghostwriter.errors import BudgetExceeded
-from ghostwriter.writer import Budget
+from ghostwriter.writer_settings import Budget
 
 MILLION = Decimal(1_000_000)
 CHATML_TOKENS_A_MESSAGE = 16

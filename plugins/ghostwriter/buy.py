@@ -20,7 +20,7 @@ from ghostwriter.plan import Call
 from ghostwriter.teacher import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
-from ghostwriter.writer import Teacher as Settings
+from ghostwriter.writer_settings import Teacher as Settings
 
 TRIES = 5
 """Sends of one call that may end in a fault of its own before it counts as failed."""

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.teacher import Endpoint
-from ghostwriter.writer import Source
+from ghostwriter.writer_settings import Source
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ghostwriter.writer import Mode, Writer
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Mode
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,8 @@ from ghostwriter.prompt import Prompt, load_prompt
 from ghostwriter.teacher import Endpoint, Teacher, TeacherUnfit
 from ghostwriter.throttle import Throttle
 from ghostwriter.tracker import Tracker
-from ghostwriter.writer import Mode, Teacher as Settings, Writer
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Mode, Teacher as Settings
 
 __all__ = ["Endpoint", "Estimate", "distill", "estimate"]
 

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.content import Content
-from ghostwriter.writer import Gate
+from ghostwriter.writer_settings import Gate
 from training.contract import LM_EVAL, Estimate, EvaluateResult
 
 BASE, WRITER = "base", "writer"

@@ -14,7 +14,7 @@ from ghostwriter.filters import Candidate, Judge, Lengths, clean_answer
 from ghostwriter.ledger import Answer
 from ghostwriter.plan import Call
 from ghostwriter.similarity import answers_index
-from ghostwriter.writer import Language
+from ghostwriter.writer_settings import Language
 
 
 class CountsDiffer(GhostwriterError):

@@ -14,7 +14,7 @@ from kubernetes.client import ApiException, V1Job, V1ObjectMeta, V1Pod, V1PodSta
 from urllib3.exceptions import HTTPError
 
 from ghostwriter import kubernetes_stage
-from ghostwriter.errors import LaunchError, LaunchInterrupted
+from ghostwriter.errors import LaunchError
 from ghostwriter.kubernetes_data import send_inputs
 from ghostwriter.kubernetes_pod import pod_name
 from ghostwriter.kubernetes_problems import terminated
@@ -87,7 +87,9 @@ class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator)
             owner = {"annotations": asked.metadata.annotations, "labels": asked.metadata.labels}
             return self.job_client.patch_namespaced_job(self.job_name, self.settings.namespace, {"metadata": owner})
         if found:
-            self._replace(found)
+            self._delete_job()
+            advice = "the nodes of its pods are gone; once they are, `kubectl delete pod --force` removes the pods, and this task can be cleared."
+            self._wait_until_gone("Job", found.metadata, self._find_job, advice)
         send_inputs(self.settings, Path(self.request))
         try:
             created = self.job_client.create_namespaced_job(self.settings.namespace, asked)
@@ -141,20 +143,6 @@ class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator)
         except ApiException as error:
             if error.status != 404:
                 raise
-
-    def _replace(self, job: V1Job) -> None:
-        """Delete a Job and wait until it and its pods are gone. Raises LaunchInterrupted."""
-        self.log.info("Job %s of an earlier attempt has ended or is about to; waiting until it is gone.", self.job_name)
-        deadline = time.monotonic() + kubernetes_stage.REMOVAL_SECONDS
-        self._delete_job()
-        while (left := self._find_job()) and left.metadata.uid == job.metadata.uid:
-            if time.monotonic() > deadline:
-                raise LaunchInterrupted(
-                    f"Job {self.job_name} of an earlier attempt is still being removed after {kubernetes_stage.REMOVAL_SECONDS} s."
-                    " See whether the nodes of its pods are gone; once they are, `kubectl delete pod --force` removes the pods,"
-                    " and this task can be cleared."
-                )
-            time.sleep(min(kubernetes_stage.POLL_SECONDS, 2))
 
 
 def _is_over(job: V1Job) -> bool:

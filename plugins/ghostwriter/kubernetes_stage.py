@@ -6,12 +6,13 @@ which task instance it works for. While it runs no worker waits: the triggerer l
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase, detect_pod_terminate_early_issues
-from kubernetes.client import ApiException, V1ObjectMeta, V1Pod
+from kubernetes.client import ApiException, V1Job, V1ObjectMeta, V1Pod
 from urllib3.exceptions import HTTPError
 
 from ghostwriter.errors import LaunchError, LaunchInterrupted
@@ -181,14 +182,20 @@ class KubernetesStageOperator(KubernetesPodOperator):
 
     def _remove(self, pod: V1Pod) -> None:
         """Delete a pod and wait until it is gone. Raises LaunchInterrupted."""
-        self.log.info("Pod %s of an earlier attempt has ended or is about to; waiting until it is gone.", pod.metadata.name)
-        deadline = time.monotonic() + REMOVAL_SECONDS
         self.pod_manager.delete_pod(pod)
-        while (left := self._find(pod.metadata.name)) and left.metadata.uid == pod.metadata.uid:
+        advice = (
+            f"its node {pod.spec.node_name} is gone; once it is, `kubectl delete pod --force` removes it, and this task can be cleared."
+        )
+        self._wait_until_gone("Pod", pod.metadata, lambda: self._find(pod.metadata.name), advice)
+
+    def _wait_until_gone(self, kind: str, what: V1ObjectMeta, look: Callable[[], V1Pod | V1Job | None], advice: str) -> None:
+        """Wait for the end of a pod or Job that was deleted. Raises LaunchInterrupted, which ends: see whether `advice`."""
+        self.log.info("%s %s of an earlier attempt has ended or is about to; waiting until it is gone.", kind, what.name)
+        deadline = time.monotonic() + REMOVAL_SECONDS
+        while (left := look()) and left.metadata.uid == what.uid:
             if time.monotonic() > deadline:
                 raise LaunchInterrupted(
-                    f"Pod {pod.metadata.name} of an earlier attempt is still being removed after {REMOVAL_SECONDS} s. See whether its node"
-                    f" {pod.spec.node_name} is gone; once it is, `kubectl delete pod --force` removes it, and this task can be cleared."
+                    f"{kind} {what.name} of an earlier attempt is still being removed after {REMOVAL_SECONDS} s. See whether {advice}"
                 )
             time.sleep(min(POLL_SECONDS, 2))
 

@@ -14,7 +14,8 @@ from ghostwriter.ledger import Ledger, request_key
 from ghostwriter.prompt import Prompt
 from ghostwriter.sampling import Rotation, walk
 from ghostwriter.snapshot import read_manifest
-from ghostwriter.writer import Mode, Teacher, Writer
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Mode, Teacher
 
 
 @dataclass(frozen=True, slots=True)

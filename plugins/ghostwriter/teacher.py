@@ -209,7 +209,7 @@ def connection_fault(error: APIConnectionError, endpoint: Endpoint) -> CallFault
 
 
 def _client(endpoint: Endpoint, timeout_seconds: float, connections: int) -> AsyncOpenAI:
-    """The client over aiohttp, which takes a third less CPU a call than its own transport."""
+    """The client over aiohttp: 2.4 ms of CPU a call where its own transport took 3.1 (training/LOG.md)."""
     timeout = httpx2.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds))
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     http = DefaultAioHttpClient(timeout=timeout, limits=limits)

@@ -1,234 +1,41 @@
 """Writer files: one TOML in writers/ for each writer, and the typed settings it becomes.
 
-A file names only what differs from the defaults below. Secrets never stand in it: it names Airflow connections.
+A file names only what differs from the defaults of ghostwriter.writer_settings. Secrets never stand in it: it names Airflow connections.
 """
 
 import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
-from training.contract import Arm
+from ghostwriter.writer_settings import (
+    MODES,
+    Budget,
+    Evaluation,
+    Gate,
+    Judge,
+    Language,
+    Mode,
+    Notify,
+    Schedule,
+    Section,
+    Source,
+    Student,
+    Teacher,
+    Training,
+)
 
-Language = Literal["en", "zh"]
-Mode = Literal["distilled", "self-instruct", "direct"]
-"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
-MODES: tuple[Mode, ...] = get_args(Mode)
 NO_STUDENT = (
     "Mode 'self-instruct' asks the student itself, and the writer file does not say where it is served. "
     "Add [student] with connection (an Airflow connection whose host is the base URL) and model."
 )
 STEM = r"^[a-z][a-z0-9_]{1,40}$"
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _plain_numbers(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: float(item) if isinstance(item, Decimal) else item for name, item in value.items()}
-
-
-Parameters = Annotated[dict[str, Any], AfterValidator(_plain_numbers)]
-"""Further fields of a request. TOML numbers are read as decimals for the prices; a request holds floats."""
-
-
-class Source(Section):
-    """Where the answers come from."""
-
-    kind: Literal["zhihu", "har", "jsonl", "stackexchange"]
-    account: str
-    """Zhihu: the token in /people/TOKEN. Stack Exchange: `site/user id`. har, jsonl: a file or folder."""
-    connection: str | None = None
-    """Airflow connection: the password is the cookie (or API key); a host in it replaces the real site (the demo's)."""
-    pace_seconds: float = Field(4.5, ge=0)
-    """Mean pause between pages; each pause is jittered by a third."""
-    tolerance: float = Field(0.05, ge=0, le=1)
-    """Share of the site's own count that may be missing before the collection fails as incomplete."""
-    consent: bool = False
-    """The writer has agreed (or is you): answers whose reuse setting forbids or charges for reposting are trained on too."""
-
-
-class Schedule(Section):
-    """When collecting starts by itself."""
-
-    cron: str | None = "0 3 * * *"
-    timezone: str = "UTC"
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no time zone; write one like 'Asia/Shanghai'") from error
-        return value
-
-
-class Teacher(Section):
-    """The model whose answers become training data: any OpenAI-compatible endpoint."""
-
-    connection: str
-    """Airflow connection: the host is the base URL, the password the key."""
-    model: str
-    examples: int = Field(3, ge=1)
-    """Pairs of the writer shown in each prompt."""
-    answers: int = Field(10_000, ge=1)
-    """Accepted answers wanted in all; the writer's questions are asked again until they are reached."""
-    max_tokens: int = Field(1_024, ge=1)
-    temperature: float = Field(0.8, ge=0)
-    concurrency: int = Field(16, ge=1)
-    """Most calls in flight at once."""
-    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """The name under which this teacher takes `max_tokens`."""
-    parameters: Parameters = {}
-    """Further fields of each request, as the teacher's API names them."""
-    prompt: str | None = None
-    """A file in plugins/ghostwriter/prompts, without `.md`; the one of the writer's language by default."""
-    seed: int = 0
-    """Of the order of questions and the rotation of examples."""
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
-    attempts: float = Field(3, ge=1)
-    """Most calls for each answer wanted: rejected answers are replaced by further samples up to here."""
-    accepted_share: float = Field(0.5, ge=0, le=1)
-    """Least share of `answers` with which the stage still ends well when `attempts` are used up."""
-    failed_share: float = Field(0.1, ge=0, le=1)
-    """Share of calls that may fail before the whole stage fails."""
-    timeout_seconds: float = Field(120, gt=0)
-    """For one call, from its start to the last byte of its answer."""
-    outage_seconds: float = Field(300, gt=0)
-    """With nothing but errors for so long, the stage gives up; it goes on from there when it runs again."""
-    extra_questions: Path | None = None
-    """A text file with one more question a line; a relative one lies beside the writers' folder."""
-    batch: bool = False
-    """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
-
-
-class Budget(Section):
-    """What the teacher may cost. Prices in the vendor's currency for a million tokens."""
-
-    input_price: Decimal = Field(Decimal(0), ge=0)
-    cached_input_price: Decimal | None = Field(None, ge=0)
-    """Falls back to `input_price`."""
-    output_price: Decimal = Field(Decimal(0), ge=0)
-    cap: Decimal | None = Field(None, ge=0)
-    """Hard cap of a run, in the same currency; no call is sent that could cross it."""
-    batch_share: Decimal = Field(Decimal("0.5"), ge=0)
-    """What a batch costs, as a share of these prices."""
-
-
-class Student(Section):
-    """The student as its own teacher, for mode `self-instruct`: where the recipe's base model is served, by vLLM or llama.cpp for instance.
-
-    Everything not named here is asked for as from the teacher.
-    """
-
-    connection: str
-    """Airflow connection: the host is the base URL, the password the key, if there is one."""
-    model: str
-    parameters: Parameters = {}
-    """Further fields of each request, as this server names them."""
-    budget: Budget = Budget()
-
-
-class Training(Section):
-    """Which data and which recipe the nightly adapter is trained with."""
-
-    arm: Arm = "distilled"
-    recipe: str = "qwen2.5-7b-style"
-    """A file in training/recipes, without `.toml`."""
-
-
-class Evaluation(Section):
-    """How an adapter is examined."""
-
-    questions: int = Field(200, ge=1)
-    """Held-out questions answered by each arm, at most."""
-    heldout_share: float = Field(0.1, gt=0, lt=1)
-    max_new_tokens: int = Field(512, ge=1)
-    ability: bool = True
-    """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
-    lm_eval: tuple[str, ...] = ()
-    """Tasks of lm-eval to run on every arm, by name or YAML file (docs/lm_eval_task.yaml); shown, not judged. Needs
-    requirements/lm-eval.txt in the training environment."""
-
-
-class Judge(Section):
-    """A model that compares what the candidate says with what its rival says, pair by pair. Without this table there is none."""
-
-    connection: str | None = None
-    """Airflow connection; the teacher's by default."""
-    model: str | None = None
-    """The teacher's by default."""
-    questions: int = Field(60, ge=1)
-    """Held-out questions compared, at most; each costs two calls, one in each order."""
-    agreement_pairs: int = Field(24, ge=3)
-    """Pairs whose better answer is known, to see whether the judge can be believed; the ledger keeps their verdicts."""
-    min_agreement: float = Field(0.8, ge=0, le=1)
-    """Share of those it must get right; below, its verdicts do not count."""
-    max_tokens: int = Field(300, ge=16)
-    parameters: Parameters = {}
-    """Further fields of each request, as the judge's API names them."""
-    budget: Budget | None = None
-    """Prices and cap of a run of the judge; the teacher's by default."""
-
-
-class Gate(Section):
-    """What a candidate must show before it becomes the champion; ghostwriter.gate says how each is used."""
-
-    min_questions: int = Field(5, ge=1)
-    """Held-out questions at least. An interval of one question has no width, and four lie on the better side by chance one night in 16."""
-    max_style_drop: float = Field(0.05, ge=0)
-    """Most by which style (0 is other writers, 1 the writer) may lie below the champion's, at the lower end of its interval."""
-    min_loss_gain: float = Field(0.0, ge=0)
-    """Nats a token by which the loss on the writer's real answers must fall to count as better, at the upper end of its interval."""
-    max_rep4_rise: float = Field(0.05, ge=0)
-    """Most by which the share of repeated 4-grams may exceed the writer's own."""
-    max_unfinished_share: float = Field(0.2, ge=0, le=1)
-    """Most answers that may run into the length limit without an end."""
-    max_empty_share: float = Field(0.02, ge=0, le=1)
-    min_length_ratio: float = Field(0.4, ge=0)
-    """Words of all answers over those of the writer's."""
-    max_length_ratio: float = Field(2.5, gt=0)
-    max_verbatim_rise: float = Field(0.02, ge=0)
-    """Most by which the share of text copied from the training text may exceed that of the writer's own held-out answers."""
-    max_ability_drop: float = Field(0.1, ge=0)
-    """Most by which the share of other tasks solved may fall below the base's."""
-    max_ability_loss_rise: float = Field(0.2, ge=0)
-    """Nats a token by which the loss on general text may rise above the base's."""
-    min_reloaded: float = Field(1.0, ge=0, le=1)
-    """Share of sampled answers that plain peft must give, too, token by token but for near ties (training.reload)."""
-    approval: bool = False
-    """A person must approve in Airflow, within a week, before the champion changes."""
-
-
-class Notify(Section):
-    """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
-
-    mail: str | None = None
-    """Airflow connection of type SMTP; `from_email` among its extra fields is the sender."""
-    to: tuple[str, ...] = ()
-    """Where the mail goes."""
-    webhook: str | None = None
-    """Airflow connection of type HTTP: `{"text": ...}` is posted to its host, and the secret end of the address is its password."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if bool(self.mail) != bool(self.to):
-            raise ValueError("mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses")
-        if not self.mail and not self.webhook:
-            raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
-        return self
 
 
 class Writer(Section):

@@ -19,7 +19,8 @@ from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
-from ghostwriter.writer import MODES, Mode, Writer, load_writer
+from ghostwriter.writer import Writer, load_writer
+from ghostwriter.writer_settings import MODES, Mode
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0
