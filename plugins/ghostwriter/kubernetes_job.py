@@ -88,8 +88,8 @@ class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator)
             return self.job_client.patch_namespaced_job(self.job_name, self.settings.namespace, {"metadata": owner})
         if found:
             self._delete_job()
-            advice = "the nodes of its pods are gone; once they are, `kubectl delete pod --force` removes the pods, and this task can be cleared."
-            self._wait_until_gone("Job", found.metadata, self._find_job, advice)
+            pods = "the nodes of its pods are gone; once they are, `kubectl delete pod --force` removes the pods"
+            self._wait_until_gone("Job", found.metadata, self._find_job, f"{pods}, and this task can be cleared.")
         send_inputs(self.settings, Path(self.request))
         try:
             created = self.job_client.create_namespaced_job(self.settings.namespace, asked)
