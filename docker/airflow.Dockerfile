@@ -20,7 +20,6 @@ RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, m
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/airflow/migrations
 
 FROM ${PYTHON_IMAGE}
-# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
     && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /var/log/airflow /run/ghostwriter

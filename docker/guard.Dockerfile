@@ -1,7 +1,6 @@
 # The guarded Docker API: Python's standard library and a few files.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
-# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/ghostwriter
 COPY guard guard

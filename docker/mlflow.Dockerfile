@@ -16,7 +16,6 @@ RUN /opt/venv/bin/python -c "import psycopg2, uvicorn.workers, mlflow.cli, mlflo
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/mlflow/store
 
 FROM ${PYTHON_IMAGE}
-# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp mlflow \
     && install -d -o mlflow -g mlflow -m 0750 /var/lib/mlflow

@@ -29,7 +29,6 @@ RUN --mount=type=cache,target=/var/cache/pip \
     /opt/venv/bin/python -c "import sys, torch; sys.exit(not torch.version.cuda and 'This torch is a CPU build: leave PIP_EXTRA_INDEX_URL out.')" \
     && pip --python /opt/venv install --disable-pip-version-check --no-compile --no-deps -r /tmp/requirements/gpu.txt
 
-# hadolint ignore=DL3006
 FROM build-${VARIANT} AS environment
 # Bytecode of what every stage imports. Nothing can be written at run time, and compiling it then costs each start seconds.
 RUN /opt/venv/bin/python -c "import gguf, matplotlib.backends.backend_agg, mlflow.data, pandas, peft, psutil, rich.console, torch._dynamo; \
@@ -38,15 +37,12 @@ RUN /opt/venv/bin/python -c "import gguf, matplotlib.backends.backend_agg, mlflo
     from transformers.models.llama import modeling_llama; from transformers.models.qwen2 import modeling_qwen2"
 
 FROM ${PYTHON_IMAGE} AS base-cpu
-# hadolint ignore=DL3008  # Debian keeps one version of tini for as long as the release lives
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 
 FROM base-cpu AS base-cuda
 # Triton compiles a small C program for each kernel it meets.
-# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 
-# hadolint ignore=DL3006
 FROM base-${VARIANT} AS training
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
     && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /run/ghostwriter
@@ -79,7 +75,6 @@ RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --di
 
 FROM training AS demo
 USER 0:0
-# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build-teacher /opt/teacher /opt/venv/lib/python3.11/site-packages
 COPY demo demo
