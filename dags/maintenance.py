@@ -5,7 +5,7 @@ from airflow.sdk import dag, task
 from ghostwriter.operators import actionable, launcher
 from ghostwriter.task_labels import task_needs
 
-SCHEDULES = {"local": None, "docker": "@hourly", "kubernetes": "*/5 * * * *"}
+SCHEDULES = {"local": None, "docker": "@hourly", "kubernetes": "* * * * *"}
 """Nothing else stops a pod that nobody follows; an unfollowed container is stopped by the guarded Docker API."""
 
 

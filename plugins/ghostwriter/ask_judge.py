@@ -94,7 +94,7 @@ class JudgePlan:
 
     def facts(self, call: Call) -> dict[str, Any]:
         """What the ledger keeps of a call beside its answer."""
-        return call_facts(call, self.parameters, self.prompt)
+        return call_facts(call, self.parameters["model"], self.settings, self.prompt)
 
     def _call(self, pair: Compared, order: int) -> Call:
         first, second = (pair.better, pair.other) if order == 0 else (pair.other, pair.better)

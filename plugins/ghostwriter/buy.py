@@ -136,7 +136,7 @@ class Buyer:
 
     async def _send(self, call: Call, messages: list[Message]) -> Answer:
         """One send, written down before and after. Raises CallFault, BudgetExceeded, or what has stopped the run meanwhile."""
-        expected = sum(estimate_tokens(message["content"]) for message in messages) + self._settings.max_tokens / 2
+        expected = self._expected_tokens(messages)
         worst = self._prices.worst(messages, self._settings.max_tokens)
         started = await self._throttle.enter(expected)
         try:
@@ -154,6 +154,12 @@ class Buyer:
         finally:
             await self._throttle.leave()
         return await self._settle_reply(call, send, reply, worst)
+
+    def _expected_tokens(self, messages: list[Message]) -> float:
+        """Of prompt and answer; 0 where nobody limits them."""
+        if self._settings.tokens_per_minute is None:
+            return 0.0
+        return sum(estimate_tokens(message["content"]) for message in messages) + self._settings.max_tokens / 2
 
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:

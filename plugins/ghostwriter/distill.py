@@ -79,7 +79,7 @@ def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = N
     engine = open_database(home.database_url)
     try:
         ledger = Ledger(engine, writer.ledger(mode))
-        planner = Planner(writer, corpus, _prompt(writer), ledger, mode, keep=False)
+        planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
         return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(ledger, answers, planner)))
     finally:
         engine.dispose()
@@ -93,11 +93,9 @@ def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, end
             ledger = Ledger(engine, writer.ledger(mode))
             _check_no_batch(BatchLedger(engine, ledger.writer))
             _close_interrupted(ledger)
-            prompt = _prompt(writer)
-            planner = Planner(writer, corpus, prompt, ledger, mode)
+            planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
             run = run_name(ledger, answers, planner)
-            preview = Planner(writer, corpus, prompt, ledger, mode, keep=False)
-            _announce(make_estimate(writer, corpus, preview, ledger, ledger.spending(run)))
+            _announce(make_estimate(writer, corpus, planner, ledger, ledger.spending(run)))
             harvest = asyncio.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
             return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
     except OperationalError as error:

@@ -17,7 +17,7 @@ Figures = dict[str, float]
 
 def compare(writer: Sequence[str], teacher: Sequence[str]) -> dict[str, Figures]:
     """The figures of both sets, each cut to the same number of words: all of the smaller one, at most 50,000."""
-    length = min(_length(writer), _length(teacher), MOST_WORDS)
+    length = min(_length(writer), _length(teacher))
     return {"writer": measure(writer, length), "teacher": measure(teacher, length)} if length else {}
 
 
@@ -34,7 +34,7 @@ def measure(texts: Sequence[str], length: int) -> Figures:
 
 
 def _length(texts: Sequence[str]) -> int:
-    return sum(len(words(text)) for text in texts)
+    return sum(map(len, _first_words(texts, MOST_WORDS)))
 
 
 def _first_words(texts: Sequence[str], length: int) -> list[list[str]]:

@@ -74,11 +74,11 @@ class Estimate(BaseModel):
 
 
 def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledger, spent: Spending) -> Estimate:
-    """Plan with a fresh `planner` that keeps nothing, and look into the ledger."""
+    """Look ahead in the plan, and into the ledger; nothing is taken."""
     settings, prices = writer.teacher, Prices.of(writer.budget)
     history = ledger.history(settings.model, planner.prompt.hash, settings.examples)
     most = int(settings.answers * settings.attempts)
-    calls = planner.take(min(most, round(settings.answers / _accepted_share(history, corpus, writer))))
+    calls = planner.peek(min(most, round(settings.answers / _accepted_share(history, corpus, writer))))
     known = ledger.known(call.key for call in calls)
     missing = [call for call in calls if call.key not in known]
     usage = _usage(missing, planner, history, corpus, settings.max_tokens)

@@ -5,6 +5,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count, repeat
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,8 @@ class Journal:
         self._run = run
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._batch = _Batch()
+        self._sends = map("{}{:08x}".format, repeat(secrets.token_hex(12)), count())
+        """Names of sends: new ones stand at the end of the database's index, whose other pages need no writing."""
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -41,7 +44,7 @@ class Journal:
 
     async def intend(self, key: str, worst: Decimal) -> str:
         """Write down that a request is about to be sent; returns the send's id once that is committed."""
-        send = secrets.token_hex(16)
+        send = next(self._sends)
         row = {"id": send, "key": key, "writer": self._ledger.writer, "run": self._run, "state": "in_flight", "sent": now(), "worst": worst}
         self._batch.sends.append({**row, "cost": None, "fault": None, "batch": None})
         await self._committed()

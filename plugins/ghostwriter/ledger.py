@@ -51,11 +51,11 @@ class SendRow(Base):
     __tablename__ = "teacher_sends"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    key: Mapped[str] = mapped_column(String(64), index=True)
-    writer: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[str] = mapped_column(String(64))
+    writer: Mapped[str] = mapped_column(String(64))
     run: Mapped[str] = mapped_column(String(64), index=True)
     """Digest of the run that sent it: its cap counts these rows."""
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(String(16))
     sent: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     worst: Mapped[Decimal] = mapped_column(Money)
     cost: Mapped[Decimal | None] = mapped_column(Money)
@@ -100,6 +100,15 @@ class ExamplesRow(Base):
     question_id: Mapped[str] = mapped_column(Text, primary_key=True)
     sample: Mapped[int] = mapped_column(Integer, primary_key=True)
     examples: Mapped[str] = mapped_column(Text)
+
+
+_NEW_SENDS = insert(SendRow)
+_END_OF_SENDS = (
+    update(SendRow).where(SendRow.id == bindparam("send")).values(state=bindparam("to"), cost=bindparam("paid"), fault=bindparam("why"))
+)
+_NEW_ANSWERS = {
+    name: dialect.insert(AnswerRow).on_conflict_do_nothing() for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 @dataclass(frozen=True)
@@ -148,16 +157,11 @@ class Ledger:
         """
         with self.engine.begin() as connection:
             if sends:
-                connection.execute(insert(SendRow), sends)
+                connection.execute(_NEW_SENDS, sends)
             if settled:
-                end = update(SendRow).where(SendRow.id == bindparam("send"))
-                table = SendRow.__table__.c
-                connection.execute(
-                    end.values({table.state: bindparam("to"), table.cost: bindparam("paid"), table.fault: bindparam("why")}), settled
-                )
+                connection.execute(_END_OF_SENDS, settled)
             if answers:
-                kind = postgresql if connection.dialect.name == "postgresql" else sqlite
-                connection.execute(kind.insert(AnswerRow).on_conflict_do_nothing(), answers)
+                connection.execute(_NEW_ANSWERS[connection.dialect.name], answers)
 
     def stamped(self, answer: dict[str, Any]) -> dict[str, Any]:
         """An answer's row with the writer and the time."""

@@ -1,10 +1,11 @@
 """The calls a dataset needs, in the order they are made, and what is known about them before any is sent."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,12 @@ class Call:
 
 
 class Planner:
-    """Takes calls off the walk, a batch at a time. Examples once chosen are kept by the ledger when `keep` is true.
+    """Takes calls off the walk, a batch at a time. The examples of calls that were taken are kept by the ledger.
 
     Every mode shows the same examples, so that the student's answers can be compared with the teacher's.
     """
 
-    def __init__(
-        self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, mode: Mode = "distilled", *, keep: bool = True
-    ) -> None:
+    def __init__(self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, mode: Mode = "distilled") -> None:
         self.parameters = parameters(writer.teacher)
         self.settings = settings_hash(self.parameters)
         self.prompt = prompt
@@ -44,20 +43,26 @@ class Planner:
         self._name = writer.name
         self._named = self.parameters if mode == "distilled" else {**self.parameters, "mode": mode}
         self._choices = Ledger(ledger.engine, writer.stem)
-        self._keep = keep
+        self._ahead: deque[Call] = deque()
         self._walk = walk(corpus.questions, writer.teacher.seed)
         self._rotation_name = f"seed {writer.teacher.seed}, {writer.teacher.examples} examples"
         self._kept = self._choices.examples(self._rotation_name)
         self._rotation = Rotation(corpus, writer.teacher.examples, writer.teacher.seed, self._kept)
 
+    def peek(self, number: int) -> list[Call]:
+        """The next `number` calls, which stay to be taken. Raises CorpusTooSmall when a question has no fit examples."""
+        while len(self._ahead) < number:
+            self._ahead.append(self._call(*next(self._walk)))
+        return list(islice(self._ahead, number))
+
     def take(self, number: int) -> list[Call]:
         """The next `number` calls; none when it is not positive. Raises CorpusTooSmall when a question has no fit examples."""
-        number = max(0, number)
-        calls = [self._call(*next(self._walk)) for _ in range(number)]
+        calls = self.peek(max(0, number))
+        for _ in calls:
+            self._ahead.popleft()
         chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
-        if self._keep:
-            self._choices.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
-        self.planned += number
+        self._choices.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
+        self.planned += len(calls)
         return calls
 
     def messages(self, call: Call) -> list[Message]:
@@ -66,7 +71,7 @@ class Planner:
 
     def facts(self, call: Call) -> dict[str, Any]:
         """What the ledger keeps of a call beside its answer."""
-        return call_facts(call, self.parameters, self.prompt)
+        return call_facts(call, self.parameters["model"], self.settings, self.prompt)
 
     def _call(self, question: Question, sample: int) -> Call:
         examples = self._rotation.choose(question, sample)
@@ -79,15 +84,15 @@ def parameters(teacher: Teacher) -> dict[str, Any]:
     return {"model": teacher.model, "temperature": teacher.temperature, teacher.token_limit: teacher.max_tokens, **teacher.parameters}
 
 
-def call_facts(call: Call, request: dict[str, Any], prompt: Prompt) -> dict[str, Any]:
-    """The columns of the ledger's answer row that do not come from the answer; `request` are the parameters sent."""
+def call_facts(call: Call, model: str, settings: str, prompt: Prompt) -> dict[str, Any]:
+    """The columns of the ledger's answer row that do not come from the answer; `settings` is the hash of the parameters sent."""
     return {
         "key": call.key,
         "question_id": call.question.id,
         "sample": call.sample,
-        "model": request["model"],
+        "model": model,
         "prompt": prompt.hash,
-        "settings": settings_hash(request),
+        "settings": settings,
         "examples": json.dumps([pair.id for pair in call.examples]),
     }
 

