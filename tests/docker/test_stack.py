@@ -13,6 +13,7 @@ from tests.docker.stack import SEEDED, Stack, new_stack, wait_for
 ORPHAN_SECONDS = 60
 DEMO_SECONDS = 900
 GUARD = "http://guard:2375"
+IMAGES = [f"ghostwriter-{name}" for name in ("airflow", "mlflow", "guard", "training")]
 
 
 @pytest.fixture(scope="module")
@@ -223,23 +224,19 @@ def test_no_secret_stands_anywhere_it_can_be_read(stack: Stack, demo: str) -> No
     places = {
         "logs of the services": stack.compose("--profile", "demo", "logs", "--no-color").stdout,
         "docker inspect": stack.docker("inspect", *stack.docker("ps", "--all", "--quiet").split()),
-        "settings of the images": stack.docker("inspect", *images(stack)),
+        "settings of the images": stack.docker("inspect", *IMAGES),
         "Airflow's and MLflow's databases": "".join(dump(stack, name) for name in ("airflow", "mlflow", "ghostwriter")),
     }
     assert len(places["Airflow's and MLflow's databases"]) > 100_000
     found = {place: [secret for secret in secrets if secret in text] for place, text in places.items()}
     found |= {f"volume {volume}": files_with(stack, volume, secrets) for volume in ("logs", "home", "mlflow")}
-    found |= {f"layers of {image}": in_layers(image, secrets) for image in images(stack)}
+    found["layers of the images"] = in_layers(IMAGES, secrets)
     assert {place: hits for place, hits in found.items() if hits} == {}
 
 
 def test_the_search_of_volumes_and_layers_finds_what_is_there(stack: Stack, demo: str) -> None:
     assert files_with(stack, "logs", ["No such words", "read_site"])
-    assert in_layers("ghostwriter-guard", ["No such words", "The guarded Docker API"]) == ["The guarded Docker API"]
-
-
-def images(stack: Stack) -> list[str]:
-    return [f"ghostwriter-{name}" for name in ("airflow", "mlflow", "guard", "training")]
+    assert in_layers(["ghostwriter-guard"], ["No such words", "The guarded Docker API"]) == ["The guarded Docker API"]
 
 
 def dump(stack: Stack, database: str) -> str:
@@ -257,9 +254,9 @@ def files_with(stack: Stack, volume: str, words: list[str]) -> list[str]:
     return searched.stdout.split()
 
 
-def in_layers(image: str, words: list[str]) -> list[str]:
-    """Which of the words stand in the files of an image."""
-    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+def in_layers(images: list[str], words: list[str]) -> list[str]:
+    """Which of the words stand in the files of images; a layer they share is searched once."""
+    with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
         searched = subprocess.run(
             ["grep", "-a", "-o", "-F", *_patterns(words)], stdin=saved.stdout, capture_output=True, text=True, check=False
         )
