@@ -5,7 +5,6 @@ judge_content(writer, home, evaluation, endpoint)    what it found; a rerun buys
 Its calls stand in the ledger under `<writer>-judge`, so they never mix with what is trained on.
 """
 
-import asyncio
 import json
 import logging
 import random
@@ -13,6 +12,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from ghostwriter.budget import Message, Prices, Purse, money
 from ghostwriter.buy import Buyer, Outcome
@@ -56,7 +57,7 @@ def judge_content(
             ledger.close_interrupted()
             plan = JudgePlan(writer, judge, [*known, *(pair for pair in pairs if pair.better != pair.other)])
             run = _run_name(writer, plan)
-            outcomes = asyncio.run(_collect(plan, ledger, run, endpoint, judge.budget or writer.budget))
+            outcomes = uvloop.run(_collect(plan, ledger, run, endpoint, judge.budget or writer.budget))
             spent = ledger.spending(run).total
     finally:
         engine.dispose()

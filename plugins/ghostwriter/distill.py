@@ -4,12 +4,12 @@ distill(writer, home, answers, endpoint)    the dataset's folder; a rerun buys n
 estimate(writer, home, answers)             the plan and what it would cost; asks nothing, spends nothing
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import uvloop
 from sqlalchemy.exc import OperationalError
 
 from ghostwriter.batch_ledger import BatchLedger
@@ -96,7 +96,7 @@ def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, end
             planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
             run = run_name(ledger, answers, planner)
             _announce(make_estimate(writer, corpus, planner, ledger, ledger.spending(run)))
-            harvest = asyncio.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
+            harvest = uvloop.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
             return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
     except OperationalError as error:
         raise HomeError(
