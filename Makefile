@@ -63,7 +63,8 @@ up: ## The same in containers (docker-compose.yaml); makes the secrets and the i
 	@docker info > /dev/null || { echo "No Docker engine answers: start Docker, or say where it is in DOCKER_HOST. Without Docker: make start"; exit 1; }
 	@test -d $(SECRETS) || $(MAKE) --no-print-directory secrets
 	@docker image inspect $$(docker compose --profile images config --images) > /dev/null 2>&1 || $(MAKE) --no-print-directory images
-	@docker compose up --detach --wait
+	@docker compose up --detach --wait || { echo "Not everything started; above stands what did not. Its own words: docker compose logs SERVICE."; \
+	echo "A taken port: make up AIRFLOW_PORT=8081 MLFLOW_PORT=5001. A full disk: docker system df shows what can go."; exit 1; }
 	@echo "Airflow  http://$(BIND):$(AIRFLOW_PORT)"; echo "MLflow   http://$(BIND):$(MLFLOW_PORT)"
 	@echo "Both want the login admin; its password stands in $(SECRETS)/airflow_passwords.json. make down stops everything and keeps all data."
 
