@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Text, create_engine, event, text
+from sqlalchemy import Engine, Text, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase
 
 BUSY_TIMEOUT_SECONDS = 30
+MAKING_TABLES = 4_740_117
+"""Number of the advisory lock on Postgres; any that nothing else uses."""
 
 
 class Base(DeclarativeBase):
@@ -23,10 +25,20 @@ def open_database(url: str) -> Engine:
         event.listen(engine, "connect", _durable_sqlite)
     else:
         engine = create_engine(parsed, pool_pre_ping=True)
-    Base.metadata.create_all(engine)
+    _make_missing(engine)
     if engine.dialect.name == "postgresql":
         _widen(engine)
     return engine
+
+
+def _make_missing(engine: Engine) -> None:
+    """Make the tables that are missing, one process at a time: two writers may be collected for the first time in the same second."""
+    if Base.metadata.tables.keys() <= set(inspect(engine).get_table_names()):
+        return
+    alone = f"SELECT pg_advisory_xact_lock({MAKING_TABLES})" if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(alone)
+        Base.metadata.create_all(connection)
 
 
 def _widen(engine: Engine) -> None:

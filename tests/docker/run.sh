@@ -63,10 +63,7 @@ step "The engine"; engine
 docker compose version > /dev/null 2>&1 && docker buildx version > /dev/null 2>&1 || {
     need_root "Docker has no Compose or no buildx: install both."; logged compose.log tests/docker/stand_in/compose.sh
 }
-command -v podman > /dev/null || {
-    need_root "podman is missing: install podman, catatonit and runc."; logged podman.log apt-get update
-    DEBIAN_FRONTEND=noninteractive logged podman.log apt-get install --yes --no-install-recommends podman catatonit runc
-}
+command -v podman > /dev/null || need_root "podman is missing: install podman, catatonit and runc."
 rm -rf "$SECRETS"; python3 docker/make_secrets.py "$SECRETS" > /dev/null   # before the images: a search finds whether they got in
 step "Base image"
 image PYTHON_IMAGE python:3.11-slim-bookworm stand-in/python:3.11 tests/docker/stand_in/python.sh stand-in/python:3.11
@@ -75,6 +72,10 @@ if compgen -G "${PIP_FIND_LINKS:-/nowhere}/torch-*+cpu*.whl" > /dev/null; then  
     eval "$(tests/docker/stand_in/wheels.sh "$PIP_FIND_LINKS" "$wheels" "$state/wheels.pid" | sed 's/^/export /')"
 fi
 logged build.log docker compose --progress plain --profile images build & building=$!
+command -v podman > /dev/null || {   # meanwhile
+    logged podman.log apt-get update
+    DEBIAN_FRONTEND=noninteractive logged podman.log apt-get install --yes --no-install-recommends podman catatonit runc
+}
 image POSTGRES_IMAGE postgres:16-bookworm stand-in/postgres debian postgres
 image REDIS_IMAGE redis:7-bookworm stand-in/redis debian redis
 wait $building

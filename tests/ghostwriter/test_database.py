@@ -1,8 +1,11 @@
-"""Databases of earlier versions go on."""
+"""Databases of earlier versions go on, and a new one is made once."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from sqlalchemy import text
 
-from ghostwriter.database import open_database
+from ghostwriter.database import Base, open_database
 from ghostwriter.home import Home
 from ghostwriter.ledger import Ledger
 
@@ -21,3 +24,17 @@ def test_a_database_whose_columns_were_shorter_takes_long_ids_and_keeps_its_rows
     Ledger(engine, "tester").keep_examples("r", {(LONG, 0): ("b",)})
     assert Ledger(engine, "tester").examples("r") == {("q1", 0): ("a",), (LONG, 0): ("b",)}
     engine.dispose()
+
+
+def make_tables(url: str) -> None:
+    open_database(url).dispose()
+
+
+def test_processes_that_meet_an_empty_database_all_find_their_tables(either_database: Home) -> None:
+    url = either_database.database_url
+    with ProcessPoolExecutor(4, get_context("fork")) as processes:
+        for _ in range(10):
+            engine = open_database(url)
+            Base.metadata.drop_all(engine)
+            engine.dispose()
+            list(processes.map(make_tables, [url] * 4))

@@ -36,17 +36,18 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env={**environment(), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=200)
 
 
-def test_the_whole_check_shows_in_mlflow_as_one_run_with_its_parts_below_it(tmp_path: Path, models: Path) -> None:
+def test_a_finished_check_shows_in_mlflow_as_one_run_with_its_parts_below_it_when_asked_for(tmp_path: Path, models: Path) -> None:
+    done = run(*SMALL, "--out", tmp_path / "out", "--models", models)
+    assert done.returncode == 0, done.stdout + done.stderr
     with mlflow_server(tmp_path) as uri:
-        done = run(*SMALL, "--out", tmp_path / "out", "--models", models, "--mlflow", uri)
-        assert done.returncode == 0, done.stdout + done.stderr
+        shown = run(*SMALL, "--out", tmp_path / "out", "--models", models, "--mlflow", uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name("multiplication")
-        assert experiment is not None
+        assert experiment is not None, shown.stdout + shown.stderr
         runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
         files = {path.path for path in client.list_artifacts(runs["examine"].info.run_id)}
         points = client.get_metric_history(runs["examine"].info.run_id, "unseen/product_share")
-        again = run(*SMALL, "--out", tmp_path / "out", "--models", models, "--mlflow", uri)
+        run(*SMALL, "--out", tmp_path / "out", "--models", models, "--mlflow", uri)
         runs_again = client.search_runs([experiment.experiment_id])
     assert set(runs) == {"tiny", "train", "examine", "base", "one-example", "epoch-2"}
     assert {found.info.status for found in runs.values()} == {"FINISHED"}
@@ -57,6 +58,7 @@ def test_the_whole_check_shows_in_mlflow_as_one_run_with_its_parts_below_it(tmp_
     tables = json.loads(runs["examine"].data.tags["mlflow.loggedArtifacts"])
     assert [table["path"] for table in tables] == ["article.json", "wrong_chains.json"]
     assert [point.step for point in points] == [0, 2]
+    assert "train/loss" in runs["train"].data.metrics
     assert "| base | 40 to 50 % | 0.0 % |" in runs["tiny"].data.tags["mlflow.note.content"]
     assert runs["tiny"].data.params["samples"] == "8"
     assert {"unseen/chain_share", "reworded/least_chain_share", "seconds"} <= set(runs["tiny"].data.metrics)
@@ -65,22 +67,9 @@ def test_the_whole_check_shows_in_mlflow_as_one_run_with_its_parts_below_it(tmp_
     assert set(summary["seconds"]) == {"data", "training", "examination", "whole"}
     assert summary["examination"]["scores"]["epoch-2"]["reworded-12"]["questions"] == 1
     assert "after epoch 2" in done.stdout
-    assert "The same check was finished before; nothing is computed again." in again.stdout + again.stderr
-    assert again.stdout.endswith(done.stdout[-200:])
+    assert "The same check was finished before; nothing is computed again." in shown.stdout + shown.stderr
+    assert shown.stdout.endswith(done.stdout[-200:])
     assert {(found.info.run_id, found.info.status) for found in runs_again} == {(found.info.run_id, "FINISHED") for found in runs.values()}
-
-
-def test_a_check_that_was_finished_without_mlflow_is_shown_there_when_asked_for(tmp_path: Path, models: Path) -> None:
-    assert run(*SMALL, "--out", tmp_path / "out", "--models", models).returncode == 0
-    with mlflow_server(tmp_path) as uri:
-        assert run(*SMALL, "--out", tmp_path / "out", "--models", models, "--mlflow", uri).returncode == 0
-        client = MlflowClient(uri)
-        experiment = client.get_experiment_by_name("multiplication")
-        assert experiment is not None
-        runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"tiny", "train", "examine", "base", "one-example", "epoch-2"}
-    assert {found.info.status for found in runs.values()} == {"FINISHED"}
-    assert "train/loss" in runs["train"].data.metrics and "unseen/chain_share" in runs["tiny"].data.metrics
 
 
 @pytest.mark.parametrize(
