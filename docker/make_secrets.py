@@ -24,6 +24,7 @@ def new_secrets() -> dict[str, str]:
     login, pipeline, redis, store = (secrets.token_urlsafe(18) for _ in range(4))
     sql = [f"CREATE ROLE {name} LOGIN PASSWORD '{password}';" for name, password in role.items()]
     sql += [f"CREATE DATABASE {name} OWNER {owner};" for name, owner in DATABASES.items()]
+    key = {"accessKey": PIPELINE, "secretKey": store}
     return {
         "postgres_password": secrets.token_hex(24),
         "databases.sql": "\n".join(sql) + "\n",
@@ -42,7 +43,7 @@ def new_secrets() -> dict[str, str]:
         "mlflow_netrc": f"machine mlflow login {PIPELINE} password {pipeline}\n",
         "redis.conf": f"requirepass {redis}\n",
         "broker_url": f"redis://:{redis}@redis:6379/0",
-        "store_password": store,
+        "store.json": json.dumps({"identities": [{"name": PIPELINE, "credentials": [key], "actions": ["Admin"]}]}) + "\n",
         "store_credentials": f"[default]\naws_access_key_id = {PIPELINE}\naws_secret_access_key = {store}\n",
     }
 

@@ -37,7 +37,7 @@ image() {
     fi
     export "$variable=$official"
 }
-debian() { docker build --tag "stand-in/$1" --build-arg PYTHON_IMAGE --file "tests/docker/stand_in/$1.Dockerfile" tests/docker/stand_in; }
+stand_in() { docker build --tag "stand-in/$1" --build-arg PYTHON_IMAGE --build-arg PIP_INDEX_URL --file "tests/docker/stand_in/$1.Dockerfile" tests/docker/stand_in; }
 
 # What a failure leaves nothing of: how each service was, and what it said last.
 show() {
@@ -76,8 +76,9 @@ command -v podman > /dev/null || {   # meanwhile
     logged podman.log apt-get update
     DEBIAN_FRONTEND=noninteractive logged podman.log apt-get install --yes --no-install-recommends podman catatonit runc
 }
-image POSTGRES_IMAGE postgres:16-bookworm stand-in/postgres debian postgres
-image REDIS_IMAGE redis:7-bookworm stand-in/redis debian redis
+image POSTGRES_IMAGE postgres:16-bookworm stand-in/postgres stand_in postgres
+image REDIS_IMAGE redis:7-bookworm stand-in/redis stand_in redis
+image STORE_IMAGE chrislusf/seaweedfs:4.48 stand-in/store stand_in store
 wait $building
 docker images --format '{{.Repository}} {{.Size}}' | grep '^ghostwriter-'
 step "Tests of the stack"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlflow import MlflowClient
+
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.home import ROOT
 
@@ -42,17 +44,28 @@ class Stack:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
         return done
 
-    def up(self, profile: str = "demo", **settings: str) -> None:
-        """Start everything with a profile and settings, and wait until it is healthy; the pass through the loop itself is not started."""
+    def up(self, *profiles: str, **settings: str) -> None:
+        """Start everything with profiles and settings, and wait until it is healthy; the pass through the loop itself is not started."""
         self.environment.update(settings)
-        without = ["--scale", "demo=0"] if profile == "demo" else []
-        self.compose("--profile", profile, "up", "--detach", "--wait", "--wait-timeout", "240", *without)
+        chosen = [part for profile in profiles for part in ("--profile", profile)]
+        without = ["--scale", "demo=0"] if "demo" in profiles else []
+        self.compose(*chosen, "up", "--detach", "--wait", "--wait-timeout", "240", *without)
+
+    @property
+    def mlflow(self) -> MlflowClient:
+        """MLflow's API, as admin."""
+        os.environ.update(MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD=self.password)
+        return MlflowClient(f"http://127.0.0.1:{self.environment['MLFLOW_PORT']}")
 
     @property
     def api(self) -> AirflowApi:
         """Airflow's API, as admin."""
-        password = json.loads((self.secrets / "airflow_passwords.json").read_text())["admin"]
-        return AirflowApi(f"http://127.0.0.1:{self.environment['AIRFLOW_PORT']}", password)
+        return AirflowApi(f"http://127.0.0.1:{self.environment['AIRFLOW_PORT']}", self.password)
+
+    @property
+    def password(self) -> str:
+        """Of the login `admin`."""
+        return str(json.loads((self.secrets / "airflow_passwords.json").read_text())["admin"])
 
     @property
     def secrets(self) -> Path:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ def stack() -> Iterator[Stack]:
     running = new_stack()
     if not running.environment.get("AIRFLOW_PORT"):
         pytest.fail("Run these tests with `make test-docker`: it builds the images first.")
-    running.up()
+    running.up("demo")
     yield running
 
 
@@ -57,8 +58,7 @@ def test_airflow_and_mlflow_want_a_login(stack: Stack) -> None:
     airflow, mlflow = (f"http://127.0.0.1:{stack.environment[name]}" for name in ("AIRFLOW_PORT", "MLFLOW_PORT"))
     assert requests.get(f"{airflow}/api/v2/dags", timeout=30).status_code == 401
     assert requests.get(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=30).status_code == 401
-    password = json.loads((stack.secrets / "airflow_passwords.json").read_text())["admin"]
-    answer = requests.get(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", auth=("admin", password), timeout=30)
+    answer = requests.get(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", auth=("admin", stack.password), timeout=30)
     assert answer.status_code == 200
 
 
@@ -273,9 +273,22 @@ def test_databases_of_older_versions_are_upgraded_and_nothing_is_lost(stack: Sta
     stack.compose("stop", "api-server", "scheduler", "dag-processor", "triggerer")
     stack.compose("run", "--rm", "--no-deps", "--no-TTY", "migrate", "airflow", "db", "downgrade", "--yes", "--to-version", "3.2.0")
     stack.compose("--profile", "*", "down")
-    stack.up("celery", EXECUTOR="CeleryExecutor")
+    stack.up("celery", "s3", EXECUTOR="CeleryExecutor", MLFLOW_ARTIFACTS="s3://ghostwriter/mlflow")
     assert before
     assert {run["dag_run_id"] for run in stack.api.runs("lamplight_train")} == before
+
+
+STORED = """
+import boto3
+print(boto3.client("s3", endpoint_url="http://store:9000").list_objects_v2(Bucket="ghostwriter")["Contents"])
+"""
+
+
+def test_with_the_object_store_artifacts_go_into_its_bucket(stack: Stack, api: AirflowApi) -> None:
+    run = stack.mlflow.create_run(stack.mlflow.create_experiment("stored")).info.run_id
+    stack.mlflow.log_text(run, "kept in the store", "note.txt")
+    assert Path(stack.mlflow.download_artifacts(run, "note.txt")).read_text() == "kept in the store"
+    assert f"{run}/artifacts/note.txt" in stack.compose("exec", "--no-TTY", "mlflow", "python", "-c", STORED).stdout
 
 
 def test_with_celery_another_worker_goes_on_with_what_a_killed_one_did(stack: Stack, api: AirflowApi, killed_run: str) -> None:
