@@ -24,8 +24,7 @@ def kill_check(name: str, limit: timedelta | None) -> None:
         def plan(*, params: dict[str, Any]) -> str:
             home = Home.default()
             dataset = next(home.datasets("lamplight").glob("*/manifest.json")).parent
-            changes = {"seed": params["seed"], "epochs": EPOCHS, "max_steps": None, "batch": 1, "micro_batch": 1, "checkpoint_steps": 1}
-            recipe = load_recipe("container-check").model_copy(update=changes)
+            recipe = load_recipe("container-check").model_copy(update={"seed": params["seed"], "epochs": EPOCHS, "max_steps": None})
             run_folder = home.runs("kill_check") / str(params["seed"])
             run_folder.mkdir(parents=True, exist_ok=True)
             request = TrainRequest(run_folder=run_folder, dataset=dataset, arm="direct", recipe=recipe, models=home.models)

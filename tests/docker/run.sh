@@ -51,7 +51,7 @@ cleanup() {
     local status=$?
     [ $status = 0 ] || show
     docker ps --all --quiet --filter label=ghostwriter.guard=$COMPOSE_PROJECT_NAME | xargs --no-run-if-empty docker rm --force > /dev/null 2>&1 || true
-    docker compose --profile '*' down --volumes --remove-orphans > "$state/down.log" 2>&1 || true
+    docker compose --profile '*' down --timeout 3 --volumes --remove-orphans > "$state/down.log" 2>&1 || true
     for pid in wheels dockerd; do
         [ ! -f "$state/$pid.pid" ] || { kill "$(cat "$state/$pid.pid")" 2> /dev/null || true; rm -f "$state/$pid.pid"; }
     done
@@ -83,7 +83,7 @@ wait $building
 docker images --format '{{.Repository}} {{.Size}}' | grep '^ghostwriter-'
 step "Tests of the stack"
 .venv/bin/python -m pytest tests/docker --timeout 900 --durations=0 --durations-min=5 "$@"
-logged down.log docker compose --profile '*' down --volumes --remove-orphans
+logged down.log docker compose --profile '*' down --timeout 3 --volumes --remove-orphans
 step "Tests of pods"
 .venv/bin/python -m pytest tests/kubernetes --timeout 300 --durations=0 --durations-min=5
 step "Done"

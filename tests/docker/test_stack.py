@@ -151,7 +151,7 @@ def test_a_task_marked_failed_leaves_nothing_running(stack: Stack, api: AirflowA
     stack.training(after_step=5)
     api.patch(f"dags/kill_check/dagRuns/{killed_run}/taskInstances/train", {"new_state": "failed"})
     wait_for(lambda: not stack.containers(), ORPHAN_SECONDS, "no container without an owner")
-    time.sleep(10)
+    time.sleep(5)
     assert stack.containers() == []
 
 
