@@ -8,6 +8,7 @@ export AIRFLOW_PORT=${AIRFLOW_PORT:-18080} MLFLOW_PORT=${MLFLOW_PORT:-15000} COM
 export GHOSTWRITER_COMMIT; GHOSTWRITER_COMMIT=$(git rev-parse HEAD)
 export TRAINING_MEMORY=4g SECRETS=$PWD/$state/secrets
 wheels=${WHEELS_PORT:-18099}
+patient=-oDPkg::Lock::Timeout=300   # two installations may run at a time
 step() { echo "[$((SECONDS / 60)):$(printf %02d $((SECONDS % 60)))] $*"; }
 # logged FILE COMMAND...: its output goes into the file, and is shown when it fails
 logged() { local log=$state/$1; shift; "$@" > "$log" 2>&1 || { echo "This failed: $*. The end of $log:"; tail -n 40 "$log"; return 1; } >&2; }
@@ -19,7 +20,7 @@ engine() {
     if ! command -v dockerd > /dev/null; then
         command -v apt-get > /dev/null || { echo "There is no Docker engine and no apt-get: install Docker and start it." >&2; exit 1; }
         logged apt.log apt-get update
-        DEBIAN_FRONTEND=noninteractive logged apt.log apt-get install --yes --no-install-recommends docker.io iptables ca-certificates
+        DEBIAN_FRONTEND=noninteractive logged apt.log apt-get "$patient" install --yes --no-install-recommends docker.io iptables ca-certificates
         docker info > /dev/null 2>&1 && return   # where services are started as they are installed
     fi
     setsid nohup dockerd > "$state/dockerd.log" 2>&1 &
@@ -59,10 +60,12 @@ cleanup() {
 }
 trap cleanup EXIT
 
-step "The engine"; engine
+step "The engine"
 docker compose version > /dev/null 2>&1 && docker buildx version > /dev/null 2>&1 || {
-    need_root "Docker has no Compose or no buildx: install both."; logged compose.log tests/docker/stand_in/compose.sh
+    need_root "There is no Docker with Compose and buildx: install them."; logged compose.log tests/docker/stand_in/compose.sh & compose=$!
 }
+engine
+[ -z "${compose:-}" ] || wait "$compose"
 command -v podman > /dev/null || need_root "podman is missing: install podman, catatonit and runc."
 rm -rf "$SECRETS"; python3 docker/make_secrets.py "$SECRETS" > /dev/null   # before the images: a search finds whether they got in
 step "Base image"
@@ -74,7 +77,7 @@ fi
 logged build.log docker compose --progress plain --profile images build & building=$!
 command -v podman > /dev/null || {   # meanwhile
     logged podman.log apt-get update
-    DEBIAN_FRONTEND=noninteractive logged podman.log apt-get install --yes --no-install-recommends podman catatonit runc
+    DEBIAN_FRONTEND=noninteractive logged podman.log apt-get "$patient" install --yes --no-install-recommends podman catatonit runc
 }
 image POSTGRES_IMAGE postgres:16-bookworm stand-in/postgres stand_in postgres
 image REDIS_IMAGE redis:7-bookworm stand-in/redis stand_in redis

@@ -22,8 +22,6 @@ chroot "$root" update-ca-certificates >/dev/null
 # pip < 24.2 reads certifi, not the system store
 printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$root/etc/pip.conf"
 chroot "$root" python3.11 -m venv --system-site-packages /usr/local
-env -u PIP_FIND_LINKS -u PIP_CERT chroot "$root" /usr/local/bin/pip install -q --no-cache-dir --disable-pip-version-check \
-    --upgrade 'pip==24.0' 'setuptools==79.0.1' 'wheel==0.45.1'
 cat >"$root/etc/apt/apt.conf.d/docker-clean" <<'EOC'
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
 APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
