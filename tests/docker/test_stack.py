@@ -15,6 +15,7 @@ from tests.docker.stack import SEEDED, Stack, new_stack, wait_for
 ORPHAN_SECONDS = 60
 DEMO_SECONDS = 900
 GUARD = "http://guard:2375"
+PROBLEMS = Path(__file__).with_name("problems.py")
 CONTROL = "The guarded Docker API"
 """Stands in an image."""
 IMAGES = [f"ghostwriter-{name}" for name in ("airflow", "mlflow", "guard", "training")]
@@ -178,32 +179,13 @@ def test_an_orphan_of_the_last_attempt_ends_and_the_maintenance_dag_removes_it(s
     assert stack.containers(running=False) == []
 
 
-PROBLEMS = """
-import os
-from dataclasses import replace
-from docker import APIClient
-from ghostwriter.container import ContainerSettings, create, remove
-from ghostwriter.docker_stage import remove_leftovers
-from ghostwriter.errors import GhostwriterError
-
-settings, client = ContainerSettings.from_environment(), APIClient(base_url=os.environ["DOCKER_HOST"])
-for changed in ({"gpus": "1"}, {"image": "stand-in/postgres"}, {"network": "another"}, {"memory": "1000g"}):
-    try:
-        create(client, replace(settings, **changed), "problem", ["training", "--help"], {})
-    except GhostwriterError as error:
-        print(*changed, error)
-    finally:
-        remove(client, "problem")
-os.environ["DOCKER_HOST"] = "tcp://127.0.0.1:9"
-try:
-    remove_leftovers(lambda labels: True)
-except GhostwriterError as error:
-    print("engine", error)
-"""
+def problems(stack: Stack, *changes: dict[str, str]) -> str:
+    """What a task says of settings that the engine or its guard refuses, and of no engine."""
+    return stack.compose("exec", "--no-TTY", "scheduler", "python", "-c", PROBLEMS.read_text(), json.dumps(changes)).stdout
 
 
 def test_what_is_missing_on_the_host_is_said_with_what_to_do(stack: Stack) -> None:
-    said = stack.compose("exec", "--no-TTY", "scheduler", "python", "-c", PROBLEMS).stdout
+    said = problems(stack, {"gpus": "1"}, {"image": "stand-in/postgres"}, {"network": "another"}, {"memory": "1000g"})
     for words in (
         "gpus The Docker engine refused the container: could not select device driver",
         "The host has no GPU runtime: install the NVIDIA Container Toolkit, or set GPUS=0.",
@@ -213,6 +195,17 @@ def test_what_is_missing_on_the_host_is_said_with_what_to_do(stack: Stack) -> No
         "engine No Docker engine answers",
     ):
         assert words in said, said
+
+
+def test_a_missing_image_is_said_with_what_to_do(stack: Stack) -> None:
+    stack.docker("tag", "ghostwriter-training", "another-name")
+    stack.docker("rmi", "ghostwriter-training")
+    try:
+        said = problems(stack, {})
+    finally:
+        stack.docker("tag", "another-name", "ghostwriter-training")
+        stack.docker("rmi", "another-name")
+    assert "The Docker engine has no image 'ghostwriter-training'. Build it with `make images`, or pull it." in said
 
 
 def test_no_secret_stands_anywhere_it_can_be_read(stack: Stack, demo: str) -> None:
