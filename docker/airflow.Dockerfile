@@ -33,9 +33,11 @@ COPY plugins plugins
 COPY dags dags
 RUN /opt/venv/bin/python -m compileall -q .
 # /tmp is the only place to write to beside the volumes; Airflow keeps its generated settings there.
+# Artifacts go through MLflow, also the large ones: where it keeps them is not for a container to reach.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter:/opt/ghostwriter/plugins PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp AIRFLOW_HOME=/tmp/airflow GHOSTWRITER_HOME=/var/lib/ghostwriter GIT_PYTHON_REFRESH=quiet \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/ghostwriter/dags AIRFLOW__CORE__PLUGINS_FOLDER=/opt/ghostwriter/plugins \
+    MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD=false MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false \
     AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__LOGGING__BASE_LOG_FOLDER=/var/log/airflow
 USER 10001:10001
 ENTRYPOINT ["tini", "--", "entrypoint"]

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow import MlflowClient
-
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.home import ROOT
 
@@ -50,12 +48,6 @@ class Stack:
         chosen = [part for profile in profiles for part in ("--profile", profile)]
         without = ["--scale", "demo=0"] if "demo" in profiles else []
         self.compose(*chosen, "up", "--detach", "--wait", "--wait-timeout", "240", *without)
-
-    @property
-    def mlflow(self) -> MlflowClient:
-        """MLflow's API, as admin."""
-        os.environ.update(MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD=self.password)
-        return MlflowClient(f"http://127.0.0.1:{self.environment['MLFLOW_PORT']}")
 
     @property
     def api(self) -> AirflowApi:
