@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 state=var/test-docker; mkdir -p "$state"
 export AIRFLOW_PORT=${AIRFLOW_PORT:-18080} MLFLOW_PORT=${MLFLOW_PORT:-15000} COMPOSE_PROJECT_NAME=ghostwriter-test
 export GHOSTWRITER_COMMIT; GHOSTWRITER_COMMIT=$(git rev-parse HEAD)
+export DOCKER_BUILDKIT=1   # Debian's client asks for the older builder otherwise
 export TRAINING_MEMORY=4g SECRETS=$PWD/$state/secrets
 wheels=${WHEELS_PORT:-18099}
 patient=-oDPkg::Lock::Timeout=300   # two installations may run at a time
