@@ -14,12 +14,11 @@ from ghostwriter.ledger import Ledger, SendState, now
 
 @dataclass
 class _Batch:
-    """Rows that wait for the next commit, and whoever waits for it."""
+    """Rows that wait for the next commit."""
 
     sends: list[dict[str, Any]] = field(default_factory=list)
     settled: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
-    waiting: list["asyncio.Future[None]"] = field(default_factory=list)
 
 
 class Journal:
@@ -32,15 +31,18 @@ class Journal:
         self._batch = _Batch()
         self._sends = map("{}{:08x}".format, repeat(secrets.token_hex(12)), count())
         """Names of sends: new ones stand at the end of the database's index, whose other pages need no writing."""
-        self._writer: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._commit: asyncio.Task[None] | None = None
+        """Of `_batch`; its error reaches everyone whose rows are in there."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._writer:
-            await asyncio.wait([self._writer])
-        self._thread.shutdown()
+        if self._commit:
+            await asyncio.wait([self._commit])
+        async with self._writing:
+            self._thread.shutdown()
 
     async def intend(self, key: str, worst: Decimal) -> str:
         """Write down that a request is about to be sent; returns the send's id once that is committed."""
@@ -60,31 +62,10 @@ class Journal:
         await self._committed()
 
     async def _committed(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._batch.waiting.append(waiter)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
-        await waiter
+        self._commit = self._commit or asyncio.create_task(self._write())
+        await asyncio.shield(self._commit)
 
     async def _write(self) -> None:
-        while self._batch.waiting:
-            batch, self._batch = self._batch, _Batch()
-            try:
-                await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._ledger.record, batch.sends, batch.settled, batch.answers
-                )
-            except Exception as error:
-                _tell(batch.waiting, error)
-            else:
-                _tell(batch.waiting, None)
-
-
-def _tell(waiting: "list[asyncio.Future[None]]", error: Exception | None) -> None:
-    """Wake those who wait for a commit; a database error reaches each of them."""
-    for waiter in waiting:
-        if waiter.cancelled():
-            continue
-        if error:
-            waiter.set_exception(error)
-        else:
-            waiter.set_result(None)
+        async with self._writing:
+            batch, self._batch, self._commit = self._batch, _Batch(), None
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._ledger.record, batch.sends, batch.settled, batch.answers)
