@@ -39,9 +39,10 @@ test-e2e: install-dev chromium ## Only the nights, the chain and the screens: re
 chromium: ## The browser of the tests; Debian's is installed when there is none
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || { $(call install_chromium); }
 
-check: install-dev ## Lint, format, types
+check: install-dev ## Lint, format, import contracts, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	PYTHONPATH=plugins:. .venv/bin/lint-imports
 	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py demo guard docker/make_secrets.py
 	.venv/bin/hadolint docker/*.Dockerfile
 	.venv-training/bin/mypy training

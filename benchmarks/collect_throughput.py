@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
-from ghostwriter.answers import snapshot_answers  # noqa: E402
-from ghostwriter.collect import Tally, collect  # noqa: E402
-from ghostwriter.export import export_rows  # noqa: E402
+from ghostwriter.collecting.answers import snapshot_answers  # noqa: E402
+from ghostwriter.collecting.collect import Tally, collect  # noqa: E402
+from ghostwriter.collecting.export import export_rows  # noqa: E402
 from ghostwriter.home import Home  # noqa: E402
 from ghostwriter.snapshot import read_manifest  # noqa: E402
 from ghostwriter.writer import load_writer  # noqa: E402

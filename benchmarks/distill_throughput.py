@@ -135,10 +135,10 @@ def ours(url: str, calls: int) -> None:
     from pydantic import SecretStr
     from teacher_server import KEY, MODEL
 
-    from ghostwriter.distill import distill
+    from ghostwriter.distilling.distill import distill
     from ghostwriter.home import Home
     from ghostwriter.snapshot import write_snapshot
-    from ghostwriter.teacher import Endpoint
+    from ghostwriter.teacher.client import Endpoint
     from ghostwriter.writer import Writer
 
     values = {"connection": "none", "model": MODEL, "answers": calls, "concurrency": IN_FLIGHT}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.planted_adapters import BASE, ROOT, corpus, train_all, write_dataset
 from training.contract import ArmRequest, EvaluateRequest
-from training.evaluate import evaluate
+from training.measure.evaluate import evaluate
 from training.signals import StopFlag
 
 ADAPTERS = ("better", "champion", "equal")

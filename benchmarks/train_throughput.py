@@ -19,14 +19,14 @@ from typing import Any
 import torch
 
 from training.contract import Recipe
-from training.data import Row, collate
-from training.fused import choose_kernels, plain_kernels
-from training.loop import Step, prepare, train_step
-from training.model import trainable
-from training.optimizer import MasterAdamW
-from training.paths import ForwardPath, packed, padded
+from training.fit.fused import choose_kernels, plain_kernels
+from training.fit.loop import Step, prepare, train_step
+from training.fit.optimizer import MasterAdamW
+from training.fit.paths import ForwardPath, packed, padded
+from training.fit.throughput import flops
+from training.models.model import trainable
 from training.processes import Processes
-from training.throughput import flops
+from training.rows.data import Row, collate
 
 SHAPES: dict[str, dict[str, Any]] = {
     "7b": {

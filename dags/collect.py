@@ -5,9 +5,9 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from ghostwriter import forms
-from ghostwriter.assets import answers_asset, last_location
-from ghostwriter.operators import actionable, dag_defaults
+from ghostwriter.tasks import forms
+from ghostwriter.tasks.assets import answers_asset, last_location
+from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 
@@ -38,9 +38,9 @@ def collect_dag(writer: Writer) -> DAG:
         @actionable
         def read_site(*, params: dict) -> dict[str, object]:
             """Fetch new and changed answers into the archive."""
-            from ghostwriter.collect import collect as collect_answers
-            from ghostwriter.connections import site_access
+            from ghostwriter.collecting.collect import collect as collect_answers
             from ghostwriter.home import Home
+            from ghostwriter.tasks.connections import site_access
 
             home = Home.default()
             home.check_space()
@@ -51,7 +51,7 @@ def collect_dag(writer: Writer) -> DAG:
         @actionable
         def snapshot(report: dict[str, object], *, outlet_events: dict, inlet_events: dict) -> str:
             """Write the cleaned answers as a snapshot; skipped, without an event, when they are those of the last one."""
-            from ghostwriter.answers import snapshot_answers
+            from ghostwriter.collecting.answers import snapshot_answers
             from ghostwriter.home import Home
 
             folder = str(snapshot_answers(writer, Home.default()))

@@ -2,9 +2,11 @@
 
 from airflow.sdk import DAG, dag, setup, task, teardown
 
-from ghostwriter import comparison, forms, stages
-from ghostwriter.assets import dataset_asset, location
-from ghostwriter.operators import actionable, dag_defaults, gpu_stage, gpu_stages
+from ghostwriter.launchers.stages import gpu_stage, gpu_stages
+from ghostwriter.mlflow_runs import comparison
+from ghostwriter.tasks import forms, stages
+from ghostwriter.tasks.assets import dataset_asset, location
+from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 

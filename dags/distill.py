@@ -2,10 +2,10 @@
 
 from airflow.sdk import DAG, dag, task
 
-from ghostwriter import dataset_stages as stages, forms
-from ghostwriter.assets import answers_asset, dataset_asset, location
-from ghostwriter.batch_trigger import DistillInBatch
-from ghostwriter.operators import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.tasks import dataset_stages as stages, forms
+from ghostwriter.tasks.assets import answers_asset, dataset_asset, location
+from ghostwriter.tasks.batch_trigger import DistillInBatch
+from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
 from ghostwriter.writer import Writer, readable_writers
 
 

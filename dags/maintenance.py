@@ -2,8 +2,9 @@
 
 from airflow.sdk import dag, task
 
-from ghostwriter.operators import actionable, launcher
-from ghostwriter.task_labels import task_needs
+from ghostwriter.launchers.stages import launcher
+from ghostwriter.launchers.task_labels import task_needs
+from ghostwriter.tasks.body import actionable
 
 SCHEDULES = {"local": None, "docker": "@hourly", "kubernetes": "* * * * *"}
 """Nothing else stops a pod that nobody follows; an unfollowed container is stopped by the guarded Docker API."""
@@ -30,9 +31,9 @@ def maintenance() -> None:
     @actionable
     def remove_leftovers(*, ti: object) -> list[str]:
         if launcher() == "kubernetes":
-            from ghostwriter.kubernetes_leftovers import remove_leftovers
+            from ghostwriter.launchers.kubernetes.leftovers import remove_leftovers
         else:
-            from ghostwriter.docker_stage import remove_leftovers
+            from ghostwriter.launchers.docker import remove_leftovers
         return remove_leftovers(task_needs(ti))
 
     remove_leftovers()

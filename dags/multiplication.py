@@ -2,8 +2,9 @@
 
 from airflow.sdk import Param, dag, setup, task, teardown
 
-from ghostwriter import multiplication as stages
-from ghostwriter.operators import actionable, gpu_stage
+from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.tasks import multiplication as stages
+from ghostwriter.tasks.body import actionable
 from training.contract import recipe_names
 
 EXAM = "Examination"

@@ -2,10 +2,10 @@
 
 from airflow.sdk import DAG, dag, task
 
-from ghostwriter import forms, stages
-from ghostwriter.assets import champion_asset
-from ghostwriter.notify import on_new_champion
-from ghostwriter.operators import actionable, dag_defaults
+from ghostwriter.tasks import forms, stages
+from ghostwriter.tasks.assets import champion_asset
+from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.notify import on_new_champion
 from ghostwriter.writer import Writer, readable_writers
 
 

@@ -2,11 +2,12 @@
 
 from airflow.sdk import DAG, dag, setup, task, teardown
 
-from ghostwriter import forms, stages
-from ghostwriter.approval import approval
-from ghostwriter.assets import champion_asset, dataset_asset, location
-from ghostwriter.notify import on_new_champion
-from ghostwriter.operators import TEACHER_POOL, actionable, dag_defaults, gpu_stage
+from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.tasks import forms, stages
+from ghostwriter.tasks.approval import approval
+from ghostwriter.tasks.assets import champion_asset, dataset_asset, location
+from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.tasks.notify import on_new_champion
 from ghostwriter.writer import Writer, readable_writers
 
 

@@ -22,7 +22,7 @@ from ghostwriter.embedded.services import Service, Supervisor, require_free_port
 from ghostwriter.embedded.stack import HOST, Ports, Stack
 from ghostwriter.errors import GhostwriterError, ServiceError
 from ghostwriter.home import ROOT, Home
-from ghostwriter.launch import training_python
+from ghostwriter.launchers.local import training_python
 from ghostwriter.writer import load_writer
 
 STEM = "lamplight"

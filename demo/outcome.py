@@ -9,7 +9,7 @@ from rich.text import Text
 
 from demo.follow import Loop
 from ghostwriter.embedded.airflow_api import AirflowApi
-from ghostwriter.links import MlflowRunLink, ReportLink, mlflow_urls
+from ghostwriter.mlflow_runs.links import MlflowRunLink, ReportLink, mlflow_urls
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Estimate, EvaluateResult, read_json
 

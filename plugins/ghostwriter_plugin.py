@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-from ghostwriter.links import MlflowRunLink, ModelLink, ReportLink
+from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink
 
 PREFIX = "/ghostwriter"
 

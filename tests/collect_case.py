@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ghostwriter.collect import CollectReport, collect
-from ghostwriter.export import export_rows
+from ghostwriter.collecting.collect import CollectReport, collect
+from ghostwriter.collecting.export import export_rows
 from ghostwriter.home import Home
 from ghostwriter.writer import Writer
 from tests.zhihu_site import COOKIE, FaultySite

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ghostwriter.home import ROOT, Home
 from ghostwriter.snapshot import read_rows, write_snapshot
-from ghostwriter.teacher import Endpoint
+from ghostwriter.teacher.client import Endpoint
 from ghostwriter.writer import Writer
 from tests.teacher_server import KEY, MODEL, TeacherServer, invent
 

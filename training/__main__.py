@@ -1,51 +1,28 @@
 """`python -m training prepare|train|evaluate|examine|send`: what launchers start. Errors end in one line and exit status 1."""
 
 import argparse
-import errno
-import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from training.command import guarded
 from training.contract import EvaluateRequest, ExamineRequest, TrainRequest, read_json
-from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
-from training.ranks import INDEX, Nodes, count_ranks, end_later, end_with_parent, report, run_ranks
+from training.errors import LostProcess, TrainingError
+from training.fit.ranks import INDEX, Nodes, count_ranks, end_later, run_ranks
 from training.signals import StopFlag
 
 Request = TypeVar("Request", TrainRequest, EvaluateRequest, ExamineRequest)
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     return guarded(lambda: _run(options))
-
-
-def guarded(work: Callable[[], None]) -> int:
-    """Do `work`, with errors that a person can act on in one line; returns the exit status."""
-    _be_quiet()
-    end_with_parent()
-    try:
-        work()
-    except LostProcess as error:
-        print(error, file=sys.stderr)
-        return LOST_STATUS
-    except TrainingError as error:
-        return _fail(str(error))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        return _fail(f"The disk is full ({error}). What was saved before is kept; free space and run the same command again.")
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        return STOPPED_STATUS
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,8 +51,8 @@ def _run(options: argparse.Namespace) -> None:
     if not getattr(options, "data_url", None):
         options.command(options)
         return
-    from training.remote_data import fetch_inputs
-    from training.sending import sending
+    from training.remote.remote_data import fetch_inputs
+    from training.remote.sending import sending
 
     home = Path(os.environ.get("GHOSTWRITER_HOME") or "").absolute()
     request = fetch_inputs(options.request.absolute(), home, options.data_url)
@@ -84,7 +61,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from training.base_models import prepare
+    from training.models.base_models import prepare
 
     options.models.mkdir(parents=True, exist_ok=True)
     print(prepare(options.base, options.models))
@@ -96,15 +73,15 @@ def _train(options: argparse.Namespace) -> None:
     if count * nodes.count > 1:
         _train_in_several(request, options.request, count, nodes)
         return
+    from training.fit.train import train
     from training.processes import leave
-    from training.train import train
 
     train(request, StopFlag().listen())
     leave()
 
 
 def _train_in_several(request: TrainRequest, path: Path, count: int, nodes: Nodes) -> None:
-    from training.tracking import TrackedRun
+    from training.tracking.run import TrackedRun
 
     try:
         run_ranks(count, ["train", str(path)], nodes)
@@ -117,19 +94,19 @@ def _train_in_several(request: TrainRequest, path: Path, count: int, nodes: Node
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from training.evaluate import evaluate
+    from training.measure.evaluate import evaluate
 
     evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
 
 
 def _examine(options: argparse.Namespace) -> None:
-    from training.examine import examine
+    from training.arithmetic.examine import examine
 
     examine(_request(ExamineRequest, options.request), StopFlag().listen())
 
 
 def _send(options: argparse.Namespace) -> None:
-    from training.tracking import send_rest
+    from training.tracking.run import send_rest
 
     send_rest(options.run_folder)
 
@@ -142,21 +119,6 @@ def _request(kind: type[Request], path: Path) -> Request:
     except ValidationError as error:
         first = error.errors()[0]
         raise TrainingError(f"{path} is no {kind.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-
-
-def _be_quiet() -> None:
-    """One line a message, no progress bars of the libraries', nothing of theirs below a warning."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-    logging.getLogger("training").setLevel(logging.INFO)
-
-
-def _fail(message: str) -> int:
-    report(message)
-    print(message, file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

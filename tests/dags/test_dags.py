@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ghostwriter.forms import training
 from ghostwriter.home import ROOT
+from ghostwriter.tasks.forms import training
 from ghostwriter.writer import load_writer
 from tests.dags.bag import DagBag, read_dags
 from training.contract import recipe_names

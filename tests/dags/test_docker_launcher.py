@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ghostwriter.docker_stage import DockerStageOperator
-from ghostwriter.task_labels import task_needs
+from ghostwriter.launchers.docker import DockerStageOperator
+from ghostwriter.launchers.task_labels import task_needs
 from tests.dags.bag import read_dags
-from tests.ghostwriter.test_docker_stage import LABELS, SETTINGS
+from tests.ghostwriter.launchers.test_docker import LABELS, SETTINGS
 
 
 def test_gpu_stages_run_in_containers_and_leftovers_are_removed_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ghostwriter.kubernetes_stage import KubernetesStageOperator
+from ghostwriter.launchers.kubernetes.stage import KubernetesStageOperator
 from tests.dags.bag import read_dags
-from tests.ghostwriter.kubernetes_bench import SETTINGS
+from tests.ghostwriter.launchers.kubernetes.bench import SETTINGS
 
 
 def test_gpu_stages_run_in_pods_and_leftovers_are_removed_every_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

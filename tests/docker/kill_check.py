@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from ghostwriter.home import Home
-from ghostwriter.operators import gpu_stage
+from ghostwriter.launchers.stages import gpu_stage
 from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
 
 LIMIT_SECONDS = 25

@@ -6,9 +6,9 @@ import sys
 from dataclasses import replace
 
 from docker import APIClient
-from ghostwriter.container import ContainerSettings, create, remove
-from ghostwriter.docker_stage import remove_leftovers
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.launchers.container import ContainerSettings, create, remove
+from ghostwriter.launchers.docker import remove_leftovers
 
 settings, client = ContainerSettings.from_environment(), APIClient(base_url=os.environ["DOCKER_HOST"])
 for changed in json.loads(sys.argv[1]):

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from demo.follow import Loop
 from ghostwriter.embedded.services import wait_until
-from ghostwriter.promote import promote
+from ghostwriter.judging.promote import promote
 from tests.e2e.browser import choose, log_in, open_browser, open_form, submit
 from tests.e2e.nights import Night
 from tests.e2e.world import NEIGHBOUR, STEM, World

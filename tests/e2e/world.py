@@ -19,7 +19,7 @@ from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.services import Supervisor, wait_until
 from ghostwriter.embedded.stack import Ports, Stack
 from ghostwriter.home import ROOT, Home
-from ghostwriter.launch import training_python
+from ghostwriter.launchers.local import training_python
 from ghostwriter.writer import Writer, load_writer
 from tests.e2e.inboxes import WEBHOOK_SECRET, Inboxes, open_inboxes
 from tests.teacher_server import KEY, TeacherScript, TeacherServer

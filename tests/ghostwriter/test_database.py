@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from ghostwriter.database import Base, open_database
 from ghostwriter.home import Home
-from ghostwriter.ledger import Ledger
+from ghostwriter.teacher.ledger import Ledger
 
 LONG = "https://example.org/" + "q" * 500
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import TaskDeferred
 
-from ghostwriter.kubernetes_stage import KubernetesStageOperator
+from ghostwriter.launchers.kubernetes.stage import KubernetesStageOperator
 
 Make = Callable[[], KubernetesStageOperator]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ghostwriter import kubernetes_stage
-from ghostwriter.kubernetes_stage import KubernetesStageOperator
-from ghostwriter.launch import training_python
-from ghostwriter.operators import stage_operator
+from ghostwriter.launchers.kubernetes import stage as kubernetes_stage
+from ghostwriter.launchers.kubernetes.stage import KubernetesStageOperator
+from ghostwriter.launchers.local import training_python
+from ghostwriter.launchers.stages import stage_operator
 from tests.kubernetes.api_server import ApiServer
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.containers import ContainerNode, docker

@@ -71,7 +71,7 @@ def test_too_little_memory_is_told_from_other_ends(bench: Bench, monkeypatch: py
 
 ATTEMPT = """
 from tests.kubernetes.attempts import begin, context
-from ghostwriter.operators import stage_operator
+from ghostwriter.launchers.stages import stage_operator
 begin(lambda: stage_operator("train")(task_id="train", stage="train", request={request!r}), context())
 """
 

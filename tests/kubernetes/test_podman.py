@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ghostwriter.launch import Stage
-from tests.ghostwriter.test_kubernetes_pod import REQUEST, manifest
+from ghostwriter.launchers.local import Stage
+from tests.ghostwriter.launchers.kubernetes.test_pod import REQUEST, manifest
 from tests.kubernetes.containers import docker
 
 IMAGE = "docker.io/library/k8s-probe:test"

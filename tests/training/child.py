@@ -8,9 +8,9 @@ from pathlib import Path
 
 PRELOADED = [
     "tests.training.child",
-    "training.train",
-    "training.evaluate",
-    "training.examine",
+    "training.fit.train",
+    "training.measure.evaluate",
+    "training.arithmetic.examine",
     "accelerate",
     "peft",
     "transformers.models.qwen2.modeling_qwen2",

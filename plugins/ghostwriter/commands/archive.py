@@ -5,11 +5,11 @@ import json
 import sys
 from pathlib import Path
 
-from ghostwriter.clean import clean
-from ghostwriter.collect import import_har
+from ghostwriter.collecting.clean import clean
+from ghostwriter.collecting.collect import import_har
+from ghostwriter.collecting.export import export_rows
+from ghostwriter.collecting.sources.errors import SourceFileUnusable
 from ghostwriter.commands.collect import home_of
-from ghostwriter.export import export_rows
-from ghostwriter.sources.errors import SourceFileUnusable
 from ghostwriter.writer import load_writer
 
 

@@ -4,9 +4,9 @@ import argparse
 import getpass
 
 from ghostwriter.home import Home
-from ghostwriter.moves import CHAMPION, PREVIOUS, history
-from ghostwriter.promote import alias_version, model_name, roll_back
-from ghostwriter.stages import mlflow_client
+from ghostwriter.judging.moves import CHAMPION, PREVIOUS, history
+from ghostwriter.judging.promote import alias_version, model_name, roll_back
+from ghostwriter.mlflow_runs.server import mlflow_client
 from ghostwriter.writer import load_writer
 
 SHOWN = 10

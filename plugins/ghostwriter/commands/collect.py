@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ghostwriter.collect import CollectReport, Tally, collect
+from ghostwriter.collecting.collect import CollectReport, Tally, collect
+from ghostwriter.collecting.probe import probe
+from ghostwriter.collecting.sources.errors import SourceFileUnusable
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
-from ghostwriter.probe import probe
-from ghostwriter.sources.errors import SourceFileUnusable
 from ghostwriter.writer import load_writer
 
 INTERRUPTED = 130

@@ -13,12 +13,12 @@ from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
 
-from ghostwriter.batch import apply_batch, batch_status, forget_batch, open_batch
-from ghostwriter.distill import Endpoint, distill, estimate
+from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch, open_batch
+from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
-from ghostwriter.progress import LogLines
 from ghostwriter.snapshot import MANIFEST, read_manifest
+from ghostwriter.teacher.progress import LogLines
 from ghostwriter.writer import Writer, load_writer
 from ghostwriter.writer_settings import MODES, Mode
 
@@ -116,7 +116,7 @@ def _chosen(writer: Writer, arguments: argparse.Namespace) -> Writer:
 
 def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:
     if not arguments.base_url:
-        from ghostwriter.connections import teacher_endpoint
+        from ghostwriter.tasks.connections import teacher_endpoint
 
         return teacher_endpoint(writer.teacher.connection)
     try:

@@ -11,11 +11,11 @@ from pathlib import Path
 import requests
 
 from ghostwriter.commands.up import GPU_POOL_SLOTS, TEACHER_POOL_SLOTS
-from ghostwriter.container import NETRC_FOLDER
 from ghostwriter.database import open_database
 from ghostwriter.errors import ServiceError
 from ghostwriter.home import Home
-from ghostwriter.stages import tracking_uri
+from ghostwriter.launchers.container import NETRC_FOLDER
+from ghostwriter.mlflow_runs.server import tracking_uri
 
 SECRETS = Path("/run/secrets")
 MLFLOW_SECONDS = 30

@@ -12,11 +12,11 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
-from ghostwriter.links import public_address
+from ghostwriter.mlflow_runs.links import public_address
+from ghostwriter.mlflow_runs.registry import MlflowSilent
 from ghostwriter.page.champions import Champion, Version, read_champion
 from ghostwriter.page.compare import compare
 from ghostwriter.page.overview import cards, open_registry, visible_writers
-from ghostwriter.page.registry import MlflowSilent
 from ghostwriter.writer import Writer
 
 PAGE_QUESTIONS = 20

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ghostwriter.experiment import SCORES
-from ghostwriter.moves import CHAMPION, PREVIOUS
-from ghostwriter.page.registry import Json, Registry, named
-from ghostwriter.promote import model_name
+from ghostwriter.judging.moves import CHAMPION, PREVIOUS
+from ghostwriter.judging.promote import model_name
+from ghostwriter.mlflow_runs.experiment import SCORES
+from ghostwriter.mlflow_runs.registry import Json, Registry, named
 
 EVALUATION, SAMPLES = "evaluate", "samples.json"
 NO_ANSWER = ("question", "writer")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ghostwriter.mlflow_runs.registry import Registry
 from ghostwriter.page.champions import SAMPLES, Version, find_evaluation
-from ghostwriter.page.registry import Registry
 
 
 @dataclass(frozen=True)

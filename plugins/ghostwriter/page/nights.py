@@ -12,7 +12,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ghostwriter.notify import PROBLEM
+from ghostwriter.tasks.notify import PROBLEM
 
 STAGES = {"collect": "Collect", "distill": "Distil", "train": "Train and judge"}
 RESULTS = {"collect": "read_site", "train": "judge"}

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
+from ghostwriter.mlflow_runs.registry import SECONDS, MlflowSilent, Registry
+from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.page.champions import Champion, read_champion
 from ghostwriter.page.nights import Night, read_night
-from ghostwriter.page.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.page.state import State, read_state
-from ghostwriter.stages import tracking_uri
 from ghostwriter.writer import Writer, readable_writers
 
 AT_ONCE = 8

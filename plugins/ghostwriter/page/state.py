@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, Float, case, cast, func, select
 from sqlalchemy.orm import Session
 
-from ghostwriter.archive import counts
+from ghostwriter.collecting.archive import counts
 from ghostwriter.database import open_database
-from ghostwriter.ledger import SendRow
+from ghostwriter.teacher.ledger import SendRow
 from ghostwriter.writer import Writer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghostwriter.__main__ import main
-from ghostwriter.collect import collect
+from ghostwriter.collecting.collect import collect
 from ghostwriter.home import Home
 from ghostwriter.writer import Writer
 from tests.zhihu_site import COOKIE, FaultySite, answer, answers

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from ghostwriter.__main__ import main
 from ghostwriter.home import Home
-from ghostwriter.promote import ADAPTER_FILE, promote
+from ghostwriter.judging.promote import ADAPTER_FILE, promote
 from ghostwriter.writer import load_writer
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from ghostwriter.database import open_database
-from ghostwriter.ledger import SendRow
 from ghostwriter.page.state import month_start, read_state
+from ghostwriter.teacher.ledger import SendRow
 from tests.distill_case import make_writer
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow.sdk import dag, task
 
-from ghostwriter.operators import gpu_stage
+from ghostwriter.launchers.stages import gpu_stage
 
 
 @dag

@@ -1,0 +1,34 @@
+"""Where answers come from: one protocol, the same records. The writer file chooses which."""
+
+from pathlib import Path
+
+from ghostwriter.collecting.sources.cookies import parse_cookie
+from ghostwriter.collecting.sources.files import open_files
+from ghostwriter.collecting.sources.har import open_har
+from ghostwriter.collecting.sources.record import Source
+from ghostwriter.collecting.sources.stackexchange import StackExchangeSource
+from ghostwriter.collecting.sources.transport import Pacer
+from ghostwriter.collecting.sources.zhihu import ZhihuSource
+from ghostwriter.home import ROOT
+from ghostwriter.writer import Writer
+
+
+def open_source(writer: Writer, *, cookie: str | None, user_agent: str | None, site: str | None, pace: float | None) -> Source:
+    """The source the writer file names. `cookie` is the text as pasted, or the API key; `pace` None means the writer file's.
+
+    Raises SourceFileUnusable for files that cannot be read, AddressRefused for a `site` no cookie may be sent to.
+    """
+    settings = writer.source
+    pacer = Pacer(settings.pace_seconds if pace is None else pace)
+    if settings.kind == "har":
+        return open_har(_path(settings.account))
+    if settings.kind == "jsonl":
+        return open_files(_path(settings.account))
+    if settings.kind == "stackexchange":
+        return StackExchangeSource(settings.account, cookie, pacer, site=site)
+    return ZhihuSource(settings.account, parse_cookie(cookie or ""), pacer, user_agent=user_agent, site=site)
+
+
+def _path(account: str) -> Path:
+    """A file or folder named in a writer file; relative ones lie beside the writers' folder."""
+    return ROOT / Path(account).expanduser()

@@ -1,0 +1,261 @@
+"""The vendor's Batch API behind the same ledger: half the price, within a day.
+
+    open_batch    find the run's open batch, or submit one with what the ledger lacks
+    batch_status  whether the teacher has finished it
+    apply_batch   write its answers into the ledger, row by row
+    forget_batch  give up an open batch that the vendor does not know any more
+
+A batch brings the first round of answers; `distill` then works from the ledger, and asks one by one for what is still missing.
+The intent is written before anything leaves, and the batch's id before anyone waits. Between the two a crash can hide a batch
+that exists: it carries our name for it in its metadata, and is looked up by that before anything is submitted again.
+"""
+
+import io
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from openai import APIConnectionError, APIStatusError, OpenAI
+from openai.types import Batch
+from sqlalchemy import Engine
+
+from ghostwriter.database import open_database
+from ghostwriter.distilling.corpus import read_corpus
+from ghostwriter.distilling.plan import Planner, run_name
+from ghostwriter.distilling.prompt import load_prompt
+from ghostwriter.errors import BudgetExceeded, TeacherError
+from ghostwriter.home import Home
+from ghostwriter.lock import only_one
+from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend
+from ghostwriter.teacher.budget import Prices, Purse
+from ghostwriter.teacher.buy import ADVICE, answer_row
+from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
+from ghostwriter.teacher.ledger import Answer, Ledger, SendState
+from ghostwriter.writer import Writer
+
+log = logging.getLogger(__name__)
+
+MOST_REQUESTS = 50_000
+"""OpenAI's limit of a batch; the others' are not lower."""
+NAME_KEY = "ghostwriter_batch"
+FINISHED = frozenset({"completed", "failed", "expired", "cancelled"})
+API_SECONDS = 120.0
+Status = Literal["open", "finished"]
+BATCH_ADVICE = ADVICE | {
+    "not_found": "This address has no Batch API (then set teacher.batch = false), or does not know the batch: name the one it was "
+    "submitted to, or give it up with `python -m ghostwriter distill WRITER --forget-batch`.",
+    "bad_request": "Nothing was submitted.",
+}
+
+
+def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint) -> str | None:
+    """The vendor's id of the writer's open batch, submitted now if there was none; None when no row is left for a batch.
+
+    One that an earlier run left open, of an older snapshot or another prompt, comes first: it is paid for.
+
+    Raises BudgetExceeded when the batch at its worst price does not fit under the cap, CorpusTooSmall, TeacherError and its kinds.
+    """
+    with _locked(writer, home) as engine:
+        ledger, batches, planner = _open(writer, answers, engine)
+        run = run_name(ledger, answers, planner)
+        found = batches.open()
+        if found and (batch := _attach(found, batches, endpoint)):
+            log.info("Batch %s is open: waiting for it.", batch)
+            return batch
+        calls = planner.take(writer.teacher.answers)
+        done = ledger.known(call.key for call in calls) | batches.keys(run)
+        missing = [call for call in calls if call.key not in done][:MOST_REQUESTS]
+        return _submit(writer, planner, missing, run, ledger, batches, endpoint) if missing else None
+
+
+def batch_status(endpoint: Endpoint, batch: str) -> Status:
+    """Whether the teacher has finished with a batch, one way or another. Raises TeacherError and its kinds."""
+    with _api(endpoint) as client:
+        status = client.batches.retrieve(batch).status
+    return "finished" if status in FINISHED else "open"
+
+
+def apply_batch(writer: Writer, home: Home, endpoint: Endpoint, batch: str) -> dict[str, int]:
+    """Write every answer of a finished batch into the ledger; returns how many were answered, refused, and not worked on.
+
+    May be interrupted and called again: rows already written are passed over. Raises TeacherError when the vendor refused all of it.
+    """
+    with _locked(writer, home) as engine:
+        ledger, batches = Ledger(engine, writer.stem), BatchLedger(engine, writer.stem)
+        prices, sends, unreadable = _batch_prices(writer), batches.sends(batch), 0
+        counts = {"answered": 0, "refused": 0, "left": 0}
+        with _api(endpoint) as client:
+            found = client.batches.retrieve(batch)
+            _check_accepted(found, batches)
+            for line in _result_lines(client, found):
+                send = sends.pop(line.get("custom_id", ""), None)
+                unreadable += not line
+                if send and send.state == "in_flight":
+                    counts[_apply(line, send, prices, ledger)] += 1
+        left = [send for send in sends.values() if send.state == "in_flight"]
+        for send in left:
+            _settle(ledger, send, "perhaps_paid" if unreadable else "free", "batch_left")
+        counts["left"] = len(left)
+        batches.close(batch)
+    log.info("Batch %s: %d answered, %d refused, %d not worked on.", batch, counts["answered"], counts["refused"], counts["left"])
+    return counts
+
+
+def forget_batch(writer: Writer, home: Home) -> str | None:
+    """Give up the writer's open batch: its requests count as perhaps paid, and are asked for again. Returns its id, None without one."""
+    with _locked(writer, home) as engine:
+        batches = BatchLedger(engine, writer.stem)
+        if found := batches.open():
+            batches.forget(found.name)
+        return (found.vendor_id or found.name) if found else None
+
+
+@contextmanager
+def _locked(writer: Writer, home: Home) -> Iterator[Engine]:
+    engine = open_database(home.database_url)
+    try:
+        with only_one(engine, writer.stem):
+            yield engine
+    finally:
+        engine.dispose()
+
+
+def _open(writer: Writer, answers: Path, engine: Engine) -> tuple[Ledger, BatchLedger, Planner]:
+    ledger = Ledger(engine, writer.stem)
+    prompt = load_prompt(writer.teacher.prompt or writer.language)
+    return ledger, BatchLedger(engine, writer.stem), Planner(writer, read_corpus(writer, answers), prompt, ledger)
+
+
+def _attach(found: OpenBatch, batches: BatchLedger, endpoint: Endpoint) -> str | None:
+    """The id of a batch whose intent is written: its own, or the vendor's list's. None when it never reached the vendor."""
+    if found.vendor_id:
+        return found.vendor_id
+    with _api(endpoint) as client:
+        listed = next((batch.id for batch in client.batches.list(limit=100) if (batch.metadata or {}).get(NAME_KEY) == found.name), None)
+    if listed:
+        batches.submitted(found.name, listed)
+    else:
+        batches.abandon(found.name)
+        log.warning("Batch %s never reached the teacher: submitting again.", found.name)
+    return listed
+
+
+def _submit(
+    writer: Writer, planner: Planner, calls: Sequence[Call], run: str, ledger: Ledger, batches: BatchLedger, endpoint: Endpoint
+) -> str:
+    prices = _batch_prices(writer)
+    sends = [
+        PlannedSend(secrets.token_hex(16), planner.facts(call), prices.worst(planner.messages(call), writer.teacher.max_tokens))
+        for call in calls
+    ]
+    _check_cap(writer, Purse(writer.budget.cap, ledger.spending(run).total), sum((send.worst for send in sends), Decimal(0)))
+    name = batches.intend(run, sends)
+    lines = [_request_line(send.id, planner, call) for send, call in zip(sends, calls, strict=True)]
+    with _api(endpoint) as client:
+        created = _create(client, name, "".join(lines).encode(), batches)
+    batches.submitted(name, created)
+    log.info("Batch %s submitted: %d requests.", created, len(lines))
+    return created
+
+
+def _create(client: OpenAI, name: str, lines: bytes, batches: BatchLedger) -> str:
+    """Upload and submit; returns the vendor's id. A refusal ends the intent; only a lost answer to the submission leaves it open.
+
+    The client must not repeat the submission by itself: the first may have been taken, and would be paid for twice.
+    """
+    try:
+        uploaded = client.files.create(file=(f"{name}.jsonl", io.BytesIO(lines)), purpose="batch")
+    except (APIStatusError, APIConnectionError):
+        batches.abandon(name)
+        raise
+    try:
+        return (
+            client.with_options(max_retries=0)
+            .batches.create(input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={NAME_KEY: name})
+            .id
+        )
+    except APIStatusError as error:
+        if error.status_code < 500:
+            batches.abandon(name)
+        raise
+
+
+def _check_cap(writer: Writer, purse: Purse, worst: Decimal) -> None:
+    if purse.cap is not None and purse.spent + worst > purse.cap:
+        raise BudgetExceeded(
+            f"A batch could cost {worst:.4f} at worst, {purse.spent:.4f} are spent, the cap is {purse.cap:.4f}. Nothing was submitted. "
+            "Raise budget.cap, lower teacher.max_tokens or teacher.answers, or distil without a batch (each call is then checked alone)."
+        )
+
+
+def _request_line(send: str, planner: Planner, call: Call) -> str:
+    body = {**planner.parameters, "messages": planner.messages(call)}
+    return json.dumps({"custom_id": send, "method": "POST", "url": "/v1/chat/completions", "body": body}, ensure_ascii=False) + "\n"
+
+
+def _batch_prices(writer: Writer) -> Prices:
+    prices, share = Prices.of(writer.budget), writer.budget.batch_share
+    return Prices(prices.input * share, prices.cached_input * share, prices.output * share)
+
+
+def _check_accepted(found: Batch, batches: BatchLedger) -> None:
+    """Raise TeacherError, in the vendor's words, for a batch that it refused as a whole; nothing was worked on then."""
+    if found.status != "failed":
+        return
+    batches.abandon(batches.name(found.id))
+    words = "; ".join(str(error.message) for error in (found.errors and found.errors.data) or ()) or "no reason was given"
+    raise TeacherError(f"The teacher refused batch {found.id}: {words}. Nothing was paid; mend that, or set teacher.batch = false.")
+
+
+def _result_lines(client: OpenAI, found: Batch) -> Iterator[dict[str, Any]]:
+    """The lines of the output file and of the error file, in the vendor's order; an empty one for a line that cannot be read."""
+    for file in (found.output_file_id, found.error_file_id):
+        for line in client.files.content(file).content.splitlines() if file else ():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = {}
+            yield row if isinstance(row, dict) else {}
+
+
+def _apply(line: dict[str, Any], send: Any, prices: Prices, ledger: Ledger) -> str:
+    """Settle one send: answered, or refused."""
+    response = line.get("response") or {}
+    if response.get("status_code") != 200:
+        code = (line.get("error") or {}).get("code") or response.get("status_code") or "no_answer"
+        _settle(ledger, send, "free", f"batch_{code}"[:32])
+        return "refused"
+    try:
+        reply = read_reply(json.dumps(response.get("body")).encode())
+    except CallFault as fault:
+        _settle(ledger, send, "perhaps_paid", fault.code)
+        return "refused"
+    facts, cost = json.loads(send.facts), prices.cost(reply.usage) if reply.usage else send.worst
+    row = answer_row(facts, Answer(facts["key"], reply.text, reply.finish_reason, reply.usage, cost))
+    ledger.record([], [{"send": send.id, "to": "paid", "paid": cost, "why": None}], [ledger.stamped(row)])
+    return "answered"
+
+
+def _settle(ledger: Ledger, send: Any, state: SendState, why: str) -> None:
+    ledger.record([], [{"send": send.id, "to": state, "paid": None, "why": why}], [])
+
+
+@contextmanager
+def _api(endpoint: Endpoint) -> Iterator[OpenAI]:
+    """A client whose errors are ours, without the key in them."""
+    with OpenAI(base_url=endpoint.base_url, api_key=endpoint.key.get_secret_value(), timeout=API_SECONDS, max_retries=2) as client:
+        try:
+            yield client
+            return
+        except APIStatusError as error:
+            fault = CallFault("not_found", endpoint.without_key(str(error))) if error.status_code == 404 else status_fault(error, endpoint)
+        except APIConnectionError as error:
+            fault = connection_fault(error, endpoint)
+    kind = fault.ends_run or (TeacherDown if fault.again else TeacherError)
+    raise kind(f"{fault.message}. {BATCH_ADVICE.get(fault.code, 'The batch is kept: run again to go on with it.')}") from None

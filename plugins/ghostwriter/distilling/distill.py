@@ -1,0 +1,219 @@
+"""From a snapshot of answers to a dataset: ask the teacher for what the ledger does not hold yet, filter, split, check, write.
+
+distill(writer, home, answers, endpoint)    the dataset's folder; a rerun buys nothing twice
+estimate(writer, home, answers)             the plan and what it would cost; asks nothing, spends nothing
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import uvloop
+from sqlalchemy.exc import OperationalError
+
+from ghostwriter.database import open_database
+from ghostwriter.distilling.corpus import Corpus, read_corpus
+from ghostwriter.distilling.dataset import teacher_row, write_dataset
+from ghostwriter.distilling.diversity import compare
+from ghostwriter.distilling.forecast import Estimate, make_estimate
+from ghostwriter.distilling.harvest import Counts, Harvest
+from ghostwriter.distilling.plan import Planner, run_name
+from ghostwriter.distilling.prompt import Prompt, load_prompt
+from ghostwriter.distilling.tracker import Tracker
+from ghostwriter.errors import ConnectionMissing, GhostwriterError, HomeError
+from ghostwriter.home import Home
+from ghostwriter.lock import only_one
+from ghostwriter.teacher.batch_ledger import BatchLedger
+from ghostwriter.teacher.budget import Prices, Purse, money
+from ghostwriter.teacher.buy import Buyer
+from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.client import Endpoint, Teacher, TeacherUnfit
+from ghostwriter.teacher.journal import Journal
+from ghostwriter.teacher.ledger import Ledger, Spending
+from ghostwriter.teacher.progress import Listener, LogLines, duration
+from ghostwriter.teacher.throttle import Throttle
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Mode, Teacher as Settings
+
+__all__ = ["Endpoint", "Estimate", "distill", "estimate"]
+
+log = logging.getLogger(__name__)
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs each of ten thousand calls
+
+
+class BatchOpen(GhostwriterError):
+    """A batch of this writer is with the teacher, and not yet applied."""
+
+    code = "batch_open"
+
+
+def distill(
+    writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, *, mode: Mode | None = None, progress: Listener | None = None
+) -> Path:
+    """Build the dataset of a finished snapshot of answers and return its folder.
+
+    Raises CorpusTooSmall before any call; BudgetExceeded, TeacherError and its kinds, Leak. Whatever was bought is in the
+    ledger then, and a rerun goes on from there.
+    """
+    started, mode = time.monotonic(), mode or writer.mode
+    writer = writer.asking(mode)
+    corpus = read_corpus(writer, answers)
+    log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
+    if mode == "direct":
+        folder = write_dataset(home.datasets(writer.stem), writer.stem, answers, corpus, [], {}, {"mode": "direct"})
+    elif endpoint is None:
+        raise ConnectionMissing(f"Mode {mode!r} asks a teacher, and none was named. Give its connection, or choose mode 'direct'.")
+    else:
+        folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress or LogLines())
+    log.info("Dataset %s written in %s.", folder, duration(time.monotonic() - started))
+    return folder
+
+
+def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = None) -> Estimate:
+    """The plan of a run and what it would cost. Raises CorpusTooSmall and WriterFileError as the run would."""
+    mode = mode or writer.mode
+    writer = writer.asking(mode)
+    corpus = read_corpus(writer, answers)
+    if mode == "direct":
+        return Estimate(pairs=len(corpus.training), heldout=len(corpus.heldout))
+    engine = open_database(home.database_url)
+    try:
+        ledger = Ledger(engine, writer.ledger(mode))
+        planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
+        return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(ledger, answers, planner)))
+    finally:
+        engine.dispose()
+
+
+def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, endpoint: Endpoint, mode: Mode, progress: Listener) -> Path:
+    home.check_space()
+    engine = open_database(home.database_url)
+    try:
+        with only_one(engine, writer.stem):
+            ledger = Ledger(engine, writer.ledger(mode))
+            _check_no_batch(BatchLedger(engine, ledger.writer))
+            _close_interrupted(ledger)
+            planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
+            run = run_name(ledger, answers, planner)
+            _announce(make_estimate(writer, corpus, planner, ledger, ledger.spending(run)))
+            harvest = uvloop.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
+            return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
+    except OperationalError as error:
+        raise HomeError(
+            f"The ledger cannot be written: {error.orig}. Free the disk or look at the database; what was bought is kept."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _prompt(writer: Writer) -> Prompt:
+    return load_prompt(writer.teacher.prompt or writer.language)
+
+
+def _check_no_batch(batches: BatchLedger) -> None:
+    if found := batches.open():
+        raise BatchOpen(
+            f"Batch {found.vendor_id or found.name} is still open: what it brings would be bought twice. "
+            "Go on with --batch (or teacher.batch = true), or give it up with --forget-batch."
+        )
+
+
+def _close_interrupted(ledger: Ledger) -> None:
+    lost = ledger.close_interrupted()
+    if lost.perhaps_paid_sends:
+        log.warning(
+            "%d calls were in flight when an earlier run ended: counted as possibly paid, at most %s.",
+            lost.perhaps_paid_sends,
+            money(lost.perhaps_paid),
+        )
+
+
+def _announce(estimate: Estimate) -> None:
+    for line in str(estimate).splitlines():
+        log.info(line)
+
+
+async def _collect(
+    writer: Writer, corpus: Corpus, endpoint: Endpoint, planner: Planner, ledger: Ledger, run: str, progress: Listener
+) -> Harvest:
+    """Ask in batches: first for all answers wanted, then for as many as were rejected, until there are enough or `attempts` are used up."""
+    settings, prices = writer.teacher, Prices.of(writer.budget)
+    purse = Purse(writer.budget.cap, ledger.spending(run).total)
+    throttle = Throttle(
+        settings.concurrency, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute
+    )
+    harvest = Harvest(corpus, writer.language)
+    tracker = Tracker(settings.answers, harvest, purse, throttle, planner, progress)
+    connection = Teacher(endpoint, planner.parameters, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
+    async with connection as teacher, Journal(ledger, run) as journal, tracker:
+        buyer = Buyer(teacher, journal, purse, throttle, planner, settings, prices)
+        while calls := planner.take(
+            min(settings.answers - len(harvest.accepted), int(settings.answers * settings.attempts) - planner.planned)
+        ):
+            missing = _deliver_known(calls, ledger, harvest)
+            tracker.start(len(missing))
+            await buyer.buy(missing, tracker.counting(harvest.deliver))
+            harvest.settle(calls)
+    return harvest
+
+
+def _deliver_known(calls: Sequence[Call], ledger: Ledger, harvest: Harvest) -> list[Call]:
+    """Take from the ledger what it holds; returns the rest."""
+    known = ledger.answers(call.key for call in calls)
+    for call in calls:
+        if call.key in known:
+            harvest.deliver(call, known[call.key])
+    return [call for call in calls if call.key not in known]
+
+
+def _write(
+    writer: Writer, home: Home, answers: Path, corpus: Corpus, harvest: Harvest, planner: Planner, spent: Spending, mode: Mode
+) -> Path:
+    """Write the dataset, if enough came of it."""
+    counts = harvest.counts()
+    log.info(str(counts))
+    check_enough(counts, writer.teacher)
+    rows = [teacher_row(accepted, mode, writer.teacher.model, planner.prompt.hash) for accepted in harvest.accepted]
+    facts = {
+        "mode": mode,
+        "teacher": {
+            "model": writer.teacher.model,
+            "parameters": planner.parameters,
+            "prompt": planner.prompt.name,
+            "prompt_hash": planner.prompt.hash,
+        },
+        "sampling": {"seed": writer.teacher.seed, "examples": writer.teacher.examples, "questions": len(corpus.questions)},
+        "counts": counts.model_dump(),
+        "cost": {"answers": str(harvest.cost), "run": str(spent.total), "run_perhaps_paid": str(spent.perhaps_paid)},
+        "diversity": compare([pair.answer for pair in corpus.training], [accepted.text for accepted in harvest.accepted]),
+    }
+    return write_dataset(
+        home.datasets(writer.stem),
+        writer.stem,
+        answers,
+        corpus,
+        rows,
+        {f"teacher:{reason}": n for reason, n in counts.rejected.items()},
+        facts,
+    )
+
+
+def check_enough(counts: Counts, settings: Settings) -> None:
+    """Raise TeacherUnfit when too many calls failed or too few answers were accepted."""
+    failed = sum(counts.failed.values())
+    if failed > settings.failed_share * counts.planned:
+        raise TeacherUnfit(
+            f"{failed} of {counts.planned} calls failed ({_list(counts.failed)}), "
+            f"more than teacher.failed_share = {settings.failed_share:g} allows. Run again later; what was bought is kept."
+        )
+    if counts.accepted < settings.answers * settings.accepted_share:
+        raise TeacherUnfit(
+            f"{counts.accepted} of {settings.answers} answers wanted were accepted after {counts.planned} calls, less than "
+            f"teacher.accepted_share = {settings.accepted_share:g} asks for. Rejected: {_list(counts.rejected)}. "
+            "Look at the teacher's answers, use a stronger one, or raise teacher.attempts."
+        )
+
+
+def _list(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])) or "none"

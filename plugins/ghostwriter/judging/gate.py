@@ -1,0 +1,231 @@
+"""The gate: whether a candidate may become the champion. One pure function of figures, with every number and reason in words.
+
+Everything in `limits` must hold and one of `gains` must be there for certain: its 95 % interval, not its value, lies on the
+better side. So two equal adapters never change places. What was not measured is said, and never counts as a gain.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ghostwriter.judging.content import Content
+from ghostwriter.writer_settings import Gate
+from training.contract import LM_EVAL, Estimate, EvaluateResult
+
+BASE, WRITER = "base", "writer"
+CHAMPION_ARM = "champion-v"
+"""What the champion's arm is called in an evaluation, before its version."""
+MAY_BE_MISSING = ("style", "ability", "ability_loss", "content")
+
+
+class Check(BaseModel):
+    """One thing the gate looked at: `figures` for the record, `fault` what a person would say when it does not hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str
+    passed: bool
+    figures: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{'yes' if self.passed else 'NO '}  {self.measure}: {self.figures}"
+
+
+class Decision(BaseModel):
+    """The verdict on one candidate; `summary` is the line a person reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    promote: bool
+    summary: str
+    candidate: str = ""
+    rival: str = ""
+    """The arm it was compared with: `champion-v3`, or `base` while there is no champion."""
+    limits: tuple[Check, ...] = ()
+    gains: tuple[Check, ...] = ()
+    not_measured: dict[str, str] = {}
+    scores: dict[str, Estimate] = {}
+    """Every measure of the candidate."""
+    differences: dict[str, Estimate] = {}
+    """Every measure of the candidate minus the rival's."""
+
+    @property
+    def champion(self) -> str | None:
+        """The version of the champion that the verdict was made against; None while there is none."""
+        return self.rival.removeprefix(CHAMPION_ARM) if self.rival.startswith(CHAMPION_ARM) else None
+
+    @property
+    def numbers(self) -> dict[str, dict[str, list[float]]]:
+        """Scores and differences, short enough for a tag (so without lm-eval's): measure to value, low, high."""
+        return {
+            what: {
+                name: [round(number, 4) for number in (found.value, found.low, found.high)]
+                for name, found in figures.items()
+                if not name.startswith(LM_EVAL)
+            }
+            for what, figures in (("scores", self.scores), ("differences", self.differences))
+        }
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every check in words, and what could not be checked."""
+        missing = [f"--   {measure}: not measured, {why}" for measure, why in self.not_measured.items()]
+        return [*map(str, self.limits), *map(str, self.gains), *missing]
+
+    @classmethod
+    def refused(cls, candidate: str, rival: str, why: str) -> Self:
+        """A verdict that needs no figures."""
+        return cls(promote=False, summary=f"Not promoted: {why}", candidate=candidate, rival=rival)
+
+
+def rival_of(evaluation: EvaluateResult) -> str:
+    """The arm a candidate must beat: the champion, or the base while there is none."""
+    return next((arm for arm in evaluation.scores if arm.startswith("champion") and arm != evaluation.candidate), BASE)
+
+
+def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None = None) -> Decision:
+    """Compare the candidate with its rival on the same held-out questions.
+
+    Raises KeyError when the evaluation lacks a measure that is never withheld.
+    """
+    rival = rival_of(evaluation)
+    limits = [
+        _enough(evaluation.questions, thresholds.min_questions),
+        *_style_kept(evaluation, rival, thresholds),
+        *_content_kept(content, rival),
+        *_whole_answers(evaluation, thresholds),
+        _not_copied(evaluation, thresholds),
+        *_ability_kept(evaluation, thresholds),
+        _reloaded(evaluation.reloaded, thresholds.min_reloaded),
+    ]
+    gains = [*_style_gain(evaluation, rival), *_content_gain(content, rival), _loss_gain(evaluation, rival, thresholds)]
+    missing = _not_measured(evaluation, content)
+    return Decision(
+        promote=all(check.passed for check in limits) and any(gain.passed for gain in gains),
+        summary=_summary(rival, limits, gains, missing, evaluation.questions),
+        candidate=evaluation.candidate,
+        rival=rival,
+        limits=tuple(limits),
+        gains=tuple(gains),
+        not_measured=missing,
+        scores=evaluation.scores[evaluation.candidate],
+        differences=evaluation.differences[rival],
+    )
+
+
+def _summary(rival: str, limits: list[Check], gains: list[Check], missing: Mapping[str, str], questions: int) -> str:
+    faults = [f"{check.fault} ({check.figures})" for check in limits if not check.passed]
+    better = [gain.figures for gain in gains if gain.passed]
+    unsaid = f" Not measured: {'; '.join(f'{measure}, {why}' for measure, why in missing.items())}." if missing else ""
+    if faults:
+        return f"Not promoted: {'; '.join(faults)}.{unsaid}"
+    if not better:
+        return f"Not promoted: it is not certainly better than {rival} ({'; '.join(gain.figures for gain in gains)}).{unsaid}"
+    return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{unsaid}"
+
+
+def _enough(questions: int, least: int) -> Check:
+    figures = f"{questions} held-out question{'' if questions == 1 else 's'}, at least {least} are needed"
+    return Check(measure="questions", passed=questions >= least, figures=figures, fault="there are too few questions to tell")
+
+
+def _style_kept(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> list[Check]:
+    change = evaluation.differences[rival].get("style")
+    if change is None:
+        return []
+    figures = f"style {_change(change)} against {rival}, may fall by {thresholds.max_style_drop:.2f}"
+    fault = f"it may write less like the writer than {rival}"
+    return [Check(measure="style", passed=change.low >= -thresholds.max_style_drop, figures=figures, fault=fault)]
+
+
+def _style_gain(evaluation: EvaluateResult, rival: str) -> list[Check]:
+    change = evaluation.differences[rival].get("style")
+    if change is None:
+        return []
+    return [Check(measure="style", passed=change.low > 0, figures=f"style {_change(change)}", fault="")]
+
+
+def _content_kept(content: Content | None, rival: str) -> list[Check]:
+    if content is None or content.preferred is None:
+        return []
+    fault = f"its answers say less than those of {rival}"
+    return [Check(measure="content", passed=content.preferred.high >= 0.5, figures=_preference(content.preferred), fault=fault)]
+
+
+def _content_gain(content: Content | None, rival: str) -> list[Check]:
+    if content is None or content.preferred is None:
+        return []
+    return [Check(measure="content", passed=content.preferred.low > 0.5, figures=_preference(content.preferred), fault="")]
+
+
+def _loss_gain(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> Check:
+    change = evaluation.differences[rival]["heldout_loss"]
+    least = f", needs a fall of {thresholds.min_loss_gain:g}" if thresholds.min_loss_gain else ""
+    figures = f"loss on the writer's answers {_change(change, 3)} nats a token{least}"
+    return Check(measure="heldout_loss", passed=-change.high > thresholds.min_loss_gain, figures=figures, fault="")
+
+
+def _whole_answers(evaluation: EvaluateResult, thresholds: Gate) -> list[Check]:
+    own, writer = evaluation.scores[evaluation.candidate], evaluation.scores[WRITER]
+    length = own["length_ratio"].value
+    least, most = thresholds.min_length_ratio, thresholds.max_length_ratio
+    return [
+        _at_most("rep4", own, "of its 4-word runs are repeats", writer["rep4"].value + thresholds.max_rep4_rise, "it repeats itself"),
+        _at_most("unfinished_share", own, "of its answers have no end", thresholds.max_unfinished_share, "it does not come to an end"),
+        _at_most("empty_share", own, "of its answers are empty", thresholds.max_empty_share, "it says nothing"),
+        Check(
+            measure="length_ratio",
+            passed=least <= length <= most,
+            figures=f"{length:.2f} times the writer's length, from {least:g} to {most:g} is allowed",
+            fault=f"its answers are too {'short' if length < least else 'long'}",
+        ),
+    ]
+
+
+def _not_copied(evaluation: EvaluateResult, thresholds: Gate) -> Check:
+    own, writer = evaluation.scores[evaluation.candidate], evaluation.scores[WRITER]
+    limit = writer["verbatim_share"].value + thresholds.max_verbatim_rise
+    return _at_most("verbatim_share", own, "of its text stands word for word in the training text", limit, "it copies the training text")
+
+
+def _ability_kept(evaluation: EvaluateResult, thresholds: Gate) -> list[Check]:
+    """Against the base, not the champion: else a little could be forgotten every night."""
+    change, checks = evaluation.differences[BASE], []
+    if drop := change.get("ability"):
+        figures = f"other tasks solved {_change(drop)} against base, may fall by {thresholds.max_ability_drop:g}"
+        passed = drop.value >= -thresholds.max_ability_drop
+        checks.append(Check(measure="ability", passed=passed, figures=figures, fault="it has forgotten what the base could do"))
+    if rise := change.get("ability_loss"):
+        most = thresholds.max_ability_loss_rise
+        figures = f"loss on general text {_change(rise)} nats a token against base, may rise by {most:g}"
+        fault = "it has forgotten general language"
+        checks.append(Check(measure="ability_loss", passed=rise.value <= most, figures=figures, fault=fault))
+    return checks
+
+
+def _reloaded(share: float | None, least: float) -> Check:
+    figures = "it was not tried" if share is None else f"{share:.0%} of the sampled answers are the same, {least:.0%} is needed"
+    fault = "loaded again by plain peft, it does not answer as it was evaluated"
+    return Check(measure="reloaded", passed=share is not None and share >= least, figures=figures, fault=fault)
+
+
+def _not_measured(evaluation: EvaluateResult, content: Content | None) -> dict[str, str]:
+    found = evaluation.differences[BASE]
+    missing = {name: why for name, why in evaluation.withheld.items() if name in MAY_BE_MISSING and name not in found}
+    return {**missing, "content": content.withheld} if content and content.withheld else missing
+
+
+def _at_most(measure: str, own: Mapping[str, Estimate], what: str, limit: float, fault: str) -> Check:
+    value = own[measure].value
+    return Check(measure=measure, passed=value <= limit, figures=f"{value:.1%} {what}, at most {limit:.1%}", fault=fault)
+
+
+def _preference(preferred: Estimate) -> str:
+    return f"preferred for content in {preferred.value:.0%} [{preferred.low:.0%}, {preferred.high:.0%}] of {preferred.questions} questions"
+
+
+def _change(change: Estimate, digits: int = 2) -> str:
+    """A difference with its interval: `+0.10 [+0.04, +0.16]`."""
+    return f"{change.value:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"

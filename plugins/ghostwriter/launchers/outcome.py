@@ -1,0 +1,33 @@
+"""What a finished stage leaves behind: its result for the next task, and the buttons that lead to its MLflow run."""
+
+import json
+from pathlib import Path
+
+from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
+from ghostwriter.mlflow_runs.server import tracking_uri
+from training.contract import RESULT_FILE
+
+LINKS = {
+    "train": (MlflowRunLink(), ModelLink()),
+    "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
+    "examine": (MlflowRunLink(), ReportLink()),
+}
+"""The buttons of each stage."""
+
+
+def stage_outcome(request: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What the task of a finished stage returns (run folder, request, MLflow run), and the addresses of its buttons."""
+    run_id = read_run_id(request.parent / RESULT_FILE)
+    returned = {"run_folder": str(request.parent), "request": str(request), "run_id": run_id}
+    return returned, mlflow_urls(tracking_uri(), run_id, read_stem(request))
+
+
+def read_run_id(result: Path) -> str:
+    """The MLflow run a stage logged to, from its result file; empty without tracking."""
+    return str(json.loads(result.read_text())["run_id"] or "")
+
+
+def read_stem(request: Path) -> str:
+    """The writer a request works for; empty when it works for none (the multiplication check)."""
+    tracking = json.loads(request.read_text())["tracking"] or {}
+    return str(tracking.get("tags", {}).get("ghostwriter.writer", ""))

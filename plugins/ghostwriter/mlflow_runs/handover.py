@@ -1,0 +1,105 @@
+"""From a dataset to request files: what the training side is asked to do, decided once and written down.
+
+A run folder is named by the digest of everything its result depends on, so a rerun with the same inputs finds the
+finished folder, and one with other inputs cannot mistake it for its own.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ghostwriter.errors import CorpusTooSmall, SnapshotError
+from ghostwriter.home import Home
+from ghostwriter.judging.gate import BASE
+from ghostwriter.judging.promote import Champion, adapter_digest
+from ghostwriter.snapshot import read_manifest
+from ghostwriter.writer import Writer
+from training.contract import (
+    HELDOUT_FILE,
+    REQUEST_FILE,
+    RESULT_FILE,
+    TRAINING_FILES,
+    Arm,
+    ArmRequest,
+    EvaluateRequest,
+    Frozen,
+    Recipe,
+    Tracking,
+    TrainRequest,
+    TrainResult,
+    read_json,
+    write_json,
+)
+
+FEW_SHOT = "few-shot"
+ONE_MODE = ("distilled", "self-instruct")
+"""Arms that train on nothing but the answers of one mode of distillation."""
+
+
+def request_training(home: Home, writer: Writer, dataset: Path, arm: Arm, recipe: Recipe, tracking: Tracking) -> Path:
+    """Write the request that trains `arm` on a finished dataset; returns its path. Raises SnapshotError or CorpusTooSmall."""
+    manifest = read_manifest(dataset)
+    for name in TRAINING_FILES[arm]:
+        if not manifest.files.get(name) or not manifest.files[name].rows:
+            raise CorpusTooSmall(f"{dataset} has no rows in {name}, which arm {arm!r} trains on. Distil first, or choose another arm.")
+    made = manifest.facts.get("mode", arm)
+    if arm in ONE_MODE and made in ONE_MODE and arm != made:
+        raise SnapshotError(f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {arm!r} first.")
+    run_folder = home.runs(writer.stem) / _digest(manifest.digest, arm, recipe.model_dump_json())
+    request = TrainRequest(run_folder=run_folder, dataset=dataset, arm=arm, recipe=recipe, models=home.models, tracking=tracking)
+    return _write_request(request, run_folder)
+
+
+def request_evaluation(
+    home: Home, writer: Writer, trainings: Sequence[Path], champion: Champion | None, tracking: Tracking, *, few_shot: bool = False
+) -> Path:
+    """Write the request that examines adapters of finished trainings of one recipe, the first as the candidate; returns its path.
+
+    Beside them stand the base, the base with examples in its prompt if `few_shot`, and the champion: unless it is one of them, or
+    was trained on another base, which one evaluation cannot hold.
+    """
+    trained = [read_json(TrainRequest, path) for path in trainings]
+    first, recipe = trained[0], trained[0].recipe
+    arms = [ArmRequest(name=BASE)]
+    if few_shot:
+        arms.append(ArmRequest(name=FEW_SHOT, examples=writer.teacher.examples))
+    arms += [ArmRequest(name=each.arm, adapter=read_json(TrainResult, each.run_folder / RESULT_FILE).adapter) for each in trained]
+    digests = {adapter_digest(arm.adapter) for arm in arms if arm.adapter}
+    if champion and same_base(champion, recipe) and adapter_digest(champion.adapter) not in digests:
+        arms.append(ArmRequest(name=champion.name, adapter=champion.adapter))
+    settings = writer.evaluation
+    names = ",".join(arm.name for arm in arms)
+    digest = _digest(*(each.run_folder.name for each in trained), names, settings.model_dump_json())
+    run_folder = first.run_folder / f"evaluation-{digest}"
+    request = EvaluateRequest(
+        run_folder=run_folder,
+        dataset=first.dataset,
+        base=recipe.base,
+        revision=recipe.revision,
+        precision=recipe.precision,
+        arms=tuple(arms),
+        candidate=first.arm,
+        questions=min(settings.questions, read_manifest(first.dataset).files[HELDOUT_FILE].rows),
+        max_new_tokens=settings.max_new_tokens,
+        ability=settings.ability,
+        lm_eval=settings.lm_eval,
+        models=home.models,
+        tracking=tracking,
+    )
+    return _write_request(request, run_folder)
+
+
+def same_base(champion: Champion, recipe: Recipe) -> bool:
+    """Whether the champion was trained on the base of this recipe."""
+    return (champion.base, champion.revision) == (recipe.base, recipe.revision)
+
+
+def _write_request(request: Frozen, run_folder: Path) -> Path:
+    run_folder.mkdir(parents=True, exist_ok=True)
+    path = run_folder / REQUEST_FILE
+    write_json(request, path)
+    return path
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,54 @@
+"""A person's word before the champion changes: Airflow's own approval form, and what is kept of the answer in MLflow."""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from ghostwriter.judging.gate import Decision
+from ghostwriter.tasks.stages import record_answer
+
+PATIENCE = timedelta(days=7)
+"""After which the candidate counts as rejected: the nights after it wait for the answer."""
+
+
+class PromotionApproval(ApprovalOperator):
+    """Asks only when the gate would promote. A rejection skips the promotion, and its reason stands in MLflow."""
+
+    template_fields = ("subject", "body", "verdict", "mlflow_run")
+
+    def __init__(self, *, verdict: Any, mlflow_run: Any, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.verdict, self.mlflow_run = verdict, mlflow_run
+
+    def execute(self, context: Any) -> Any:
+        """Wait for an answer, or skip when there is nothing to ask."""
+        decision = Decision.model_validate(self.verdict)
+        if not decision.promote:
+            raise AirflowSkipException(decision.summary)
+        self.body = "\n".join([decision.summary, "", *(f"- {reason}" for reason in decision.reasons)])
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Keep the answer before it takes effect."""
+        if "error" not in event:
+            record_answer(self.mlflow_run, Decision.model_validate(self.verdict), event)
+        return super().execute_complete(context, event)
+
+
+def approval(writer: str, verdict: Any, mlflow_run: Any) -> PromotionApproval:
+    """The task that waits for a person; it asks once more when Airflow fails it, as it does if the answer comes within seconds."""
+    return PromotionApproval(
+        task_id="approve",
+        verdict=verdict,
+        mlflow_run=mlflow_run,
+        subject=f"Make this adapter the champion of {writer}?",
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=PATIENCE,
+        retries=1,
+        retry_delay=timedelta(seconds=10),
+        params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},
+        doc_md="Wait for a person to approve the new champion; a rejection, or a week without an answer, ends the run without one.",
+    )

@@ -1,0 +1,89 @@
+"""What every task body shares: its DAG's defaults, and errors that say whether to try again."""
+
+import functools
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from ghostwriter.errors import GhostwriterError, TrackingError
+from ghostwriter.tasks.notify import PROBLEM, on_failure
+from ghostwriter.teacher.progress import duration
+from ghostwriter.writer import Writer
+
+log = logging.getLogger(__name__)
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+GPU_POOL, TEACHER_POOL = "gpu", "teacher"
+LONGEST_PROBLEM = 1_000
+OWNER = "ghostwriter"
+AGAIN = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_exponential_backoff": 2.0}
+"""For what is away for a moment (MLflow, a worker that was killed). What a person must act on is never tried again: see `actionable`."""
+
+
+def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
+    """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`."""
+    return {
+        "max_active_runs": 1,
+        "tags": [OWNER, writer.stem, kind],
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN},
+    }
+
+
+def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+    """Make a task body say what it does and how long it took, and end on what the person should do: no retry where none can help."""
+
+    @functools.wraps(function)
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Returned:
+        task_instance, started = _task_instance(), time.monotonic()
+        if task_instance:
+            log.info("%s: %s", task_instance.task_id, _purpose(task_instance.task))
+        try:
+            with _mlflow_in_words():
+                returned = function(*arguments, **named)
+        except GhostwriterError as error:
+            if task_instance:
+                task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
+            kind = AirflowException if error.retryable else AirflowFailException
+            raise kind(f"{error.code}: {error}") from None
+        if task_instance:
+            log.info("%s: done in %s.", task_instance.task_id, duration(time.monotonic() - started))
+        return returned
+
+    return call
+
+
+@contextmanager
+def _mlflow_in_words() -> Iterator[None]:
+    """Turn an error of MLflow's client into one that says what to do. MLflow is not imported for it: who raised it has."""
+    try:
+        yield
+    except Exception as error:
+        module = sys.modules.get("mlflow.exceptions")
+        if module is None or not isinstance(error, module.MlflowException):
+            raise
+        words = re.sub(r"//[^/@\s]+@", "//", str(error).splitlines()[0][:300])  # an address may carry a password
+        raise TrackingError(
+            f"MLflow did not do what was asked of it: {words} See that it runs, then clear this task; what is done stays done."
+        ) from error
+
+
+def _task_instance() -> Any:
+    """Of the task that runs; None outside one, where there is no page to leave a word for."""
+    try:
+        return get_current_context()["ti"]
+    except RuntimeError:
+        return None
+
+
+def _purpose(operator: Any) -> str:
+    """The task's line on its page."""
+    return next(iter((operator.doc_md or "").strip().splitlines()), "")

@@ -1,0 +1,235 @@
+"""Sends calls to the teacher, as many at once as it bears, until each has an answer or has failed for good.
+
+Each send goes: throttle -> purse (reserve the worst price) -> ledger (intent, committed) -> teacher -> ledger (answer) -> purse.
+When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what is in flight is waited for and kept.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from ghostwriter.errors import GhostwriterError, TeacherError
+from ghostwriter.teacher.budget import Message, Prices, Purse
+from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
+from ghostwriter.teacher.journal import Journal
+from ghostwriter.teacher.ledger import Answer
+from ghostwriter.teacher.throttle import Throttle
+from ghostwriter.tokens import estimate_tokens
+from ghostwriter.writer_settings import Teacher as Settings
+
+TRIES = 5
+"""Sends of one call that may end in a fault of its own before it counts as failed."""
+FIRST_FAILURES = 10
+"""Failed calls without a single answer after which the teacher, not the call, is at fault."""
+WRITING = 8
+"""One worker more for so many: an answer is written down while the next call is in flight."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between two sends of one call: doubled each time, jittered by half."""
+OVERLOAD = frozenset({"rate_limit", "server_error", "unreachable"})
+"""Faults of the teacher, not of the call: they use up no try unless other calls succeed meanwhile."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that has failed for good: the fault's short name and its words."""
+
+    code: str
+    message: str
+
+
+Outcome = Answer | Failure
+Deliver = Callable[[Call, Outcome], None]
+
+
+class Plan(Protocol):
+    """What the calls were taken from: how many so far, what each one sends, and what the ledger keeps of it beside the answer."""
+
+    planned: int
+
+    def messages(self, call: Call) -> list[Message]:
+        """What the teacher is sent."""
+
+    def facts(self, call: Call) -> dict[str, Any]:
+        """The columns of the ledger's row that do not come from the answer."""
+
+
+class Interrupted(GhostwriterError):
+    """Ctrl-C, or Airflow ended the task."""
+
+    code = "interrupted"
+    retryable = True
+
+
+class Buyer:
+    """Buys answers for one run."""
+
+    def __init__(
+        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, plan: Plan, settings: Settings, prices: Prices
+    ) -> None:
+        self._teacher = teacher
+        self._journal = journal
+        self._purse = purse
+        self._throttle = throttle
+        self._plan = plan
+        self._settings = settings
+        self._prices = prices
+        self._answers = 0
+        self._failures = 0
+        self._last_answer = time.monotonic()
+        self._stopped: GhostwriterError | None = None
+
+    async def buy(self, calls: Sequence[Call], deliver: Deliver) -> None:
+        """Obtain every call and hand each outcome to `deliver` as it comes. Raises the error that ended the run early, if one did."""
+        self._last_answer = time.monotonic()
+        queue = iter(calls)
+        number = min(self._settings.concurrency + self._settings.concurrency // WRITING, len(calls))
+        workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(number)]
+        everyone = asyncio.gather(*workers)
+        try:
+            await asyncio.shield(everyone)
+        except asyncio.CancelledError:
+            self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
+            await asyncio.wait(workers)
+            raise
+        if self._stopped:
+            raise self._stopped
+
+    async def _work(self, queue: Iterator[Call], deliver: Deliver) -> None:
+        for call in queue:
+            try:
+                outcome = await self._obtain(call)
+                deliver(call, outcome)
+                self._count(outcome)
+            except GhostwriterError as error:
+                self._stop(error)
+            if self._stopped:
+                return
+
+    def _stop(self, error: GhostwriterError) -> None:
+        self._stopped = self._stopped or error
+        self._throttle.stop()
+
+    async def _obtain(self, call: Call) -> Outcome:
+        messages = self._plan.messages(call)
+        tries = 0
+        for number in range(10_000):
+            answers_before = self._answers
+            try:
+                return await self._send(call, messages)
+            except CallFault as fault:
+                if fault.ends_run:
+                    raise fault.ends_run(f"{fault.message}. {ADVICE[fault.code]} What was bought is kept.") from None
+                if fault.code not in OVERLOAD or (fault.code != "rate_limit" and self._answers > answers_before):
+                    tries += 1
+                if not fault.again or tries >= TRIES:
+                    return Failure(fault.code, fault.message)
+                self._check_outage(fault)
+                await self._throttle.pause(_pause(number) if fault.retry_after is None else 0)
+        raise TeacherDown(
+            "The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept."
+        )
+
+    async def _send(self, call: Call, messages: list[Message]) -> Answer:
+        """One send, written down before and after. Raises CallFault, BudgetExceeded, or what has stopped the run meanwhile."""
+        expected = self._expected_tokens(messages)
+        worst = self._prices.worst(messages, self._settings.max_tokens)
+        started = await self._throttle.enter(expected)
+        try:
+            if self._stopped:
+                raise self._stopped
+            await self._purse.reserve(worst)
+            send = await self._journal.intend(call.key, worst)
+            try:
+                reply = await self._teacher.ask(messages)
+            except CallFault as fault:
+                await self._settle_fault(send, fault, worst, started)
+                raise
+            self._throttle.answered(expected, reply.usage.prompt + reply.usage.completion if reply.usage else expected)
+            self._last_answer = time.monotonic()
+        finally:
+            await self._throttle.leave()
+        return await self._settle_reply(call, send, reply, worst)
+
+    def _expected_tokens(self, messages: list[Message]) -> float:
+        """Of prompt and answer; 0 where nobody limits them."""
+        if self._settings.tokens_per_minute is None:
+            return 0.0
+        return sum(estimate_tokens(message["content"]) for message in messages) + self._settings.max_tokens / 2
+
+    async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
+        if fault.code in OVERLOAD:
+            self._throttle.refused(started, None if self._too_long(fault) else fault.retry_after)
+        await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
+        await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
+
+    async def _settle_reply(self, call: Call, send: str, reply: Reply, worst: Decimal) -> Answer:
+        """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
+        cost = self._prices.cost(reply.usage) if reply.usage else worst
+        answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
+        await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
+        await self._purse.settle(worst, cost)
+        return answer
+
+    def _count(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Answer):
+            self._answers += 1
+            return
+        self._failures += 1
+        if not self._answers:
+            if self._failures < FIRST_FAILURES:
+                return
+            raise TeacherError(
+                f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
+                "Look at the teacher's settings in the writer file."
+            )
+        if self._failures > self._settings.failed_share * self._plan.planned:
+            share = self._settings.failed_share
+            raise TeacherUnfit(
+                f"{self._failures} of {self._plan.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
+                f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
+            )
+
+    def _too_long(self, fault: CallFault) -> bool:
+        return (fault.retry_after or 0) > self._settings.outage_seconds
+
+    def _check_outage(self, fault: CallFault) -> None:
+        if self._too_long(fault):
+            raise TeacherDown(
+                f"The teacher asks to wait {fault.retry_after:.0f} s ({fault.code}: {fault.message}), longer than "
+                f"teacher.outage_seconds = {self._settings.outage_seconds:g}. What was bought is kept; run again then."
+            )
+        silent = time.monotonic() - self._last_answer
+        if silent > self._settings.outage_seconds:
+            raise TeacherDown(
+                f"No answer for {silent:.0f} s, the last error was {fault.code}: {fault.message}. What was bought is kept; run again later."
+            )
+
+
+ADVICE = {
+    "key_refused": "Put a key that may use this model into the teacher's connection (the password field).",
+    "quota": "Top up the teacher's account.",
+    "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
+}
+
+
+def answer_row(facts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """The answer as a row of the ledger, with the facts of its call."""
+    usage = answer.usage
+    return {
+        **facts,
+        "text": answer.text,
+        "finish_reason": answer.finish_reason[:32],
+        "prompt_tokens": usage.prompt if usage else None,
+        "cached_tokens": usage.cached if usage else None,
+        "completion_tokens": usage.completion if usage else None,
+        "cost": answer.cost,
+    }
+
+
+def _pause(number: int) -> float:
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(number, 10)) * random.uniform(0.5, 1)

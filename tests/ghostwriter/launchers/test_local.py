@@ -1,0 +1,101 @@
+"""The local launcher, on a stand-in training package run by a real interpreter."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ghostwriter.errors import LaunchError
+from ghostwriter.launchers.local import LocalStage, training_python
+
+
+@pytest.fixture
+def interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A training environment whose `python -m training STAGE REQUEST` runs the file `stage.py` beside the request."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} "$(dirname "$4")/stage.py" "$3" "$4"\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("GHOSTWRITER_TRAINING_PYTHON", str(path))
+    return path
+
+
+def request(folder: Path, program: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "stage.py").write_text(program)
+    (folder / "request.json").write_text("{}")
+    return folder / "request.json"
+
+
+FINISH = "import sys, pathlib\nprint('step 1 of 1')\npathlib.Path(sys.argv[2]).with_name('result.json').write_text('{}')\n"
+
+
+def test_the_result_file_is_returned_and_every_line_passed_on(tmp_path: Path, interpreter: Path) -> None:
+    lines: list[str] = []
+    path = request(tmp_path / "run", FINISH)
+    assert LocalStage("train", path).run(lines.append) == tmp_path / "run" / "result.json"
+    assert lines == ["step 1 of 1"]
+
+
+def test_a_failure_carries_the_last_lines_of_the_process(tmp_path: Path, interpreter: Path) -> None:
+    path = request(tmp_path / "run", "print('The dataset is empty.'); raise SystemExit(1)")
+    with pytest.raises(LaunchError, match=r"training train ended with status 1 and no result[\s\S]*The dataset is empty."):
+        LocalStage("train", path).run(lambda line: None)
+
+
+def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, interpreter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TEACHER", "http://:sk-secret@host")
+    lines: list[str] = []
+    LocalStage("train", request(tmp_path / "run", "import os; print(sorted(os.environ))\n" + FINISH)).run(lines.append)
+    assert "AIRFLOW_CONN_TEACHER" not in lines[0]
+    assert "PYTHONPATH" in lines[0]
+
+
+def test_a_second_launcher_waits_for_the_process_of_a_killed_first(tmp_path: Path, interpreter: Path) -> None:
+    path = request(tmp_path / "run", "import time, os\nopen('started', 'a').write('x')\ntime.sleep(2)\n" + FINISH)
+    stage = (tmp_path / "run" / "stage.py").read_text().replace("'started'", repr(str(tmp_path / "started")))
+    (tmp_path / "run" / "stage.py").write_text(stage)
+    call = f"LocalStage('train', Path({str(path)!r})).run(print)"
+    program = f"from pathlib import Path; from ghostwriter.launchers.local import LocalStage; {call}"
+    first = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    while not (tmp_path / "started").exists():
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    lines: list[str] = []
+    LocalStage("train", path).run(lines.append)
+    assert lines[0] == "An earlier process still works on this run; waiting for it to end."
+
+
+def test_stopping_lets_the_process_end_itself(tmp_path: Path, interpreter: Path) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(3)))\n"
+        "print('ready', flush=True)\ntime.sleep(60)"
+    )
+    stage = LocalStage("train", request(tmp_path / "run", program))
+    lines: list[str] = []
+    ready = threading.Event()
+
+    def say(line: str) -> None:
+        lines.append(line)
+        ready.set()
+
+    def run() -> None:
+        with pytest.raises(LaunchError, match="status 3"):
+            stage.run(say)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(20)
+    stage.stop()
+    thread.join(20)
+    assert lines == ["ready", "saved"]
+
+
+def test_a_missing_environment_is_said_with_the_command_that_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTWRITER_TRAINING_PYTHON", "/nowhere/python")
+    with pytest.raises(LaunchError, match="make install"):
+        training_python()

@@ -1,0 +1,78 @@
+"""What the training side is asked: which arms, which candidate, in which folder."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghostwriter.errors import SnapshotError
+from ghostwriter.home import Home
+from ghostwriter.judging.promote import ADAPTER_FILE, Champion
+from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
+from ghostwriter.snapshot import write_snapshot
+from ghostwriter.writer import Writer, load_writer
+from training.contract import EvaluateRequest, Recipe, Tracking, TrainResult, read_json, write_json
+
+RECIPE = Recipe(base="tiny", revision="r1")
+TRACKING = Tracking(uri="http://none", experiment="e", run_name="r")
+
+
+@pytest.fixture
+def lamplight() -> Writer:
+    return load_writer("lamplight")
+
+
+def dataset(home: Home, mode: str = "distilled") -> Path:
+    files: dict[str, Iterable[dict[str, Any]]] = {name: [{"id": name}] for name in ("direct.jsonl", "distilled.jsonl", "heldout.jsonl")}
+    return write_snapshot(home.datasets("lamplight"), "dataset", "lamplight", files, facts={"mode": mode})
+
+
+def trained(home: Home, writer: Writer, *arms: Any) -> list[Path]:
+    requests = [request_training(home, writer, dataset(home), arm, RECIPE, TRACKING) for arm in arms]
+    for arm, request in zip(arms, requests, strict=True):
+        (adapter := request.parent / "adapter").mkdir(exist_ok=True)
+        (adapter / ADAPTER_FILE).write_text(str(arm))
+        facts = {"rows": 1, "dropped": {}, "steps": 1, "tokens": 1, "seconds": 1, "first_loss": 1, "last_loss": 1}
+        write_json(
+            TrainResult.model_validate({"adapter": adapter, "base": "tiny", "run_id": None, **facts}), request.parent / "result.json"
+        )
+    return requests
+
+
+def champion(folder: Path, weights: str, base: str = "tiny") -> Champion:
+    folder.mkdir(exist_ok=True)
+    (folder / ADAPTER_FILE).write_text(weights)
+    return Champion("3", folder, base, "r1")
+
+
+def arms(path: Path) -> list[str]:
+    return [arm.name for arm in read_json(EvaluateRequest, path).arms]
+
+
+def test_a_night_examines_base_candidate_and_champion(home: Home, lamplight: Writer, tmp_path: Path) -> None:
+    requests = trained(home, lamplight, "distilled")
+    path = request_evaluation(home, lamplight, requests, champion(tmp_path / "c", "old"), TRACKING)
+    assert arms(path) == ["base", "distilled", "champion-v3"]
+    asked = read_json(EvaluateRequest, path)
+    assert (asked.candidate, asked.base, asked.revision, asked.questions, asked.ability) == ("distilled", "tiny", "r1", 1, True)
+
+
+def test_a_comparison_examines_all_arms_in_one_evaluation(home: Home, lamplight: Writer, tmp_path: Path) -> None:
+    requests = trained(home, lamplight, "direct", "distilled", "mixed")
+    path = request_evaluation(home, lamplight, requests, champion(tmp_path / "c", "old"), TRACKING, few_shot=True)
+    assert arms(path) == ["base", "few-shot", "direct", "distilled", "mixed", "champion-v3"]
+    assert read_json(EvaluateRequest, path).arms[1].examples == lamplight.teacher.examples
+    alone = request_evaluation(home, lamplight, requests[:1], None, TRACKING, few_shot=True)
+    assert alone.parent != path.parent
+
+
+@pytest.mark.parametrize(("weights", "base"), [("distilled", "tiny"), ("old", "bigger")], ids=["the candidate itself", "another base"])
+def test_a_champion_that_cannot_be_a_rival_is_no_arm(home: Home, lamplight: Writer, tmp_path: Path, weights: str, base: str) -> None:
+    requests = trained(home, lamplight, "distilled")
+    assert arms(request_evaluation(home, lamplight, requests, champion(tmp_path / "c", weights, base), TRACKING)) == ["base", "distilled"]
+
+
+def test_an_arm_is_not_trained_on_answers_of_another_mode(home: Home, lamplight: Writer) -> None:
+    with pytest.raises(SnapshotError, match="are distilled, so arm 'self-instruct' cannot train on them"):
+        request_training(home, lamplight, dataset(home), "self-instruct", RECIPE, TRACKING)

@@ -1,0 +1,86 @@
+"""Messages through Airflow's own notifiers, to a real mail server and a real webhook."""
+
+import json
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseHook
+
+from ghostwriter.tasks.notify import on_failure, on_new_champion
+from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Notify
+from tests.distill_case import make_writer
+from tests.e2e.inboxes import WEBHOOK_SECRET, Inboxes, open_inboxes
+
+LINK = "http://airflow/dags/tester_train/runs/1/tasks/train"
+
+
+@pytest.fixture
+def inboxes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inboxes]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open_inboxes(port) as opened:
+        plain = {"from_email": "airflow@example.org", "disable_ssl": True, "disable_tls": True}
+        post = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": plain}
+        monkeypatch.setenv("AIRFLOW_CONN_POST", json.dumps(post))
+        hook = {"conn_type": "http", "host": opened.hook_url, "password": WEBHOOK_SECRET}
+        monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps(hook))
+        yield opened
+
+
+def writer_with(**notify: Any) -> Writer:
+    return make_writer().model_copy(update={"notify": Notify(**notify)})
+
+
+def context(told: dict[tuple[str, str], object], **params: str) -> Any:
+    """What Airflow hands to a callback of the task `train`, as far as the messages look at it."""
+
+    def xcom_pull(*, task_ids: str, key: str = "return_value", map_indexes: int = -1) -> object:
+        return told.get((task_ids, key))
+
+    ti = SimpleNamespace(task_id="train", map_index=-1, log_url=LINK, xcom_pull=xcom_pull)
+    conn = SimpleNamespace(get=BaseHook.get_connection)
+    return {"ti": ti, "dag": DAG("tester_train", dag_display_name="Tess <Ter>: 3 train"), "params": params, "conn": conn}
+
+
+def test_a_failure_is_told_by_mail_and_webhook_in_the_words_for_the_person(inboxes: Inboxes) -> None:
+    writer = writer_with(mail="post", to=("owner@example.org",), webhook="hook")
+    for message in on_failure(writer):
+        message(context({("train", "problem"): "Free the disk & trigger it again."}))
+    (mail,) = inboxes.mails
+    assert (mail["Subject"], mail["To"], mail["From"]) == (
+        "Tess <Ter>: 3 train: the task train failed.",
+        "owner@example.org",
+        "airflow@example.org",
+    )
+    page = mail.get_body(("html",))
+    assert page and page.get_content().strip() == (
+        f"<p>Tess &lt;Ter&gt;: 3 train: the task train failed.</p><p>Free the disk &amp; trigger it again.</p><p>{LINK}</p>"
+    )
+    text = f"Tess <Ter>: 3 train: the task train failed.\nFree the disk & trigger it again.\n{LINK}"
+    assert inboxes.posts == [(f"/{WEBHOOK_SECRET}", {"text": text})]
+
+
+def test_a_failure_nobody_foresaw_is_told_without_its_words(inboxes: Inboxes) -> None:
+    (message,) = on_failure(writer_with(webhook="hook"))
+    message({**context({}), "exception": RuntimeError("https://user:sk-secret@teacher")})
+    assert inboxes.posts[0][1]["text"].splitlines()[1] == "Its log says why."
+
+
+def test_a_new_champion_is_told_with_the_verdict_and_a_roll_back_with_its_reason(inboxes: Inboxes) -> None:
+    (message,) = on_new_champion(writer_with(webhook="hook"))
+    promoted: dict[tuple[str, str], object] = {("train", "return_value"): "3", ("judge", "return_value"): {"summary": "Promote: better."}}
+    message(context(promoted))
+    message(context({("train", "return_value"): "2"}, why="it loops"))
+    assert [post["text"].splitlines()[:2] for _, post in inboxes.posts] == [
+        ["Version 3 is now the champion of Tess Ter.", "Promote: better."],
+        ["Version 2 is now the champion of Tess Ter.", "it loops"],
+    ]
+
+
+def test_nobody_is_told_by_default() -> None:
+    assert (on_failure(make_writer()), on_new_champion(make_writer())) == ([], [])

@@ -1,0 +1,154 @@
+"""Whole evaluations with a tiny model: every arm, killed and gone on with, stopped."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.child import Child
+from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
+from training.answer.generate import answer_batch
+from training.contract import RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, write_json
+from training.errors import AdapterError, Stopped
+from training.fit.train import train
+from training.measure.evaluate import evaluate, load_exam
+from training.models.model import load_base
+from training.signals import StopFlag
+
+DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_share", "length_ratio", "odd_length_share"}
+SHOWN_SOMETIMES = {"style", "style_distance"}
+MEASURES = DEGENERATION | {"verbatim_share", "longest_copy"}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "dataset", heldout=10)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: Path) -> Path:
+    """An adapter trained on the writer's pairs."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train(TrainRequest(run_folder=folder, dataset=dataset, arm="direct", recipe=recipe(epochs=3), models=models), StopFlag()).adapter
+
+
+def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes: object) -> EvaluateRequest:
+    folder.mkdir(exist_ok=True)
+    arms = (ArmRequest(name="base"), ArmRequest(name="direct", adapter=adapter), ArmRequest(name="few-shot", examples=2))
+    fields = {"run_folder": folder, "dataset": dataset, "base": "tiny-random-qwen2", "precision": "fp32", "arms": arms, "models": models}
+    made = EvaluateRequest.model_validate(
+        {**fields, "candidate": "direct", "ability": False, "questions": 10, "max_new_tokens": 12, "batch": 4, **changes}
+    )
+    write_json(made, folder / "request.json")
+    return made
+
+
+def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    result = evaluate(request(tmp_path / "run", models, dataset, adapter, ability=True), StopFlag())
+    assert set(result.scores) == {"base", "direct", "few-shot", "writer"}
+    assert set(result.scores["direct"]) - SHOWN_SOMETIMES == MEASURES | {"heldout_loss", "ability", "ability_loss"}
+    assert set(result.scores["writer"]) - SHOWN_SOMETIMES == MEASURES
+    assert set(result.differences) == {"base", "few-shot", "writer"}
+    assert result.reloaded == 1.0
+    assert result.differences["base"]["heldout_loss"].high < -0.3
+    samples = [json.loads(line) for line in result.samples.read_text().splitlines()]
+    assert [list(sample) for sample in samples] == [["question", "writer", "base", "direct", "few-shot"]] * 10
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert samples[0]["writer"] in page and "heldout_loss" in page
+    assert json.loads((tmp_path / "run" / "progress.json").read_text()) == {"stage": "evaluate", "done": 30, "total": 30, "unit": "answers"}
+
+
+def test_the_loss_is_that_of_the_model_itself(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    asked = request(tmp_path / "run", models, dataset, adapter, arms=(ArmRequest(name="base"),), candidate="base")
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    total, tokens = 0.0, 0
+    for messages in load_exam(asked).heldout:
+        prompt, answer = base.chat.prompt(messages[:-1]), base.chat.answer(messages)
+        labels = torch.tensor([[-100] * len(prompt) + answer])
+        with torch.no_grad():
+            total += float(base.model(input_ids=torch.tensor([prompt + answer]), labels=labels).loss) * len(answer)
+        tokens += len(answer)
+    assert evaluate(asked, StopFlag()).scores["base"]["heldout_loss"].value == pytest.approx(total / tokens, rel=1e-5)
+
+
+def test_killed_it_goes_on_without_asking_again_and_ends_the_same(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    whole = evaluate(request(tmp_path / "whole", without_answers(models, tmp_path / "one"), dataset, adapter), StopFlag())
+    killed = request(tmp_path / "killed", without_answers(models, tmp_path / "two"), dataset, adapter)
+    child = Child(tmp_path / "said.txt", "evaluate", killed.run_folder / "request.json")
+    while not kept_answers(killed.models):
+        assert child.is_running, child.said.read_text()
+        time.sleep(0.002)
+    child.send(signal.SIGKILL)
+    child.wait()
+    assert not (killed.run_folder / RESULT_FILE).exists()
+    path = kept_answers(killed.models)[0]
+    path.write_bytes(path.read_bytes().replace(b'"text": "', b'"text": "kept ', 1))  # an answer that no model would give
+    samples, expected = evaluate(killed, StopFlag()).samples.read_text(), whole.samples.read_text()
+    assert samples != expected
+    assert samples.replace("kept ", "", 1) == expected
+
+
+def test_an_answer_cut_by_a_kill_is_asked_again(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    asked = request(tmp_path / "run", without_answers(models, tmp_path / "own"), dataset, adapter)
+    whole = evaluate(asked, StopFlag()).samples.read_text()
+    (asked.run_folder / RESULT_FILE).unlink()
+    for path in (asked.models / "answers").iterdir():
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    assert evaluate(asked, StopFlag()).samples.read_text() == whole
+    (asked.run_folder / RESULT_FILE).unlink()
+    assert evaluate(asked, StopFlag()).samples.read_text() == whole
+
+
+def test_the_next_evaluation_asks_a_known_model_nothing(
+    tmp_path: Path, models: Path, dataset: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = without_answers(models, tmp_path / "own")
+    first = evaluate(request(tmp_path / "first", own, dataset, adapter), StopFlag())
+    monkeypatch.setattr("training.answer.arms.answer_batch", None)
+    monkeypatch.setattr("training.answer.arms.nats_of_rows", None)
+    again = evaluate(request(tmp_path / "again", own, dataset, adapter), StopFlag())
+    assert again.samples.read_text() == first.samples.read_text()
+    assert again.scores == first.scores
+
+
+def test_a_stop_keeps_what_was_answered(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    stop = StopFlag()
+    stop.signal = signal.SIGTERM
+    with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. The answers given so far are kept"):
+        evaluate(request(tmp_path / "run", models, dataset, adapter), stop)
+
+
+def test_an_adapter_that_is_gone_is_named(tmp_path: Path, models: Path, dataset: Path) -> None:
+    with pytest.raises(AdapterError, match="holds no adapter"):
+        evaluate(request(tmp_path / "run", models, dataset, tmp_path / "gone"), StopFlag())
+
+
+def test_a_choice_of_questions_is_the_same_for_the_same_seed(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    chosen = [load_exam(request(tmp_path / "run", models, dataset, adapter, questions=3, seed=seed)).heldout for seed in (0, 0, 1)]
+    assert len(chosen[0]) == 3
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(models: Path) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    prompts = [base.chat.prompt([{"role": "user", "content": text}]) for text in ("a", "a much longer question than the others", "b c")]
+    together = answer_batch(base.model, base, prompts, [12] * 3)
+    assert together == [answer_batch(base.model, base, [prompt], [12])[0] for prompt in prompts]
+
+
+def test_an_answer_ends_at_the_templates_end_token(models: Path) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
+    first = answer_batch(base.model, base, [prompt], [5])[0]
+    with torch.no_grad():  # make the end token the likeliest whatever came before
+        base.model.get_output_embeddings().weight.zero_()
+        base.model.get_output_embeddings().weight[: base.chat.end_id] = 0
+        base.model.get_output_embeddings().weight[base.chat.end_id] = base.model(
+            torch.tensor([prompt]), output_hidden_states=True
+        ).hidden_states[-1][0, -1]
+    ended = answer_batch(base.model, base, [prompt], [5])[0]
+    assert (first.finished, first.tokens) == (False, 5)
+    assert (ended.text, ended.finished, ended.tokens) == ("", True, 0)

@@ -1,0 +1,317 @@
+"""Stages whose data come from an S3 server, on machines that share nothing: killed, gone on with elsewhere, wrongly addressed."""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.child import Child
+from tests.training.conftest import recipe, write_dataset
+from tests.training.remote.s3_server import Bucket, s3_server
+from training.contract import REQUEST_FILE, RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, TrainResult, read_json, write_json
+from training.fit.train import train
+from training.remote.remote_data import RemoteDataError, download_results, fetch_inputs, upload_inputs
+from training.signals import StopFlag
+
+RUN, DATASET, BASE = "runs/writer/one", "datasets/writer/one", "models/tiny-random-qwen2"
+LONG = {"epochs": 100, "checkpoint_steps": 40}  # 300 steps
+SENT_WITHIN = 60.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """The bucket, empty."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    server.empty()
+    yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path) -> Path:
+    """A home folder as on the Airflow side, with a dataset and a base model."""
+    home = tmp_path / "home"
+    write_dataset(home / DATASET, direct=20, heldout=10)
+    shutil.copytree(models / "tiny-random-qwen2", home / BASE)
+    return home
+
+
+def ask_training(home: Path, **changes: object) -> Path:
+    """The path of a written request."""
+    run_folder = home / RUN
+    run_folder.mkdir(parents=True)
+    made = recipe(**changes)
+    request = TrainRequest(run_folder=run_folder, dataset=home / DATASET, arm="direct", recipe=made, models=home / "models")
+    write_json(request, run_folder / REQUEST_FILE)
+    return run_folder / REQUEST_FILE
+
+
+def ask_evaluation(home: Path, adapter: Path) -> Path:
+    run_folder = adapter.parent / "evaluation-one"
+    run_folder.mkdir()
+    request = EvaluateRequest(
+        run_folder=run_folder,
+        dataset=home / DATASET,
+        base="tiny-random-qwen2",
+        precision="fp32",
+        arms=(ArmRequest(name="base"), ArmRequest(name="direct", adapter=adapter)),
+        candidate="direct",
+        questions=10,
+        max_new_tokens=12,
+        batch=2,
+        ability=False,
+        models=home / "models",
+    )
+    write_json(request, run_folder / REQUEST_FILE)
+    return run_folder / REQUEST_FILE
+
+
+def start(stage: str, request: Path, home: Path, bucket: Bucket) -> Child:
+    """The stage as a process on a machine with an empty home: whatever was there before is gone."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    said = home.with_name("said.txt")
+    return Child(said, stage, request, "--data-url", bucket.url, environment={**bucket.environment, "GHOSTWRITER_HOME": str(home)})
+
+
+def wait_for(child: Child, what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SENT_WITHIN
+    while not what():
+        assert child.is_running and time.monotonic() < deadline, child.said.read_text()
+        time.sleep(0.01)
+
+
+def whole_checkpoints(bucket: Bucket) -> list[str]:
+    """Marks of checkpoints, each of which must have its files beside it in the same listing."""
+    names = bucket.names(f"{RUN}/checkpoints/")
+    marks = sorted(name for name in names if name.endswith(".complete"))
+    assert {f"{mark.removesuffix('.complete')}/{file}" for mark in marks for file in ("optimizer.pt", "state.json")} <= names
+    return marks
+
+
+def assert_the_result_comes_last(bucket: Bucket) -> bool:
+    """Whether the result is there; then all else must be."""
+    names = bucket.names(RUN)
+    there = f"{RUN}/{RESULT_FILE}" in names
+    assert not there or {f"{RUN}/{name}" for name in ("adapter.complete", "adapter/adapter_model.safetensors", "outbox.jsonl")} <= names
+    return there
+
+
+def losses(run_folder: Path) -> list[float]:
+    entries = [json.loads(line) for line in (run_folder / "outbox.jsonl").read_text().splitlines()]
+    return [entry["values"]["train/loss"] for entry in entries if entry["kind"] == "metrics" and entry["step"]]
+
+
+def adapter(run_folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load_file(run_folder / "adapter" / "adapter_model.safetensors"))
+
+
+def undisturbed(home: Path, request: Path) -> Path:
+    """The run folder of the same training, done on one machine without a store."""
+    asked = read_json(TrainRequest, request)
+    elsewhere = home.with_name("undisturbed")
+    train(asked.model_copy(update={"run_folder": elsewhere}), StopFlag())
+    return elsewhere
+
+
+def keep(home: Path) -> Path:
+    """A copy of the home folder, as Airflow keeps it while stages run elsewhere."""
+    return shutil.copytree(home, home.with_name("airflow"))
+
+
+def give_back(home: Path, kept: Path) -> None:
+    """Airflow's home folder stands at its path again."""
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+
+
+def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_ends_the_same(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home, epochs=50, checkpoint_steps=20)
+    whole = undisturbed(home, request)
+    upload_inputs(request, home, bucket.url)
+    before, airflow = bucket.names(), keep(home)
+    child = start("train", request, home, bucket)
+    wait_for(child, lambda: bool(whole_checkpoints(bucket)))
+    child.send(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert f"{RUN}/{RESULT_FILE}" not in bucket.names()
+
+    child = start("train", request, home, bucket)
+    wait_for(child, lambda: assert_the_result_comes_last(bucket))
+    assert child.wait() == 0, child.said.read_text()
+    said = child.said.read_text()
+    assert "Going on after step" in said and "of 150" in said
+    assert not whole_checkpoints(bucket)
+
+    give_back(home, airflow)
+    download_results(request, home, bucket.url)
+    run_folder = home / RUN
+    assert losses(run_folder) == losses(whole)
+    assert all(torch.equal(tensor, adapter(whole)[name]) for name, tensor in adapter(run_folder).items())
+    assert read_json(TrainResult, run_folder / RESULT_FILE).adapter == run_folder / "adapter"
+    assert not (run_folder / "checkpoints").exists()
+    upload_inputs(ask_evaluation(home, run_folder / "adapter"), home, bucket.url)  # the next stage: its adapter is there already
+    assert bucket.versions()[f"{RUN}/adapter/adapter_model.safetensors"] == 1
+    outside = {name: count for name, count in bucket.versions().items() if not name.startswith(RUN)}
+    assert set(outside.values()) == {1}
+    assert set(outside) == {name for name in before if not name.startswith(RUN)}
+
+
+def test_a_half_sent_checkpoint_is_never_used(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home, **LONG)
+    upload_inputs(request, home, bucket.url)
+    child = start("train", request, home, bucket)
+    wait_for(child, lambda: len(whole_checkpoints(bucket)) == 2)
+    child.send(signal.SIGKILL)
+    child.wait()
+    older, newer = whole_checkpoints(bucket)[-2:]
+    bucket.delete(newer)  # as if the kill had come a moment earlier
+    shutil.rmtree(home)
+    fetch_inputs(request, home, bucket.url)
+    assert f"{newer.removesuffix('.complete')}/optimizer.pt" in bucket.names()
+    assert [path.name for path in (home / RUN / "checkpoints").iterdir()] == [Path(older).stem]
+
+
+def test_asked_to_end_it_sends_its_checkpoint_first(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home, epochs=100, checkpoint_steps=1000)
+    upload_inputs(request, home, bucket.url)
+    child = start("train", request, home, bucket)
+    wait_for(child, lambda: (home / RUN / "outbox.jsonl").exists() and "train/loss" in (home / RUN / "outbox.jsonl").read_text())
+    child.send(signal.SIGTERM)
+    assert child.wait() == 143
+    (step,) = [int(Path(name).stem.removeprefix("step-")) for name in whole_checkpoints(bucket)]
+    assert f"A checkpoint at step {step} of 300 is kept" in child.said.read_text()
+
+
+def test_a_killed_evaluation_goes_on_and_its_answers_serve_the_next(bucket: Bucket, home: Path) -> None:
+    trained = train(read_json(TrainRequest, ask_training(home, epochs=2)), StopFlag())
+    request = ask_evaluation(home, trained.adapter)
+    upload_inputs(request, home, bucket.url)
+    before, airflow = bucket.names(), keep(home)
+    child = start("evaluate", request, home, bucket)
+    assert child.wait() == 0, child.said.read_text()
+    pieces = {name for name in bucket.names() - before if name.startswith("models/answers/")}
+    assert pieces
+    first = bucket.read(f"{RUN}/evaluation-one/samples.jsonl")
+
+    for name in bucket.names(f"{RUN}/evaluation-one/"):
+        if not name.endswith(REQUEST_FILE):
+            bucket.delete(name)
+    child = start("evaluate", request, home, bucket)
+    assert child.wait() == 0, child.said.read_text()
+    assert "at 0 tokens/s" in child.said.read_text()  # nothing was asked again
+    assert bucket.read(f"{RUN}/evaluation-one/samples.jsonl") == first
+    assert {name for name in bucket.names() if name.startswith("models/answers/")} == pieces
+
+    give_back(home, airflow)
+    download_results(request, home, bucket.url)
+    assert (request.parent / RESULT_FILE).exists() and (request.parent / "report.html").exists()
+    assert {count for name, count in bucket.versions().items() if "evaluation-one" not in name} == {1}
+
+
+def test_what_is_there_already_is_not_sent_again_and_what_changed_is(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    assert bucket.names() >= {
+        f"{DATASET}.complete",
+        f"{DATASET}/direct.jsonl",
+        f"{BASE}.complete",
+        f"{BASE}/config.json",
+        f"{RUN}/{REQUEST_FILE}",
+    }
+    upload_inputs(request, home, bucket.url)
+    assert {name for name, count in bucket.versions().items() if count > 1} == {f"{RUN}/{REQUEST_FILE}"}
+    write_dataset(home / DATASET, direct=21)
+    upload_inputs(request, home, bucket.url)
+    assert bucket.versions()[f"{DATASET}/direct.jsonl"] == 2
+    shutil.rmtree(home)
+    fetch_inputs(request, home, bucket.url)
+    assert len((home / DATASET / "direct.jsonl").read_text().splitlines()) == 21
+
+
+def test_a_dataset_that_is_not_whole_is_refused(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    bucket.delete(f"{DATASET}.complete")
+    with pytest.raises(RemoteDataError, match=f"{DATASET} is not there, or not whole"):
+        fetch_inputs(request, home, bucket.url)
+
+
+def test_a_list_that_leads_out_of_its_folder_is_refused(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    bucket.write(f"{DATASET}.complete", b'{"../../../../escaped": [1, 1]}')
+    with pytest.raises(RemoteDataError, match="lies outside its folder"):
+        fetch_inputs(request, home, bucket.url)
+
+
+def test_a_folder_called_by_dots_is_not_fetched(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    bucket.write(f"{RUN}/...complete", b'{"escaped": [2, 1]}')
+    bucket.write("runs/writer/escaped", b"{}")
+    bucket.write(f"{RUN}/{RESULT_FILE}", b"{}")
+    download_results(request, home, bucket.url)
+    assert (home / RUN / RESULT_FILE).exists()
+    assert not (home / "runs/writer/escaped").exists()
+
+
+def test_without_a_result_nothing_is_downloaded(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    upload_inputs(request, home, bucket.url)
+    with pytest.raises(RemoteDataError, match=r"holds no result\.json: the stage has not ended well"):
+        download_results(request, home, bucket.url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://no-such-bucket/home", "bucket does not exist. Make the bucket, or correct the URL."),
+        ("gs://ghostwriter/home", "the package that speaks gs:// is not installed: pip install gcsfs."),
+        ("ftq://ghostwriter/home", "no protocol ftq:// is known"),
+        ("ghostwriter/home", "is no URL of a data store"),
+        ("sftp://me:secret@host/home", "The sftp URL of the data holds a password"),
+    ],
+)
+def test_a_wrong_url_is_explained(bucket: Bucket, home: Path, url: str, said: str) -> None:
+    request = ask_training(home)
+    with pytest.raises(RemoteDataError) as raised:
+        upload_inputs(request, home, url)
+    assert said in str(raised.value) and "secret" not in str(raised.value)
+
+
+def test_missing_credentials_are_explained(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "none"))
+    with pytest.raises(RemoteDataError, match=r"Name a file of credentials in AWS_SHARED_CREDENTIALS_FILE"):
+        upload_inputs(ask_training(home), home, bucket.url)
+
+
+def test_a_store_that_does_not_answer_is_explained(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(RemoteDataError, match="Check AWS_ENDPOINT_URL"):
+        upload_inputs(ask_training(home), home, bucket.url)
+
+
+def test_a_request_outside_home_is_explained(bucket: Bucket, home: Path, tmp_path: Path) -> None:
+    with pytest.raises(RemoteDataError, match="so it cannot travel"):
+        upload_inputs(ask_training(home), tmp_path / "another", bucket.url)
+
+
+def test_the_command_explains_a_missing_request_in_one_line(bucket: Bucket, home: Path) -> None:
+    request = ask_training(home)
+    child = start("train", request, home, bucket)
+    assert child.wait() == 1
+    assert child.said.read_text() == f"There is no {bucket.url}/{RUN}/request.json. Is the URL the one that Airflow sends to?\n"

@@ -1,0 +1,62 @@
+"""Greedy answers to many prompts at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from training.answer.decode import cache_bytes, can_decode, decode
+from training.models.decoder import causal_model
+from training.models.model import Base
+
+MEMORY_SHARE = 0.7
+"""Of a GPU's free memory, what keys and values may take; the rest is for the passes themselves."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A generated answer: `ids` without the end token; `finished` says whether the model ended it itself."""
+
+    text: str
+    ids: list[int]
+    finished: bool
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+
+def answer_batch(model: Any, base: Base, prompts: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
+    """One answer to each prompt (token ids) of at most so many tokens, greedily. On a GPU the prompts are halved until their cache fits."""
+    most = max(limits)
+    if len(prompts) > 1 and not _fits(model, prompts, most):
+        halves = slice(len(prompts) // 2), slice(len(prompts) // 2, None)
+        return [answer for half in halves for answer in answer_batch(model, base, prompts[half], limits[half])]
+    decoded = decode(model, prompts, most, base.chat.end_id) if can_decode(model) else _generate(model, base, prompts, most)
+    return [_answer(base, ids, limit) for ids, limit in zip(decoded, limits, strict=True)]
+
+
+def _answer(base: Base, ids: list[int], limit: int) -> Answer:
+    kept = ids[:limit]
+    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), kept, finished=len(ids) < limit)
+
+
+def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool:
+    if causal_model(model).device.type != "cuda":
+        return True
+    return cache_bytes(model, prompts, max_new_tokens) < MEMORY_SHARE * torch.cuda.mem_get_info()[0]
+
+
+@torch.inference_mode()
+def _generate(model: Any, base: Base, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
+    """transformers' own `generate`, for the models whose layers `decode` does not know; prompts are padded on the left."""
+    width = max(len(prompt) for prompt in prompts)
+    pad_id, end_id, device = base.tokenizer.pad_token_id, base.chat.end_id, base.model.device
+    ids = torch.tensor([[pad_id] * (width - len(prompt)) + prompt for prompt in prompts], device=device)
+    attention = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    output = model.generate(
+        input_ids=ids, attention_mask=attention, do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end_id, pad_token_id=pad_id
+    )
+    rows = output[:, width:].tolist()
+    return [row[: row.index(end_id)] if end_id in row else row for row in rows]

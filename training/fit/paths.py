@@ -1,0 +1,113 @@
+"""The two ways to run rows forward: padded (anywhere) and packed (fast, on a GPU). They are the same training.
+
+Which one is taken is decided once, and said.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from training.fit.fused import FUSABLE, Kernels, choose_kernels, packed_hidden_states
+from training.fit.graphs import LAUNCH_BOUND, GraphedPasses
+from training.fit.loss import batch_loss, target_loss
+from training.fit.optimizer import MasterAdamW
+from training.models import attention
+from training.models.decoder import causal_model, has_plain_head, head
+from training.rows.data import Batch, Row, collate
+from training.rows.order import micro_batches
+from training.rows.packing import Pack, group_by_tokens, pack
+
+log = logging.getLogger(__name__)
+
+TOKENS = 64
+"""Packs are a multiple of so many tokens: kernels are compiled anew for a size that is a multiple of 16 after one that is none."""
+
+Run = Callable[[Any], torch.Tensor]
+"""Tensors of one forward pass to the sum of their answer tokens' cross-entropy, in nats."""
+Learn = Callable[[Any, float, MasterAdamW], torch.Tensor]
+"""Tensors of one forward pass, a share, the optimizer: run forward and backward, have the gradients of loss sum x share collected.
+
+Returns loss sum x share.
+"""
+
+
+@dataclass(frozen=True)
+class ForwardPath:
+    """How rows are divided into forward passes, and run. `group` and `largest` take the micro batch (in rows)."""
+
+    name: str
+    make: Callable[[Sequence[Row]], Any]
+    """Rows of one forward pass to its tensors, still on the host."""
+    run: Run
+    learn: Learn
+    group: Callable[[Sequence[Row], int], list[list[Row]]]
+    largest: Callable[[Row, int], list[Row]]
+    """The largest forward pass there could be, made of copies of the longest row."""
+
+    def loss_sum(self, rows: Sequence[Row]) -> torch.Tensor:
+        """The sum of the cross-entropy of the answer tokens of `rows` in one forward pass, in nats."""
+        return self.run(self.make(rows))
+
+
+def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int) -> ForwardPath:
+    """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be."""
+    kind = causal_model(model).config.model_type
+    reasons = {
+        f"{device.type} has no variable-length attention": not attention.has_flash(device),
+        "float32 has no flash attention": head(model).dtype not in attention.FLASH_TYPES,
+        f"model type {kind} has no fused layers here": kind not in FUSABLE,
+        "the adapter has dropout": any(config.lora_dropout for config in model.peft_config.values()),
+    }
+    against = next((reason for reason, holds in reasons.items() if holds), None)
+    path = padded(model, pad_id, device) if against else packed(model, max_length, device, choose_kernels(device), most_tokens)
+    log.info("Forward path: %s%s", path.name, f" ({against})" if against else "")
+    return path
+
+
+def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
+    """Rows padded to the longest, `micro batch` of them at a time."""
+
+    def make(rows: Sequence[Row]) -> Batch:
+        return collate(rows, pad_id)
+
+    def run(batch: Batch) -> torch.Tensor:
+        return batch_loss(model, batch.to(device))
+
+    return ForwardPath("padded", make, run, learner(run), micro_batches, lambda row, micro_batch: [row] * micro_batch)
+
+
+def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, most_tokens: int) -> ForwardPath:
+    """Rows end to end, up to `micro batch` times `max_length` tokens at a time, through fused layers."""
+    assert has_plain_head(model)
+
+    def run(one: Pack) -> torch.Tensor:
+        one = one.to(device)
+        return target_loss(packed_hidden_states(model, one, kernels), one.targets, head(model))
+
+    def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
+        return group_by_tokens(rows, micro_batch * max_length)
+
+    def largest(row: Row, micro_batch: int) -> list[Row]:
+        return [row] * max(1, micro_batch * max_length // len(row.ids))
+
+    name = f"packed, {kernels.name} kernels"
+    if device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND:
+        passes = GraphedPasses(run, max_length, most_tokens, device)
+        return ForwardPath(f"{name}, CUDA graphs", passes.make, run, passes, group, largest)
+    return ForwardPath(name, partial(pack, multiple=TOKENS), run, learner(run), group, largest)
+
+
+def learner(run: Run) -> Learn:
+    """Forward and backward, one kernel after the other."""
+
+    def learn(one: Any, share: float, optimizer: MasterAdamW) -> torch.Tensor:
+        part = run(one) * share
+        part.backward()  # type: ignore[no-untyped-call]
+        optimizer.collect_gradients()
+        return part.detach()
+
+    return learn

@@ -1,0 +1,247 @@
+"""Train one adapter: from a request to `adapter/` and `result.json` in its run folder; a rerun goes on from the last checkpoint."""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
+from training.errors import NonFiniteLoss, OutOfMemory
+from training.fit import checkpoint, tracked as train_tracking
+from training.fit.checkpoint import State
+from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
+from training.fit.optimizer import MasterAdamW, learning_rate
+from training.fit.paths import ForwardPath, choose_path
+from training.fit.throughput import Throughput
+from training.models.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
+from training.processes import Processes
+from training.progress import Progress
+from training.rows.data import Rows, load_rows
+from training.rows.order import count_steps, most_tokens, rows_of_step, steps_an_epoch
+from training.signals import StopFlag
+from training.tracking.run import TrackedRun, open_run
+
+log = logging.getLogger(__name__)
+
+ADAPTER = "adapter"
+EPOCH_ADAPTER = "adapter-epoch-{}"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What stays the same from the first step of a training to its last."""
+
+    request: TrainRequest
+    processes: Processes
+    base: Base
+    rows: Rows
+    model: Any
+    optimizer: MasterAdamW
+    path: ForwardPath
+    total_steps: int
+    identity: str
+
+
+def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
+    """Train, or go on training, and write the result last. Raises TrainingError, or Stopped after saving a checkpoint."""
+    result_path = request.run_folder / RESULT_FILE
+    if result_path.exists():
+        log.info("Already trained: %s", result_path)
+        return read_json(TrainResult, result_path)
+    processes = Processes()
+    folder = _folder_of_process(request.run_folder, processes)
+    with open_run(request.tracking if processes.is_main else None, folder) as run:
+        session = prepare_session(request, processes)
+        train_tracking.start(run, request, session.base, session.rows, session.path.name)
+        state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
+        result = _finish(session, state, run)
+    losses = f"{result.first_loss:.4f} to {result.last_loss:.4f}"
+    log.info("Trained %d steps on %d rows in %.0f s: loss %s.", result.steps, result.rows, result.seconds, losses)
+    if processes.is_main:
+        write_json(result, result_path)
+        checkpoint.remove_all(request.run_folder)
+    processes.wait()
+    return result
+
+
+def prepare_session(request: TrainRequest, processes: Processes) -> Session:
+    """Load and check everything that training needs. Raises TrainingError."""
+    recipe = request.recipe
+    base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
+    check_end_token(base)
+    files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
+    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens)
+    log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
+    model = add_adapter(base, recipe).train()
+    largest = most_tokens(rows.rows, recipe, processes.count)
+    return Session(
+        request=request,
+        processes=processes,
+        base=base,
+        rows=rows,
+        model=model,
+        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
+        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest),
+        total_steps=count_steps(len(rows.rows), recipe),
+        identity=_identity(request, base, rows),
+    )
+
+
+def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, stop: StopFlag) -> State:
+    """Train from `state` to the last step, saving checkpoints; a stop signal saves one and raises Stopped."""
+    recipe, total = session.request.recipe, session.total_steps
+    throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
+    silent = not session.processes.is_main
+    with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step, silent=silent) as progress:
+        ahead = LookAhead(session, state)
+        while state.step < total:
+            began = time.monotonic()
+            step = _step(session, ahead, stop)
+            state = _advance(state, step, time.monotonic() - began)
+            speed = throughput.add(step.tokens, step.answer_tokens, state.step)
+            train_tracking.step(run, state.step, step, learning_rate(recipe, state.step - 1, total), speed)
+            progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
+            _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
+            if step.stopping or state.step % recipe.checkpoint_steps == 0:
+                _save_checkpoint(session, state)
+            if step.stopping:
+                stop.raise_stopped(f"A checkpoint at step {state.step} of {total} is kept; run the same command again to go on.")
+    return state
+
+
+class LookAhead:
+    """Prepares the step after the current one while the device works on that."""
+
+    def __init__(self, session: Session, state: State) -> None:
+        self._session, self._number, self._micro_batch = session, state.step, state.micro_batch
+        self._next: PreparedStep | None = None
+
+    def take(self) -> PreparedStep:
+        """The next step to be taken."""
+        self.prepare()
+        assert self._next is not None
+        step, self._next = self._next, None
+        self._number += 1
+        return step
+
+    def prepare(self) -> None:
+        """Make the next step ready, if there is one and it is not."""
+        session, recipe = self._session, self._session.request.recipe
+        if self._next is None and self._number < session.total_steps:
+            rate = learning_rate(recipe, self._number, session.total_steps)
+            rows = rows_of_step(session.rows.rows, recipe, self._number)
+            self._next = prepare(session.path, Step(self._number, rows, self._micro_batch, rate), session.processes)
+
+
+def _step(session: Session, ahead: LookAhead, stop: StopFlag) -> StepResult:
+    prepared, recipe = ahead.take(), session.request.recipe
+    try:
+        return train_step(session.path, session.optimizer, prepared, recipe, session.processes, stop=stop.is_set, meanwhile=ahead.prepare)
+    except NonFiniteLoss as error:
+        newest = checkpoint.newest(session.request.run_folder)
+        kept = f"The last checkpoint is kept in {newest}." if newest else "There was no checkpoint yet."
+        raise NonFiniteLoss(f"Step {prepared.step.number + 1}: {error} {kept}") from error
+    except torch.OutOfMemoryError as error:
+        size = prepared.step.micro_batch
+        raise OutOfMemory(
+            f"Step {prepared.step.number + 1}: out of memory with micro_batch = {size}. Run the same command again; if that does not help,"
+            f" set micro_batch = {max(1, size // 2)} in the recipe: the run goes on from its last checkpoint either way."
+        ) from error
+
+
+def _start(session: Session) -> State:
+    micro_batch = _fitting(session, session.request.recipe.micro_batch)
+    return State(session.identity, step=0, micro_batch=micro_batch, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
+
+
+def _fitting(session: Session, micro_batch: int) -> int:
+    longest = max(session.rows.rows, key=lambda row: len(row.ids))
+    return fit_micro_batch(session.path, session.optimizer, longest, micro_batch, session.processes)
+
+
+def _resume(session: Session) -> State | None:
+    found = checkpoint.load_newest(session.request.run_folder, session.identity, session.processes.device)
+    if found is None:
+        return None
+    state, optimizer = found
+    session.optimizer.load_state(optimizer)
+    log.info("Going on after step %d of %d.", state.step, session.total_steps)
+    micro_batch = min(state.micro_batch, session.request.recipe.micro_batch)
+    if session.processes.device.type == "cuda":  # it may be another one, with less memory
+        micro_batch = _fitting(session, micro_batch)
+    return replace(state, micro_batch=micro_batch)
+
+
+def _advance(state: State, step: StepResult, seconds: float) -> State:
+    return replace(
+        state,
+        step=state.step + 1,
+        tokens=state.tokens + step.tokens,
+        seconds=state.seconds + seconds,
+        first_loss=step.loss if state.step == 0 else state.first_loss,
+        last_loss=step.loss,
+    )
+
+
+def _keep_epoch(session: Session, state: State) -> None:
+    """Save the adapter where an epoch ends, if the recipe says so; the last step's is saved as the result anyway."""
+    epoch, position = divmod(state.step, steps_an_epoch(len(session.rows.rows), session.request.recipe.batch))
+    if session.request.recipe.keep_epochs and not position and state.step < session.total_steps:
+        if session.processes.is_main:
+            save_adapter(session.model, session.base, session.request.run_folder / EPOCH_ADAPTER.format(epoch))
+        session.processes.wait()
+
+
+def _epoch_adapters(session: Session) -> tuple[Path, ...]:
+    if not session.request.recipe.keep_epochs:
+        return ()
+    ended = (session.total_steps - 1) // steps_an_epoch(len(session.rows.rows), session.request.recipe.batch)
+    return tuple(session.request.run_folder / EPOCH_ADAPTER.format(epoch) for epoch in range(1, ended + 1))
+
+
+def _save_checkpoint(session: Session, state: State) -> None:
+    if session.processes.is_main:
+        checkpoint.save(session.request.run_folder, state, session.optimizer.state())
+    session.processes.wait()
+
+
+def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
+    adapter = session.request.run_folder / ADAPTER
+    if session.processes.is_main:
+        save_adapter(session.model, session.base, adapter)
+    train_tracking.end(run, adapter, state)
+    return TrainResult(
+        adapter=adapter,
+        epoch_adapters=_epoch_adapters(session),
+        base=session.base.name,
+        run_id=run.run_id,
+        rows=len(session.rows.rows),
+        dropped=session.rows.dropped,
+        steps=state.step,
+        tokens=state.tokens,
+        seconds=round(state.seconds, 3),
+        first_loss=state.first_loss,
+        last_loss=state.last_loss,
+    )
+
+
+def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
+    """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
+    recipe = request.recipe.model_dump_json(exclude={"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
+    digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
+    for row in rows.rows:
+        digest.update(repr((row.ids, row.answer_start)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _folder_of_process(run_folder: Path, processes: Processes) -> Path:
+    """Where a process writes its progress: the run folder for the main one; a folder inside for each other, which says only warnings."""
+    if not processes.is_main:
+        logging.getLogger("training").setLevel(logging.WARNING)
+    folder = run_folder if processes.is_main else run_folder / f"process-{processes.rank}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,199 @@
+"""Ask all arms the same held-out questions, greedily, and measure what they answer.
+
+A rerun goes on where a killed one stopped. Nothing is decided here.
+"""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.answer import lm_eval_tasks
+from training.answer.arms import LoadedArm
+from training.answer.generate import Answer
+from training.answer.reload import reloaded_share
+from training.bootstrap import Measured, mean
+from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
+from training.measure import tracked as evaluate_tracking
+from training.measure.ability import ability
+from training.measure.contrast import language_of, other_writers
+from training.measure.degeneration import degeneration
+from training.measure.measures import Measures, differences, scores
+from training.measure.memorisation import memorisation
+from training.measure.style import Style, style
+from training.measure.style_distance import embed, style_distance
+from training.models.model import load_base
+from training.processes import best_device
+from training.progress import Progress
+from training.rows.data import Message, Row, read_messages
+from training.signals import StopFlag
+from training.tracking.run import open_run
+
+log = logging.getLogger(__name__)
+
+WRITER, BASE = "writer", "base"
+SAMPLES_FILE = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The held-out conversations all arms are asked, the writer's own training pairs, and all texts an arm may have been trained on."""
+
+    heldout: list[list[Message]]
+    training: list[list[Message]]
+    trained_texts: list[str]
+
+    @property
+    def writer(self) -> list[str]:
+        """The writer's own answers to the questions."""
+        return _answers(self.heldout)
+
+
+@dataclass(frozen=True)
+class ArmAnswers:
+    """What one arm gave: answers, its figures beyond those of texts, and the share of answers that plain transformers gave again."""
+
+    answers: list[Answer]
+    figures: dict[str, Measured]
+    reloaded: float | None
+
+
+def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
+    """Ask and measure all arms, and write the result last. Raises TrainingError, or Stopped with finished batches kept."""
+    result_path = request.run_folder / RESULT_FILE
+    if result_path.exists():
+        log.info("Already evaluated: %s", result_path)
+        return read_json(EvaluateResult, result_path)
+    lm_eval_tasks.require(request.lm_eval)
+    request.run_folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with open_run(request.tracking, request.run_folder) as run:
+        exam = load_exam(request)
+        evaluate_tracking.start(run, request)
+        given = _ask_arms(request, exam, stop)
+        manner = _style(request, exam, given)
+        measured, withheld = _measure(request, exam, given, manner)
+        samples = _samples(exam, given)
+        result = EvaluateResult(
+            samples=_write_samples(request.run_folder, samples),
+            candidate=request.candidate,
+            scores=scores(measured, request.seed),
+            differences=differences(measured, request.candidate, request.seed),
+            withheld=withheld,
+            reloaded=given[request.candidate].reloaded,
+            questions=len(exam.heldout),
+            run_id=run.run_id,
+            seconds=round(time.monotonic() - began, 3),
+        )
+        evaluate_tracking.end(run, request, samples, result, manner)
+    write_json(result, result_path)
+    log.info("Evaluated %s on %d questions in %.0f s.", ", ".join(given), result.questions, result.seconds)
+    return result
+
+
+def load_exam(request: EvaluateRequest) -> Exam:
+    """The questions: all held-out rows, or a seeded choice of `questions` of them, in the file's order. Raises DatasetError."""
+    heldout = [messages for _, messages in read_messages(request.dataset, [HELDOUT_FILE])]
+    chosen = sorted(random.Random(request.seed).sample(range(len(heldout)), min(request.questions, len(heldout))))
+    training = [messages for _, messages in read_messages(request.dataset, TRAINING_FILES["direct"])]
+    others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
+    distilled = [messages for _, messages in read_messages(request.dataset, others)]
+    return Exam([heldout[index] for index in chosen], training, _answers([*training, *distilled]))
+
+
+def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str, ArmAnswers]:
+    total = len(request.arms) * len(exam.heldout)
+    given: dict[str, ArmAnswers] = {}
+    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
+        for index, arm in enumerate(request.arms):
+            given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
+    return given
+
+
+def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFlag, progress: Progress, before: int) -> ArmAnswers:
+    began, loaded = time.monotonic(), LoadedArm(request, arm, stop)
+    chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
+    prompts = [chat.prompt(messages[:-1]) for messages in conversations]
+    rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
+    answers = loaded.answers(prompts, [request.max_new_tokens] * len(prompts), lambda done: progress.update(before + done, arm.name))
+    figures = {"heldout_loss": loaded.loss(rows)}
+    if request.ability and not arm.examples:
+        figures |= ability(loaded)
+    if not arm.examples:
+        figures |= loaded.lm_eval(request.lm_eval)
+    is_reloaded = arm.name == request.candidate and arm.adapter is not None
+    reloaded = reloaded_share(request, arm.adapter, prompts, answers, chat.end_id) if is_reloaded and arm.adapter else None
+    seconds = time.monotonic() - began
+    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", arm.name, seconds, loaded.pace.seconds, loaded.pace.per_second)
+    return ArmAnswers(answers, figures, reloaded)
+
+
+def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
+    """Each held-out conversation, after the arm's example pairs (the same for all) as earlier turns."""
+    pairs = random.Random(seed).sample(exam.training, min(arm.examples, len(exam.training)))
+    earlier = [message for pair in pairs for message in pair]
+    return [[*earlier, *messages] for messages in exam.heldout]
+
+
+def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> Style:
+    training = _answers(exam.training)
+    others = other_writers(request.dataset, language_of(training))
+    texts = {name: _texts(arm) for name, arm in given.items()}
+    return style(training, others, exam.writer, texts.get(BASE, []), texts)
+
+
+def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: Style) -> tuple[Measures, dict[str, str]]:
+    """All figures of all arms and of the writer, and why some are withheld."""
+    writer = exam.writer
+    measured: dict[str, dict[str, Measured]] = {}
+    for name, arm in given.items():
+        finished = [answer.finished for answer in arm.answers]
+        measured[name] = {
+            **arm.figures,
+            **degeneration(_texts(arm), finished, writer),
+            **memorisation(_texts(arm), exam.trained_texts),
+        }
+    measured[WRITER] = {**degeneration(writer, [True] * len(writer), writer), **memorisation(writer, exam.trained_texts)}
+    distances, why_not = _distances(request, exam, given)
+    for name, figures in measured.items():
+        if name in manner.scores:
+            figures["style"] = mean(manner.scores[name])
+        if name in distances:
+            figures["style_distance"] = distances[name]
+    reasons = {"style": manner.withheld, "style_distance": why_not, "ability": "" if request.ability else "it was not asked for"}
+    return measured, {name: why for name, why in reasons.items() if why}
+
+
+def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> tuple[dict[str, Measured], str]:
+    base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
+    crowds = {"training": _answers(training), WRITER: exam.writer, **{name: _texts(arm) for name, arm in given.items()}}
+    rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))
+    tables = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}
+    return style_distance(tables.pop("training"), tables[WRITER], tables.get(BASE), tables)
+
+
+def _answers(conversations: Sequence[list[Message]]) -> list[str]:
+    return [messages[-1]["content"] for messages in conversations]
+
+
+def _texts(arm: ArmAnswers) -> list[str]:
+    return [answer.text for answer in arm.answers]
+
+
+def _samples(exam: Exam, given: dict[str, ArmAnswers]) -> list[dict[str, str]]:
+    return [
+        {"question": pair[-2]["content"], WRITER: pair[-1]["content"], **{name: arm.answers[index].text for name, arm in given.items()}}
+        for index, pair in enumerate(exam.heldout)
+    ]
+
+
+def _write_samples(run_folder: Path, samples: Sequence[dict[str, str]]) -> Path:
+    path = run_folder / SAMPLES_FILE
+    path.write_text("".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples), encoding="utf-8")
+    return path

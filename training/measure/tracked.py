@@ -1,0 +1,46 @@
+"""What an evaluation tells MLflow: figures for each arm as a child run, one table of them, the samples as a table, pictures, the report."""
+
+from collections.abc import Mapping, Sequence
+
+from training.contract import METRIC_NAMES, EvaluateRequest, EvaluateResult
+from training.measure.measures import shown
+from training.measure.plots import save_plots
+from training.measure.report import report
+from training.measure.style import Style
+from training.tracking.run import TrackedRun
+
+REPORT_FILE, SAMPLES_TABLE, FIGURES_TABLE = "report.html", "samples.json", "measures.json"
+
+
+def start(run: TrackedRun, request: EvaluateRequest) -> None:
+    """Tell what is about to be examined, and how."""
+    run.params(request.model_dump(include={"base", "revision", "precision", "questions", "max_new_tokens", "batch", "seed", "candidate"}))
+    run.params({f"arm.{arm.name}": arm.adapter or f"base, {arm.examples} examples" for arm in request.arms})
+    run.dataset(request.dataset, "evaluation")
+
+
+def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult, manner: Style) -> None:
+    """Tell the figures of each arm, and show tables, pictures and the page."""
+    for arm, figures in result.scores.items():
+        run.metrics({METRIC_NAMES.get(name, name): figure.value for name, figure in figures.items()}, child=arm)
+        run.end_child(arm)
+    if result.withheld:
+        run.tags({"ghostwriter.notes": " ".join(f"{measure} is withheld: {why}." for measure, why in result.withheld.items())})
+    run.table(figures_table(result), FIGURES_TABLE)
+    run.table({name: [sample[name] for sample in samples] for name in samples[0]}, SAMPLES_TABLE)
+    style = {arm: [float(value) for value in values] for arm, values in manner.scores.items()}
+    pictures = save_plots(samples, style, result.scores, request.run_folder)
+    page = request.run_folder / REPORT_FILE
+    page.write_text(report(result, samples, style, [picture.read_bytes() for picture in pictures]), encoding="utf-8")
+    for path in (*pictures, page):
+        run.artifact(path)
+
+
+def figures_table(result: EvaluateResult) -> dict[str, list[str]]:
+    """Column to values: measures as rows, arms as columns, each figure with its interval."""
+    names = shown(name for figures in result.scores.values() for name in figures)
+    columns: dict[str, list[str]] = {"measure": names}
+    for arm, figures in result.scores.items():
+        found = [figures.get(name) for name in names]
+        columns[arm] = ["" if one is None else f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in found]
+    return columns

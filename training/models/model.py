@@ -1,0 +1,190 @@
+"""The base model, its tokenizer, and LoRA adapters on it."""
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.contract import Recipe
+from training.errors import AdapterError, BaseModelError
+from training.models.base_models import prepare
+from training.rows.data import ChatFormat
+
+log = logging.getLogger(__name__)
+
+BASE_FILE = "base.json"
+"""Beside PEFT's own two files in an adapter folder: which base it was trained on."""
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base: `name` as the recipe says it, `fingerprint` of its shape and weights."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    chat: ChatFormat
+    fingerprint: str
+
+
+def load_base(name: str, revision: str | None, precision: str, models: Path, device: torch.device) -> Base:
+    """Load a base model and its tokenizer, padding token set. Raises BaseModelError."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    location = prepare(name, models)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise BaseModelError(
+            f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
+            " A hub id needs the network once; a local folder must hold all files of the model."
+        ) from error
+    chat = ChatFormat(tokenizer)
+    set_padding_token(tokenizer, chat)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.to(device)  # type: ignore[arg-type]
+    return Base(name, model, tokenizer, chat, fingerprint(model))
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type weights are held and multiplied in: float32 for bf16 on a CPU that only emulates it (measured: 5 to 50 times slower)."""
+    if precision == "bf16" and device.type == "cpu" and not has_fast_bf16():
+        log.info("This CPU has no bf16 arithmetic; computing in float32.")
+        return torch.float32
+    return DTYPES[precision]
+
+
+def has_fast_bf16() -> bool:
+    """Whether the CPU multiplies bf16 in hardware."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def set_padding_token(tokenizer: Any, chat: ChatFormat) -> None:
+    """Choose a padding token that ends nothing: the tokenizer's own, `<|endoftext|>`, or another special one. Raises BaseModelError."""
+    ends = {tokenizer.eos_token, chat.end_token}
+    special = sorted(tokenizer.get_added_vocab())
+    candidates = [tokenizer.pad_token, "<|endoftext|>", tokenizer.unk_token, *special]
+    free = [token for token in candidates if token and token not in ends and token in tokenizer.get_vocab()]
+    if not free:
+        raise BaseModelError(
+            f"The tokenizer of {tokenizer.name_or_path} has no token for padding beside its end token. Add a special token to it."
+        )
+    tokenizer.pad_token = free[0]
+
+
+def check_end_token(base: Base) -> None:
+    """Refuse a base that was never taught to end on its template's end token: LoRA leaves embeddings and head frozen, so it never will.
+
+    Qwen2.5-7B (not Instruct) is such a base: its template ends on `<|im_end|>`, its own end is `<|endoftext|>`. Raises BaseModelError.
+    """
+    model, tokenizer = base.model, base.tokenizer
+    ends = _as_set(model.config.eos_token_id) | _as_set(model.generation_config.eos_token_id if model.generation_config else None)
+    if base.chat.end_id in ends:
+        return
+    names = ", ".join(repr(tokenizer.decode([end])) for end in sorted(ends)) or "nothing"
+    raise BaseModelError(
+        f"{base.name} was trained to end on {names}, but its chat template ends answers on {base.chat.end_token!r}, which it cannot"
+        f" learn while embeddings and head are frozen. Start from its instruct version, or change its folder's template to end on {names}."
+    )
+
+
+def add_adapter(base: Base, recipe: Recipe) -> Any:
+    """The base with a fresh LoRA adapter on all linear layers except the head, in the base's precision; the seed fixes its start."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(recipe.seed)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=recipe.target,
+        task_type="CAUSAL_LM",
+        revision=recipe.revision,
+    )
+    return get_peft_model(base.model, config, autocast_adapter_dtype=False)
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that learn, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def save_adapter(model: Any, base: Base, folder: Path) -> None:
+    """Write the adapter alone, in bf16 and PEFT's own format, plus which base it belongs to; the folder appears by rename."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save
+
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    weights = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in get_peft_model_state_dict(model).items()}
+    (unfinished / "adapter_model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
+    config = model.peft_config["default"]
+    kept = config.base_model_name_or_path, config.inference_mode
+    config.base_model_name_or_path, config.inference_mode = base.name, True
+    config.save_pretrained(unfinished)
+    config.base_model_name_or_path, config.inference_mode = kept
+    (unfinished / BASE_FILE).write_text(json.dumps({"base": base.name, "fingerprint": base.fingerprint}) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+def load_adapter(base: Base, folder: Path) -> Any:
+    """The base with the adapter in `folder`, for inference. Raises AdapterError when it is none, or one of another base."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    check_adapter(folder, base)
+    try:
+        return PeftModel.from_pretrained(base.model, folder, autocast_adapter_dtype=False).eval()
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+        raise AdapterError(f"The adapter in {folder} cannot be loaded on {base.name}: {str(error).splitlines()[0]}") from error
+
+
+def check_adapter(folder: Path, base: Base) -> None:
+    """Raise AdapterError unless `folder` holds a plain LoRA adapter of this base."""
+    try:
+        config = json.loads((folder / "adapter_config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"{folder} holds no adapter (adapter_config.json): {error}.") from error
+    if config.get("modules_to_save"):
+        raise AdapterError(
+            f"The adapter in {folder} has modules_to_save = {config['modules_to_save']}, which vLLM cannot load. Train it again without."
+        )
+    try:
+        trained_on = json.loads((folder / BASE_FILE).read_bytes()) if (folder / BASE_FILE).exists() else None
+    except ValueError as error:
+        raise AdapterError(f"{folder / BASE_FILE} cannot be read: {error}. Fetch the adapter again, or train it again.") from error
+    if trained_on and trained_on["fingerprint"] != base.fingerprint:
+        raise AdapterError(
+            f"The adapter in {folder} was trained on {trained_on['base']}, not on the base {base.name} given here. Use its own base."
+        )
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 (16 hex digits) of all parameter names and shapes, and of the first 64 values of each as bf16.
+
+    So a base that was trained on with its embeddings frozen, and merged, is another one.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        values = parameter.detach().flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
+        digest.update(f"{name} {tuple(parameter.shape)}\n".encode() + values.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _as_set(ids: int | list[int] | None) -> set[int]:
+    if ids is None:
+        return set()
+    return {ids} if isinstance(ids, int) else set(ids)

@@ -1,0 +1,267 @@
+"""Carry the entries of an outbox to MLflow from a thread of its own, so that training never waits for a server.
+
+The run is found by a key in its tags before it is made, so a kill between making it and writing its id down makes no second one.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.contract import Tracking
+from training.tracking.outbox import Entry, Outbox, Pending
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "tracking.json"
+KEY_TAG = "ghostwriter.run_key"
+REQUEST_SECONDS, RETRIES = 10, 1
+SERVER_ERROR = 500
+AGAIN_SECONDS = 15.0
+"""Pause before an unreachable server is tried again."""
+METRICS_A_CALL = 900  # the server takes at most 1,000
+
+
+class Sender:
+    """Sends what is pending until it is closed; `run_ids` has the parent under "" and the children by name."""
+
+    def __init__(self, tracking: Tracking, run_folder: Path, outbox: Outbox, *, reopen: bool = True) -> None:
+        self._tracking, self._outbox, self._reopen = tracking, outbox, reopen
+        self._state_path = run_folder / STATE_FILE
+        self._state: dict[str, Any] = self._read_state()
+        self._client: MlflowClient | None = None
+        self._attached, self._wake, self._closing, self._given_up = (threading.Event() for _ in range(4))
+        self.failing = ""
+        """Why the last attempt failed, empty while all is well."""
+        self._thread = threading.Thread(target=self._work, name="mlflow-sender", daemon=True)
+
+    @property
+    def run_ids(self) -> dict[str, str]:
+        return dict(self._state["runs"])
+
+    def start(self, seconds: float) -> bool:
+        """Start sending, and wait at most `seconds` for the run to be open; whether it is."""
+        self._thread.start()
+        self._attached.wait(seconds)
+        return self._attached.is_set() and not self.failing
+
+    def wake(self) -> None:
+        """Say that there is something new to send."""
+        self._wake.set()
+
+    def close(self, patience: float) -> bool:
+        """Send the rest and stop; whether all was sent. A server that takes no entries is waited for at most `patience` seconds."""
+        self._closing.set()
+        self._wake.set()
+        failing_since = None
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            failing_since = (failing_since or time.monotonic()) if self.failing else None
+            if failing_since and time.monotonic() - failing_since > patience:
+                self._given_up.set()
+                return False
+        return not self.failing
+
+    def _work(self) -> None:
+        while True:
+            self._wake.clear()
+            closing = self._closing.is_set()  # read before draining: what was added before closing is sent
+            done = self._attempt()
+            if self._given_up.is_set() or (done and closing):
+                return
+            self._wake.wait(1.0 if closing or done else AGAIN_SECONDS)
+
+    def _attempt(self) -> bool:
+        """Send all that is pending; False when the server could not be reached."""
+        from mlflow.exceptions import MlflowException
+        from requests import RequestException
+
+        try:
+            self._attach()
+            while (pending := self._outbox.pending()) and not self._given_up.is_set():
+                self._send(pending)
+        except (MlflowException, RequestException, OSError) as error:
+            self._say_failing(str(error).splitlines()[0][:300])
+            return False
+        else:
+            self.failing = ""
+            return True
+        finally:
+            self._attached.set()
+
+    def _say_failing(self, reason: str) -> None:
+        if not self.failing:
+            log.warning(
+                "MLflow at %s does not take what is sent (%s). The work goes on; everything is kept in the run folder and sent later.",
+                self._tracking.uri,
+                reason,
+            )
+        self.failing = reason
+
+    def _attach(self) -> None:
+        if self._client is None:
+            self._client = make_client(self._tracking.uri)
+        if not self._attached.is_set() or not self.run_ids.get(""):
+            run_id = self._tracking.run_id or self._run_ids_or_new(
+                "", self._tracking.run_name, self._tracking.parent_run_id, self._tracking.tags
+            )
+            self._remember("", run_id)
+            if self._reopen:
+                self._client.update_run(run_id, status="RUNNING")
+
+    def _run_ids_or_new(self, child: str, name: str, parent: str | None, tags: dict[str, str]) -> str:
+        """The id of a run that this run folder made before, or of a new one."""
+        assert self._client is not None
+        if known := self.run_ids.get(child):
+            return known
+        experiment = self._experiment_id()
+        key = f"{self._state['key']}/{child}"
+        found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        parent_tag = {"mlflow.parentRunId": parent} if parent else {}
+        return str(self._client.create_run(experiment, tags={**tags, **parent_tag, KEY_TAG: key}, run_name=name).info.run_id)
+
+    def _experiment_id(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        assert self._client is not None
+        name = self._tracking.experiment
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException:  # another process made it in between
+            if found := self._client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            raise
+
+    def _send(self, pending: list[Pending]) -> None:
+        """Send entries in order; metrics that follow one another go in one call."""
+        while pending and not self._given_up.is_set():
+            group = [pending[0]]
+            while _is_metrics(group[0].entry) and len(group) < len(pending) and _joins(group, pending[len(group)].entry):
+                group.append(pending[len(group)])
+            self._send_group([item.entry for item in group])
+            self._outbox.mark_sent(group[-1].end)
+            pending = pending[len(group) :]
+
+    def _send_group(self, entries: list[Entry]) -> None:
+        from mlflow.exceptions import RestException
+
+        assert self._client is not None
+        child = entries[0]["run"]
+        run_id = self._run_ids_or_new(child, child, self.run_ids[""], {"ghostwriter.kind": "arm"}) if child else self.run_ids[""]
+        self._remember(child, run_id)
+        try:
+            _SEND[entries[0]["kind"]](self._client, run_id, entries)
+        except FileNotFoundError as error:
+            log.warning("%s was to be sent to MLflow and is not there any more; it is left out.", error.filename)
+        except RestException as error:
+            if error.get_http_status_code() >= SERVER_ERROR:  # type: ignore[no-untyped-call]
+                raise
+            log.warning("MLflow refused %s: %s It is left out.", entries[0]["kind"], error.message)
+
+    def _remember(self, child: str, run_id: str) -> None:
+        if self.run_ids.get(child) == run_id:
+            return
+        self._state["runs"][child] = run_id
+        self._write_state()
+
+    def _read_state(self) -> dict[str, Any]:
+        if self._state_path.exists():
+            return dict(json.loads(self._state_path.read_bytes()))
+        self._state = {"key": uuid.uuid4().hex, "runs": {}, "tracking": self._tracking.model_dump()}
+        self._write_state()
+        return self._state
+
+    def _write_state(self) -> None:
+        unfinished = self._state_path.with_name(STATE_FILE + ".unfinished")
+        unfinished.write_text(json.dumps(self._state, indent=2) + "\n")
+        unfinished.replace(self._state_path)
+
+
+def make_client(uri: str) -> "MlflowClient":
+    """A client whose calls fail after seconds, not minutes; MLFLOW_HTTP_REQUEST_TIMEOUT and _MAX_RETRIES win over this."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def _is_metrics(entry: Entry) -> bool:
+    return bool(entry["kind"] == "metrics")
+
+
+def _joins(group: list[Pending], entry: Entry) -> bool:
+    values = sum(len(item.entry["values"]) for item in group) + len(entry.get("values", ()))
+    return _is_metrics(entry) and bool(entry["run"] == group[0].entry["run"]) and values <= METRICS_A_CALL
+
+
+def _send_metrics(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [Metric(name, value, entry["time"], entry["step"] or 0) for entry in entries for name, value in entry["values"].items()]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _send_params(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in entries[0]["values"].items()])
+
+
+def _send_tags(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    for name, value in entries[0]["values"].items():
+        client.set_tag(run_id, name, value)
+
+
+def _send_dataset(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    values = entries[0]["values"]
+    source = json.dumps({"uri": values["folder"]})
+    dataset = Dataset(
+        name=values["name"], digest=values["digest"], source_type="local", source=source, profile=json.dumps(values["profile"])
+    )
+    client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags=[InputTag("mlflow.data.context", values["context"])])])
+
+
+def _send_artifact(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    path = Path(entries[0]["path"])
+    send = client.log_artifacts if path.is_dir() else client.log_artifact
+    send(run_id, str(path), entries[0]["folder"] or None)
+
+
+def _send_table(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    """What `log_table` does, less its need of pandas and its appending when it is sent twice."""
+    path = Path(entries[0]["path"])
+    client.log_artifact(run_id, str(path))
+    logged = json.loads(client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+    entry = {"path": path.name, "type": "table"}
+    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps([*(other for other in logged if other != entry), entry]))
+
+
+def _send_status(client: "MlflowClient", run_id: str, entries: list[Entry]) -> None:
+    client.set_terminated(run_id, entries[0]["value"])
+
+
+_SEND: dict[str, Callable[["MlflowClient", str, list[Entry]], None]] = {
+    "metrics": _send_metrics,
+    "params": _send_params,
+    "tags": _send_tags,
+    "dataset": _send_dataset,
+    "artifact": _send_artifact,
+    "table": _send_table,
+    "status": _send_status,
+}
