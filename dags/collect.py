@@ -8,7 +8,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ghostwriter.tasks import forms
 from ghostwriter.tasks.assets import answers_asset, last_location
 from ghostwriter.tasks.body import actionable, dag_defaults
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 
 
 def collect_dag(writer: Writer) -> DAG:
@@ -65,5 +66,4 @@ def collect_dag(writer: Writer) -> DAG:
     return collect()
 
 
-for readable in readable_writers():
-    collect_dag(readable)
+globals().update(writer_dags("collect", collect_dag))

@@ -7,7 +7,8 @@ from ghostwriter.mlflow_runs import comparison
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import dataset_asset, location
 from ghostwriter.tasks.body import actionable, dag_defaults
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 
 
 def compare_dag(writer: Writer) -> DAG:
@@ -64,5 +65,4 @@ def compare_dag(writer: Writer) -> DAG:
     return compare()
 
 
-for readable in readable_writers():
-    compare_dag(readable)
+globals().update(writer_dags("compare", compare_dag))

@@ -6,7 +6,8 @@ from ghostwriter.tasks import dataset_stages as stages, forms
 from ghostwriter.tasks.assets import answers_asset, dataset_asset, location
 from ghostwriter.tasks.batch_trigger import DistillInBatch
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 
 
 def distill_dag(writer: Writer) -> DAG:
@@ -71,5 +72,4 @@ def distill_dag(writer: Writer) -> DAG:
     return distill()
 
 
-for readable in readable_writers():
-    distill_dag(readable)
+globals().update(writer_dags("distill", distill_dag))

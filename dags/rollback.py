@@ -6,7 +6,8 @@ from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import champion_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.tasks.notify import on_new_champion
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 
 
 def rollback_dag(writer: Writer) -> DAG:
@@ -40,5 +41,4 @@ def rollback_dag(writer: Writer) -> DAG:
     return rollback()
 
 
-for readable in readable_writers():
-    rollback_dag(readable)
+globals().update(writer_dags("rollback", rollback_dag))

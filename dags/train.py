@@ -8,7 +8,8 @@ from ghostwriter.tasks.approval import approval
 from ghostwriter.tasks.assets import champion_asset, dataset_asset, location
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
 from ghostwriter.tasks.notify import on_new_champion
-from ghostwriter.writer import Writer, readable_writers
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 
 
 def train_dag(writer: Writer) -> DAG:
@@ -74,5 +75,4 @@ def train_dag(writer: Writer) -> DAG:
     return train()
 
 
-for readable in readable_writers():
-    train_dag(readable)
+globals().update(writer_dags("train", train_dag))

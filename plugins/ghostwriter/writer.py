@@ -126,8 +126,10 @@ def load_writer(stem: str) -> Writer:
     except FileNotFoundError as error:
         known = ", ".join(writer_stems()) or "none"
         raise WriterFileError(f"There is no writer file {path} (there are: {known}). Write one: the README shows how.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WriterFileError(f"{path} is no TOML file: {error}.") from error
+    except OSError as error:
+        raise WriterFileError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         return Writer.model_validate({**values, "stem": stem})
     except ValidationError as error:
@@ -151,6 +153,5 @@ def _in_words(item: ErrorDetails) -> str:
         return f"  {key}: unknown key. Remove it, or see the README for the keys a writer file may hold."
     if item["type"] == "missing":
         return f"  {key}: missing."
-    if not key:
-        return "  " + item["msg"].removeprefix("Value error, ")
-    return f"  {key} = {item['input']!r}: {item['msg']}."
+    words = item["msg"].removeprefix("Value error, ")
+    return f"  {key} = {item['input']!r}: {words}." if key else f"  {words}"

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from training.contract import Arm
+from training.contract import Arm, recipe_names
 
 Language = Literal["en", "zh"]
 Mode = Literal["distilled", "self-instruct", "direct"]
 """Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
 MODES: tuple[Mode, ...] = get_args(Mode)
+PROMPTS = Path(__file__).parent / "prompts"
 
 
 class Section(BaseModel):
@@ -50,6 +51,13 @@ class Schedule(Section):
 
     cron: str | None = "0 3 * * *"
     timezone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _comes_round(cls, value: str | None) -> str | None:
+        if value is not None and not _has_next(value):
+            raise ValueError("no cron expression with a next time; write five fields, like '0 3 * * *'")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -100,6 +108,13 @@ class Teacher(Section):
     batch: bool = False
     """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
 
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_is_there(cls, value: str | None) -> str | None:
+        if value is not None and value not in prompt_names():
+            raise ValueError(f"there is no such prompt; there are: {', '.join(prompt_names())}")
+        return value
+
 
 class Budget(Section):
     """What the teacher may cost. Prices in the vendor's currency for a million tokens."""
@@ -134,6 +149,13 @@ class Training(Section):
     arm: Arm = "distilled"
     recipe: str = "qwen2.5-7b-style"
     """A file in training/recipes, without `.toml`."""
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe_is_there(cls, value: str) -> str:
+        if value not in recipe_names():
+            raise ValueError(f"there is no such recipe; there are: {', '.join(recipe_names())}")
+        return value
 
 
 class Evaluation(Section):
@@ -216,3 +238,19 @@ class Notify(Section):
         if not self.mail and not self.webhook:
             raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
         return self
+
+
+def prompt_names() -> list[str]:
+    """Names of all prompts, sorted."""
+    return sorted(path.stem for path in PROMPTS.glob("*.md"))
+
+
+def _has_next(cron: str) -> bool:
+    """Whether the expression can be read and is ever met: 30 February is not."""
+    from croniter import CroniterError, croniter
+
+    try:
+        croniter(cron).get_next()
+    except CroniterError:
+        return False
+    return True

@@ -56,6 +56,10 @@ def test_what_a_file_does_not_name_has_the_default_of_the_article(writers: Path)
         ("cap = 5", "cap = 5\n[notify]", "name an Airflow connection in `mail` or in `webhook`, or leave the table out"),
         ('language = "zh"', 'language = "fr"', "language = 'fr'"),
         ("[budget]", '[schedule]\ntimezone = "Mars/Olympus"\n[budget]', "no time zone"),
+        ("[budget]", '[schedule]\ncron = "0 3 * *"\n[budget]', "schedule.cron = '0 3 * *': no cron expression"),
+        ("[budget]", '[schedule]\ncron = "0 3 30 2 *"\n[budget]', "schedule.cron = '0 3 30 2 *': no cron expression"),
+        ("[budget]", '[training]\nrecipe = "big"\n[budget]', "training.recipe = 'big': there is no such recipe; there are: "),
+        ('model = "a-model"', 'model = "a-model"\nprompt = "fr"', "teacher.prompt = 'fr': there is no such prompt; there are: en, zh"),
         ('name = "A Writer"', 'name = "A Writer', "is no TOML file"),
         (
             "[budget]",
@@ -89,6 +93,20 @@ def test_a_mode_is_only_offered_with_what_it_needs(writers: Path) -> None:
 def test_an_unknown_writer_is_answered_with_the_known_ones(writers: Path) -> None:
     with pytest.raises(WriterFileError, match="there are: good"):
         load_writer("bad")
+
+
+def test_a_folder_or_a_file_that_may_not_be_read_hides_no_other_writer(writers: Path) -> None:
+    (writers / "folder.toml").mkdir()
+    (writers / "deep.toml").write_text("a = " + "[" * 100_000)
+    assert [writer.stem for writer in readable_writers()] == ["good"]
+    with pytest.raises(WriterFileError, match=r"folder.toml cannot be read: Is a directory"):
+        load_writer("folder")
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * *", "@daily", "*/5 * * * 1-5"])
+def test_a_cron_expression_that_airflow_takes_is_taken(writers: Path, cron: str) -> None:
+    (writers / "good.toml").write_text(GOOD + f'[schedule]\ncron = "{cron}"\n')
+    assert load_writer("good").schedule.cron == cron
 
 
 def test_one_bad_file_hides_no_other_writer(writers: Path) -> None:

@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from ghostwriter.errors import WriterFileError
 from ghostwriter.pairs import Pair
 from ghostwriter.teacher.budget import Message
+from ghostwriter.writer_settings import PROMPTS, prompt_names
 
-PROMPTS = Path(__file__).parents[1] / "prompts"
 PARTS = ("before", "example", "after")
 
 
@@ -37,11 +36,6 @@ class Prompt:
         shown = [fill(self.example, writer=writer, question=pair.question, answer=pair.answer) for pair in examples]
         parts = [fill(self.before, writer=writer), *shown, fill(self.after, writer=writer, question=question)]
         return [{"role": "user", "content": "\n\n".join(parts)}]
-
-
-def prompt_names() -> list[str]:
-    """The prompts there are."""
-    return sorted(path.stem for path in PROMPTS.glob("*.md"))
 
 
 def load_prompt(name: str) -> Prompt:

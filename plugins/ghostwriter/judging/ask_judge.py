@@ -18,7 +18,7 @@ import uvloop
 from ghostwriter.database import open_database
 from ghostwriter.distilling.dataset import DIRECT_FILE
 from ghostwriter.distilling.plan import call_facts, parameters, settings_hash
-from ghostwriter.distilling.prompt import PROMPTS, Prompt, fill
+from ghostwriter.distilling.prompt import Prompt, fill
 from ghostwriter.home import Home
 from ghostwriter.judging.content import ORDERS, Compared, Content, Preference, agreement_pairs, read_verdict, sum_up
 from ghostwriter.lock import only_one
@@ -32,7 +32,7 @@ from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, Ledger, request_key
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Budget, Judge, Teacher as Settings
+from ghostwriter.writer_settings import PROMPTS, Budget, Judge, Teacher as Settings
 from training.contract import EvaluateRequest, EvaluateResult
 
 log = logging.getLogger(__name__)

@@ -33,6 +33,7 @@ def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
     """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`."""
     return {
         "max_active_runs": 1,
+        "auto_register": False,  # ghostwriter.tasks.writer_dags says why
         "tags": [OWNER, writer.stem, kind],
         "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN},
     }

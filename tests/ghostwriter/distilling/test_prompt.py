@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import ghostwriter.distilling.prompt
+import ghostwriter.writer_settings
 from ghostwriter.distilling.prompt import load_prompt, prompt_names
 from ghostwriter.errors import WriterFileError
 from ghostwriter.pairs import Pair
@@ -23,7 +24,7 @@ def test_a_prompt_shows_the_examples_in_order_and_ends_with_the_question(name: s
 
 
 def test_the_hash_changes_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ghostwriter.distilling.prompt, "PROMPTS", tmp_path)
+    _use_folder(tmp_path, monkeypatch)
     text = "# before\nHere.\n\n# example\n{question} {answer}\n\n# after\n{question}\n"
     (tmp_path / "one.md").write_text(text)
     (tmp_path / "two.md").write_text(text.replace("Here.", "There."))
@@ -38,7 +39,12 @@ def test_an_unknown_prompt_names_those_there_are() -> None:
 
 
 def test_a_prompt_without_a_part_says_which_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ghostwriter.distilling.prompt, "PROMPTS", tmp_path)
+    _use_folder(tmp_path, monkeypatch)
     (tmp_path / "half.md").write_text("# before\nHere.\n")
     with pytest.raises(WriterFileError, match="has the parts before; it needs, in this order: # before, # example, # after"):
         load_prompt("half")
+
+
+def _use_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (ghostwriter.distilling.prompt, ghostwriter.writer_settings):
+        monkeypatch.setattr(module, "PROMPTS", folder)

@@ -1,0 +1,71 @@
+"""Writer files into DAGs, each in a guard of its own: what one file breaks takes no other writer's DAG away.
+
+A DAG file ends with `globals().update(writer_dags("collect", collect_dag))`. Airflow finds what stands among a module's
+globals; DAGs that register themselves (`auto_register`) would be found half built, too.
+"""
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+
+from airflow.sdk import DAG, dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from ghostwriter.errors import GhostwriterError
+from ghostwriter.writer import STEM, Writer, readable_writers, unreadable_writers
+
+UNBUILDABLE = (AirflowException, GhostwriterError, OSError, ValueError, LookupError, TypeError)
+"""What a writer's settings or files can raise while a DAG is built: refused by Airflow, unreadable, or of another shape."""
+
+
+def writer_dags(stage: str, build: Callable[[Writer], DAG]) -> dict[str, DAG]:
+    """`<stem>_<stage>` for each readable writer file, by DAG id; one that cannot be built is stood in for."""
+    return {f"{writer.stem}_{stage}": _built(writer, stage, build) for writer in readable_writers()}
+
+
+def unreadable_dags() -> dict[str, DAG]:
+    """A stand-in named `<stem>_collect` for each writer file that cannot be read, by DAG id."""
+    return {
+        (dag_id := f"{safe_stem(stem)}_collect"): stand_in(dag_id, f"{safe_stem(stem)}: the writer file cannot be read", str(error))
+        for stem, error in unreadable_writers().items()
+    }
+
+
+def safe_stem(stem: str) -> str:
+    """The stem where it may stand in a DAG's id; else what can be read of it and a part of its digest, so that none is met twice."""
+    if re.fullmatch(STEM, stem):
+        return stem
+    digest = sha256(stem.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', stem)[:40]}_{digest[:6]}"
+
+
+def stand_in(dag_id: str, title: str, problem: str) -> DAG:
+    """A DAG that never starts by itself, whose page and whose only task say what is wrong."""
+    problem = problem.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
+
+    @dag(
+        dag_id=dag_id,
+        dag_display_name=title,
+        schedule=None,
+        tags=["ghostwriter", "unreadable"],
+        default_args={"owner": "ghostwriter"},
+        doc_md=f"### {title}\n\n```\n{problem}\n```",
+        auto_register=False,
+    )
+    def unreadable() -> None:
+        @task
+        def explain() -> None:
+            """Fail with what is wrong."""
+            raise AirflowFailException(problem)
+
+        explain()
+
+    return unreadable()
+
+
+def _built(writer: Writer, stage: str, build: Callable[[Writer], DAG]) -> DAG:
+    try:
+        return build(writer)
+    except UNBUILDABLE as error:
+        title = f"{writer.name}: {stage} cannot be built"
+        return stand_in(f"{writer.stem}_{stage}", title, f"{type(error).__name__}: {error}")
