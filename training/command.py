@@ -5,10 +5,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
 from training.fit.ranks import end_with_parent, report
 
+COMPILED = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -31,6 +33,15 @@ def guarded(work: Callable[[], None]) -> int:
         print(stopped, file=sys.stderr)
         return STOPPED_STATUS
     return 0
+
+
+def keep_compiled(models: Path) -> None:
+    """Keep the kernels compiled for a GPU beside the base models, where the next run finds them, unless the environment says where.
+
+    Both compilers look there by the kernel's source, their own version and the GPU, and write by rename.
+    """
+    for variable, folder in COMPILED.items():
+        os.environ.setdefault(variable, str(models.absolute() / "compiled" / folder))
 
 
 def _be_quiet() -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from training.arithmetic.data import NAME
 from training.arithmetic.plan import TABLE_FILE, headline, plan_examination, plan_training
-from training.command import guarded
+from training.command import guarded, keep_compiled
 from training.contract import (
     ExamineRequest,
     ExamineResult,
@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     stop, chosen = StopFlag().listen(), _choose(options)
     began = time.monotonic()
     request = _plan(options, chosen)
+    keep_compiled(request.models)
     seconds = {"data": time.monotonic() - began}
     log.info("Dataset %s, made in %.1f s; run folder %s", request.dataset, seconds["data"], request.run_folder.parent)
     with open_run(_tracking(options, chosen["recipe"]), request.run_folder.parent) as whole:
