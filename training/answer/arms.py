@@ -1,4 +1,4 @@
-"""One arm of an evaluation or an examination, loaded: it answers prompts, and tells its loss on rows.
+"""The arms of an evaluation or an examination, one after the other on one base: each answers prompts, and tells its loss on rows.
 
 What the same model answered before, in this run or in an earlier one, is taken from files beside the base models.
 """
@@ -6,11 +6,10 @@ What the same model answered before, in this run or in an earlier one, is taken 
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from training.answer import lm_eval_tasks
 from training.answer.generate import Answer, answer_batch
@@ -18,7 +17,7 @@ from training.answer.kept_rows import Facts, KeptRows
 from training.answer.row_loss import nats_of_rows
 from training.bootstrap import Measured, mean, ratio
 from training.contract import LM_EVAL, ArmRequest, EvaluateRequest, ExamineRequest, Pace
-from training.models.model import Base, load_adapter, load_base
+from training.models.model import Base, attached, load_base
 from training.processes import best_device
 from training.rows.data import Row
 from training.signals import StopFlag
@@ -34,17 +33,33 @@ ANSWERS_FOLDER = "answers"
 """Beside the base models: answers stay right as long as the model does."""
 
 
-class LoadedArm:
-    """The model of `arm` on `base`. `pace` is what it has answered in this process."""
+class SharedBase:
+    """The base of a request, loaded once: the arms take turns on it, each with its adapter attached and taken off again."""
 
-    def __init__(self, request: EvaluateRequest | ExamineRequest, arm: ArmRequest, stop: StopFlag) -> None:
+    def __init__(self, request: EvaluateRequest | ExamineRequest, stop: StopFlag) -> None:
         stop.raise_if_set(KEPT)
-        device = best_device()
-        self.base: Base = load_base(request.base, request.revision, request.precision, request.models, device)
-        self.model: Any = merged_on_cpu(load_adapter(self.base, arm.adapter)) if arm.adapter else self.base.model.eval()
+        self._request, self._stop = request, stop
+        self.base: Base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+
+    @contextmanager
+    def arm(self, arm: ArmRequest) -> "Iterator[LoadedArm]":
+        """The arm, until the block ends. Raises AdapterError, or Stopped when a signal has arrived."""
+        self._stop.raise_if_set(KEPT)
+        if arm.adapter is None:
+            yield LoadedArm(self._request, arm, self.base, self.base.model.eval(), self._stop)
+            return
+        with attached(self.base, arm.adapter) as model:
+            yield LoadedArm(self._request, arm, self.base, model, self._stop)
+
+
+class LoadedArm:
+    """The model of one arm, ready to be asked. `pace` is what it has answered in this process."""
+
+    def __init__(self, request: EvaluateRequest | ExamineRequest, arm: ArmRequest, base: Base, model: Any, stop: StopFlag) -> None:
+        self.base, self.model = base, model
         self.pace = Pace(tokens=0, seconds=0.0)
-        self._stop, self._batch = stop, request.batch or BATCHES[device.type]
-        who = (self.base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
+        self._stop, self._batch = stop, request.batch or BATCHES[best_device().type]
+        who = (base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
         self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind, *names) for kind, names in KINDS.items()}
 
     def answers(self, prompts: Sequence[list[int]], limits: Sequence[int], say: Callable[[int], None] = lambda _done: None) -> list[Answer]:
@@ -90,15 +105,6 @@ class LoadedArm:
         self._stop.raise_if_set(KEPT)
         nats = nats_of_rows(self.model, self.base, [Row("", item[1:], item[0]) for item in items])
         return ({"nats": one} for one in nats)
-
-
-def merged_on_cpu(model: Any) -> Any:
-    """On a CPU in float32 the adapter added into the base's weights; elsewhere the model as it is.
-
-    Three small products and a sum less for each layer. In bf16 the sum would be rounded, and other answers come out.
-    """
-    plain = model.device.type == "cpu" and model.dtype == torch.float32
-    return model.merge_and_unload() if plain else model
 
 
 def adapter_digest(adapter: Path | None) -> str:

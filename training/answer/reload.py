@@ -7,38 +7,59 @@ from typing import Any
 import torch
 
 from training.answer.generate import Answer
-from training.contract import EvaluateRequest
-from training.models.base_models import prepare
-from training.models.model import compute_dtype
-from training.processes import best_device
+from training.models.decoder import causal_model
+from training.models.model import Base, load_adapter
 
 TRIED = 10
 """Questions tried, from the shortest answer to the longest."""
 NEAR_TIE = {torch.float32: 1e-3, torch.bfloat16: 0.5}
 """How far behind the first choice a token may be, in nats. In bf16 logits from 16 to 32 are multiples of 0.125, and kernels that add in
 another order part by a few of those; a wrong or missing weight parts by far more."""
+ROUNDED_SHARE, ROUNDED_FAR = 0.005, 4
+"""So many tokens of an answer (one at least) may be up to so many times further behind: the largest of thousands of rounding errors is
+several times the usual one, while a wrong token, or another weight, is further behind, or behind at many places."""
+PLACES_AT_ONCE = 512
+"""Places whose logits are made at once, in float32."""
 
 
-def reloaded_share(request: EvaluateRequest, adapter: Path, prompts: Sequence[list[int]], answers: Sequence[Answer], end_id: int) -> float:
-    """Share of some prompts whose scored answer plain peft gives too: token by token its own first choice, or as good as that (NEAR_TIE).
+def reloaded_share(base: Base, adapter: Path, prompts: Sequence[list[int]], answers: Sequence[Answer]) -> float:
+    """Share of some prompts whose scored answer plain peft gives too: token by token its own first choice, or as good as that.
 
-    One forward pass over prompt and answer each, so a near tie that fell otherwise changes nothing after it.
+    One forward pass over prompt and answer each, so a near tie that fell otherwise changes nothing after it. The adapter is read from
+    its folder onto `base`, unmerged, and taken off again.
     """
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    given = sample(prompts, answers, base.chat.end_id)
+    model = load_adapter(base, adapter)
+    try:
+        return sum(answers_again(logit_gaps(model, prompt, ids), base.model.dtype) for prompt, ids in given) / len(given)
+    finally:
+        model.unload()
 
-    location, device = prepare(request.base, request.models), best_device()
-    base = AutoModelForCausalLM.from_pretrained(location, revision=request.revision, dtype=compute_dtype(request.precision, device))
-    model: Any = PeftModel.from_pretrained(base, str(adapter)).to(device).eval()
-    tried = sorted(range(len(prompts)), key=lambda index: len(answers[index].ids))[:: max(1, len(prompts) // TRIED)][:TRIED]
-    given = [[*answers[index].ids, *([end_id] if answers[index].finished else [])] for index in tried]
-    return sum(behind(model, prompts[index], ids) <= NEAR_TIE[base.dtype] for index, ids in zip(tried, given, strict=True)) / len(tried)
+
+def sample(prompts: Sequence[list[int]], answers: Sequence[Answer], end_id: int) -> list[tuple[list[int], list[int]]]:
+    """TRIED prompts with their answers, end tokens included, from the shortest answer to the longest."""
+    order = sorted(range(len(prompts)), key=lambda index: len(answers[index].ids))
+    tried = order[:: max(1, len(prompts) // TRIED)][:TRIED]
+    ends = [[end_id] if answers[index].finished else [] for index in tried]
+    return [(prompts[index], [*answers[index].ids, *end]) for index, end in zip(tried, ends, strict=True)]
+
+
+def answers_again(gaps: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether gaps (nats, one a token) are those of rounding in `dtype` alone."""
+    near = NEAR_TIE[dtype]
+    rounded = int((gaps > near).sum())
+    return float(gaps.max()) <= ROUNDED_FAR * near and rounded <= max(1, int(ROUNDED_SHARE * len(gaps)))
 
 
 @torch.inference_mode()
-def behind(model: Any, prompt: list[int], given: list[int]) -> float:
-    """How far, in nats, the worst of the given tokens is behind the model's first choice at its place."""
+def logit_gaps(model: Any, prompt: list[int], given: list[int]) -> torch.Tensor:
+    """How far, in nats, each given token is behind the model's first choice at its place; logits are made in float32."""
     ids = torch.tensor([[*prompt, *given]], device=model.device)
-    logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
-    chosen = logits.gather(1, ids[0, len(prompt) :, None])
-    return float((logits.max(dim=1, keepdim=True).values - chosen).max())
+    hidden = causal_model(model).get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0, len(prompt) - 1 : -1]
+    head = causal_model(model).get_output_embeddings().weight.float()
+    gaps = []
+    parts = (torch.split(tensor, PLACES_AT_ONCE) for tensor in (hidden, ids[0, len(prompt) :]))
+    for places, chosen in zip(*parts, strict=True):
+        logits = places.float() @ head.T
+        gaps.append(logits.max(dim=1).values - logits.gather(1, chosen[:, None])[:, 0])
+    return torch.cat(gaps)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.answer.arms import BATCHES, LoadedArm
+from training.answer.arms import BATCHES, LoadedArm, SharedBase
 from training.answer.generate import Answer
 from training.arithmetic import tracked as examine_tracking
 from training.arithmetic.chains import Row
@@ -55,7 +55,7 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
     began = time.monotonic()
     with open_run(request.tracking, request.run_folder) as run:
         examine_tracking.start(run, request)
-        sittings = _sit_all(request, sets, stop, run)
+        sittings = _sit_all(request, sets, SharedBase(request, stop), run)
         result = ExamineResult(
             scores={arm: sitting.scores for arm, sitting in sittings.items()},
             ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},
@@ -79,14 +79,15 @@ def _questions(dataset: Path) -> tuple[dict[str, list[Row]], int]:
         raise DatasetError(f"{dataset} holds no multiplications to ask. Make it with `python -m training.arithmetic`.") from error
 
 
-def _sit_all(request: ExamineRequest, sets: dict[str, list[Row]], stop: StopFlag, run: TrackedRun) -> dict[str, Sitting]:
+def _sit_all(request: ExamineRequest, sets: dict[str, list[Row]], shared: SharedBase, run: TrackedRun) -> dict[str, Sitting]:
     chosen = {arm.name: sets if arm is request.arms[-1] else {UNSEEN: sets[UNSEEN]} for arm in request.arms}
     total = sum(len(rows) for given in chosen.values() for rows in given.values())
     sittings: dict[str, Sitting] = {}
     with Progress(request.run_folder, "examine", total, "answers", line_every=request.batch or 1) as progress:
         done = 0
         for arm in request.arms:
-            sittings[arm.name] = _Examiner(request, arm, stop, progress, done).sit(chosen[arm.name])
+            with shared.arm(arm) as loaded:
+                sittings[arm.name] = _Examiner(request, arm, loaded, progress, done).sit(chosen[arm.name])
             examine_tracking.arm(run, arm.name, sittings[arm.name].scores)
             done += sum(map(len, chosen[arm.name].values()))
     return sittings
@@ -95,9 +96,9 @@ def _sit_all(request: ExamineRequest, sets: dict[str, list[Row]], stop: StopFlag
 class _Examiner:
     """One arm's model, ready to be asked."""
 
-    def __init__(self, request: ExamineRequest, arm: ArmRequest, stop: StopFlag, progress: Progress, done: int) -> None:
+    def __init__(self, request: ExamineRequest, arm: ArmRequest, loaded: LoadedArm, progress: Progress, done: int) -> None:
         self._request, self._arm, self._progress, self._done = request, arm, progress, done
-        self._loaded = LoadedArm(request, arm, stop)
+        self._loaded = loaded
         self._examples = _examples(request, arm)
 
     def sit(self, sets: Mapping[str, Sequence[Row]]) -> Sitting:

@@ -8,13 +8,13 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from training.answer import lm_eval_tasks
-from training.answer.arms import LoadedArm
+from training.answer.arms import LoadedArm, SharedBase
 from training.answer.generate import Answer
 from training.answer.reload import reloaded_share
 from training.bootstrap import Measured, mean
@@ -27,8 +27,7 @@ from training.measure.measures import Measures, differences, scores
 from training.measure.memorisation import memorisation
 from training.measure.style import Style, style
 from training.measure.style_distance import embed, style_distance
-from training.models.model import load_base
-from training.processes import best_device
+from training.models.model import Base
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
 from training.signals import StopFlag
@@ -60,7 +59,7 @@ class ArmAnswers:
 
     answers: list[Answer]
     figures: dict[str, Measured]
-    reloaded: float | None
+    reloaded: float | None = None
 
 
 def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
@@ -75,9 +74,10 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
     with open_run(request.tracking, request.run_folder) as run:
         exam = load_exam(request)
         evaluate_tracking.start(run, request)
-        given = _ask_arms(request, exam, stop)
+        shared = SharedBase(request, stop)
+        given = _ask_arms(request, exam, shared)
         manner = _style(request, exam, given)
-        measured, withheld = _measure(request, exam, given, manner)
+        measured, withheld = _measure(request, exam, given, manner, shared.base)
         samples = _samples(exam, given)
         result = EvaluateResult(
             samples=_write_samples(request.run_folder, samples),
@@ -106,17 +106,25 @@ def load_exam(request: EvaluateRequest) -> Exam:
     return Exam([heldout[index] for index in chosen], training, _answers([*training, *distilled]))
 
 
-def _ask_arms(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> dict[str, ArmAnswers]:
+def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[str, ArmAnswers]:
     total = len(request.arms) * len(exam.heldout)
     given: dict[str, ArmAnswers] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
-            given[arm.name] = _ask_arm(request, arm, exam, stop, progress, index * len(exam.heldout))
+            began = time.monotonic()
+            with shared.arm(arm) as loaded:
+                given[arm.name] = _ask_arm(request, arm, exam, loaded, progress, index * len(exam.heldout))
+            if arm.name == request.candidate and arm.adapter:
+                given[arm.name] = replace(given[arm.name], reloaded=_reloaded(arm, exam, given[arm.name], shared.base, request.seed))
+            _say_pace(arm.name, time.monotonic() - began, loaded)
     return given
 
 
-def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFlag, progress: Progress, before: int) -> ArmAnswers:
-    began, loaded = time.monotonic(), LoadedArm(request, arm, stop)
+def _say_pace(name: str, seconds: float, loaded: LoadedArm) -> None:
+    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", name, seconds, loaded.pace.seconds, loaded.pace.per_second)
+
+
+def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: LoadedArm, progress: Progress, before: int) -> ArmAnswers:
     chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
@@ -126,11 +134,14 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, stop: StopFl
         figures |= ability(loaded)
     if not arm.examples:
         figures |= loaded.lm_eval(request.lm_eval)
-    is_reloaded = arm.name == request.candidate and arm.adapter is not None
-    reloaded = reloaded_share(request, arm.adapter, prompts, answers, chat.end_id) if is_reloaded and arm.adapter else None
-    seconds = time.monotonic() - began
-    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", arm.name, seconds, loaded.pace.seconds, loaded.pace.per_second)
-    return ArmAnswers(answers, figures, reloaded)
+    return ArmAnswers(answers, figures)
+
+
+def _reloaded(arm: ArmRequest, exam: Exam, given: ArmAnswers, base: Base, seed: int) -> float:
+    """Share of some answers that the adapter, read again by plain peft, gives again."""
+    assert arm.adapter is not None
+    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, exam, seed)]
+    return reloaded_share(base, arm.adapter, prompts, given.answers)
 
 
 def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
@@ -147,7 +158,9 @@ def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -
     return style(training, others, exam.writer, texts.get(BASE, []), texts)
 
 
-def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: Style) -> tuple[Measures, dict[str, str]]:
+def _measure(
+    request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: Style, base: Base
+) -> tuple[Measures, dict[str, str]]:
     """All figures of all arms and of the writer, and why some are withheld."""
     writer = exam.writer
     measured: dict[str, dict[str, Measured]] = {}
@@ -159,7 +172,7 @@ def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers],
             **memorisation(_texts(arm), exam.trained_texts),
         }
     measured[WRITER] = {**degeneration(writer, [True] * len(writer), writer), **memorisation(writer, exam.trained_texts)}
-    distances, why_not = _distances(request, exam, given)
+    distances, why_not = _distances(request, exam, given, base)
     for name, figures in measured.items():
         if name in manner.scores:
             figures["style"] = mean(manner.scores[name])
@@ -169,8 +182,7 @@ def _measure(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers],
     return measured, {name: why for name, why in reasons.items() if why}
 
 
-def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> tuple[dict[str, Measured], str]:
-    base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], base: Base) -> tuple[dict[str, Measured], str]:
     training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
     crowds = {"training": _answers(training), WRITER: exam.writer, **{name: _texts(arm) for name, arm in given.items()}}
     rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))

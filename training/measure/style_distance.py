@@ -39,18 +39,23 @@ def style_distance(training: Table, writer: Table, base: Table | None, arms: Map
 
 @torch.inference_mode()
 def embed(base: Base, texts: Sequence[str]) -> Table:
-    """The mean of the base's hidden states at half its depth, one row a text; an empty text is all 0. The model's upper half is cut off."""
+    """The mean of the base's hidden states at half its depth, one row a text; an empty text is all 0."""
     decoder = base.model.get_decoder()
-    decoder.layers = decoder.layers[: base.model.config.num_hidden_layers // 2]
-    rows = []
-    for text in texts:
-        ids = base.tokenizer(text, add_special_tokens=False).input_ids[:MOST_TOKENS]
-        if not ids:
-            rows.append(np.zeros(base.model.config.hidden_size))
-            continue
-        hidden = decoder(input_ids=torch.tensor([ids], device=base.model.device), use_cache=False).last_hidden_state
-        rows.append(hidden[0].float().mean(dim=0).double().cpu().numpy())
-    return np.array(rows)
+    layers = decoder.layers
+    decoder.layers = layers[: base.model.config.num_hidden_layers // 2]  # what lies above is not needed, and costs as much again
+    try:
+        return np.array([_embed_one(base, decoder, text) for text in texts])
+    finally:
+        decoder.layers = layers
+
+
+def _embed_one(base: Base, decoder: Any, text: str) -> Numbers:
+    ids = base.tokenizer(text, add_special_tokens=False).input_ids[:MOST_TOKENS]
+    if not ids:
+        return np.zeros(base.model.config.hidden_size)
+    hidden = decoder(input_ids=torch.tensor([ids], device=base.model.device), use_cache=False).last_hidden_state
+    mean: Numbers = hidden[0].float().mean(dim=0).double().cpu().numpy()
+    return mean
 
 
 def _directions(table: Table, centre: Numbers) -> Table:

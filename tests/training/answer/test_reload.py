@@ -8,17 +8,19 @@ import torch
 
 from tests.training.conftest import recipe
 from training.answer.generate import Answer, answer_batch
-from training.answer.reload import NEAR_TIE, behind, reloaded_share
-from training.contract import ArmRequest, EvaluateRequest
-from training.models.model import add_adapter, load_base, save_adapter, trainable
+from training.answer.reload import NEAR_TIE, answers_again, logit_gaps, reloaded_share
+from training.models.model import Base, add_adapter, load_base, save_adapter, trainable
 
 CPU = torch.device("cpu")
 PROMPTS = [[(7 * number + index) % 200 for index in range(4 + number)] for number in range(5)]
 
 
+Scored = tuple[Base, Path, list[Answer]]
+
+
 @pytest.fixture
-def scored(models: Path, tmp_path: Path) -> tuple[EvaluateRequest, Path, list[Answer], int]:
-    """What was scored: a tiny model's answers with an adapter of random weights, saved in `tmp_path`."""
+def scored(models: Path, tmp_path: Path) -> Scored:
+    """What was scored: a tiny model's answers with an adapter of random weights, saved in `tmp_path`; and the base alone."""
     base = load_base("tiny-random-qwen2", None, "fp32", models, CPU)
     model = add_adapter(base, recipe()).eval()
     with torch.no_grad():
@@ -26,32 +28,48 @@ def scored(models: Path, tmp_path: Path) -> tuple[EvaluateRequest, Path, list[An
             parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)).bfloat16() / 4)
     save_adapter(model, base, tmp_path / "adapter")
     answers = answer_batch(model, base, PROMPTS, [6] * len(PROMPTS))
-    arms = (ArmRequest(name="direct", adapter=tmp_path / "adapter"),)
-    fields = {"run_folder": tmp_path, "dataset": tmp_path, "base": "tiny-random-qwen2", "precision": "fp32", "arms": arms}
-    return (
-        EvaluateRequest.model_validate({**fields, "candidate": "direct", "models": models}),
-        tmp_path / "adapter",
-        answers,
-        base.chat.end_id,
-    )
+    return load_base("tiny-random-qwen2", None, "fp32", models, CPU), tmp_path / "adapter", answers
 
 
-def test_an_adapter_gives_its_answers_again_in_plain_peft(scored: tuple[EvaluateRequest, Path, list[Answer], int]) -> None:
-    request, adapter, answers, end_id = scored
-    assert reloaded_share(request, adapter, PROMPTS, answers, end_id) == 1.0
+def test_an_adapter_gives_its_answers_again_in_plain_peft(scored: Scored) -> None:
+    base, adapter, answers = scored
+    assert reloaded_share(base, adapter, PROMPTS, answers) == 1.0
 
 
-def test_an_adapter_read_with_another_scaling_does_not(scored: tuple[EvaluateRequest, Path, list[Answer], int]) -> None:
-    request, adapter, answers, end_id = scored
+def test_it_is_taken_off_the_base_again(scored: Scored) -> None:
+    base, adapter, answers = scored
+    before = {name: parameter.clone() for name, parameter in base.model.named_parameters()}
+    reloaded_share(base, adapter, PROMPTS, answers)
+    after = dict(base.model.named_parameters())
+    assert set(before) == set(after) and all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_an_adapter_read_with_another_scaling_does_not(scored: Scored) -> None:
+    base, adapter, answers = scored
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": config["lora_alpha"] / 4}))
-    assert reloaded_share(request, adapter, PROMPTS, answers, end_id) < 0.5
+    assert reloaded_share(base, adapter, PROMPTS, answers) < 0.5
 
 
-def test_one_answer_with_a_token_of_another_model_is_counted(scored: tuple[EvaluateRequest, Path, list[Answer], int]) -> None:
-    request, adapter, answers, end_id = scored
+def test_one_answer_with_a_token_of_another_model_is_counted(scored: Scored) -> None:
+    base, adapter, answers = scored
     other = Answer("", [answers[2].ids[0], (answers[2].ids[1] + 1) % 200, *answers[2].ids[2:]], answers[2].finished)
-    assert reloaded_share(request, adapter, PROMPTS, [*answers[:2], other, *answers[3:]], end_id) == 0.8
+    assert reloaded_share(base, adapter, PROMPTS, [*answers[:2], other, *answers[3:]]) == 0.8
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ([0.0] * 1000, True),
+        ([0.0] * 995 + [0.6] * 5, True),  # five of a thousand, a little beyond a near tie: rounding
+        ([0.0] * 994 + [0.6] * 6, False),  # more of them: another weight
+        ([0.0] * 999 + [2.1], False),  # one token that is no tie at all: a wrong one
+        ([0.0] * 10 + [0.6], True),
+        ([0.0] * 10 + [0.6] * 2, False),
+    ],
+)
+def test_the_largest_of_many_roundings_is_no_wrong_token(gaps: list[float], expected: bool) -> None:
+    assert answers_again(torch.tensor(gaps), torch.bfloat16) is expected
 
 
 def test_how_far_a_token_is_behind_the_first_choice(models: Path) -> None:
@@ -59,6 +77,6 @@ def test_how_far_a_token_is_behind_the_first_choice(models: Path) -> None:
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([PROMPTS[0]])).logits[0, -1]
     best, second = logits.topk(2).indices.tolist()
-    assert behind(model, PROMPTS[0], [best]) == 0.0
-    assert behind(model, PROMPTS[0], [second]) == pytest.approx(float(logits[best] - logits[second]), rel=1e-4)
+    assert logit_gaps(model, PROMPTS[0], [best]).tolist() == [0.0]
+    assert logit_gaps(model, PROMPTS[0], [second]).item() == pytest.approx(float(logits[best] - logits[second]), rel=1e-4)
     assert NEAR_TIE[torch.float32] < NEAR_TIE[torch.bfloat16]

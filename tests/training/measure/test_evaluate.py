@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from tests.training.child import Child
 from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
@@ -59,6 +60,16 @@ def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path,
     page = (tmp_path / "run" / "report.html").read_text()
     assert samples[0]["writer"] in page and "heldout_loss" in page
     assert json.loads((tmp_path / "run" / "progress.json").read_text()) == {"stage": "evaluate", "done": 30, "total": 30, "unit": "answers"}
+
+
+def test_the_base_is_loaded_once_for_all_arms_and_checks(
+    tmp_path: Path, models: Path, dataset: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    load = AutoModelForCausalLM.from_pretrained
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *a, **named: loaded.append(a) or load(*a, **named))
+    assert evaluate(request(tmp_path / "run", models, dataset, adapter), StopFlag()).reloaded == 1.0
+    assert len(loaded) == 1
 
 
 def test_the_loss_is_that_of_the_model_itself(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:

@@ -13,7 +13,17 @@ from transformers import AutoModelForCausalLM
 from tests.tiny_model import make_tiny_model
 from tests.training.conftest import recipe
 from training.errors import AdapterError, BaseModelError
-from training.models.model import Base, add_adapter, check_end_token, load_adapter, load_base, save_adapter, set_padding_token, trainable
+from training.models.model import (
+    Base,
+    add_adapter,
+    attached,
+    check_end_token,
+    load_adapter,
+    load_base,
+    save_adapter,
+    set_padding_token,
+    trainable,
+)
 
 CPU = torch.device("cpu")
 
@@ -80,6 +90,28 @@ def test_plain_peft_loads_the_adapter_and_finds_the_same_logits(base: Base, tmp_
     assert torch.equal(plain, base.model(ids).logits)  # the model that was saved
     assert torch.equal(plain, ours)
     assert not torch.allclose(plain, bare, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_adapters_take_turns_on_one_base_and_leave_it_as_it_was(base: Base, tmp_path: Path, models: Path, dtype: torch.dtype) -> None:
+    adapter = saved_adapter(base, tmp_path / "adapter")
+    shared = load_base("tiny-random-qwen2", None, "fp32", models, CPU)
+    shared.model.to(dtype)
+    ids = torch.arange(40)[None]
+    before = {name: parameter.clone() for name, parameter in shared.model.named_parameters()}
+    bare, given = shared.model(ids).logits, []
+    for _ in range(2):
+        with attached(shared, adapter) as model:
+            given.append(model(ids).logits)
+        after = dict(shared.model.named_parameters())
+        assert list(after) == list(before)
+        assert all(torch.equal(value, after[name]) for name, value in before.items())
+        assert torch.equal(shared.model(ids).logits, bare)
+    assert torch.equal(*given)
+    expected = base.model(ids).logits.to(dtype)
+    rounding = 1e-5 if dtype == torch.float32 else 0.25
+    torch.testing.assert_close(given[0], expected, atol=rounding, rtol=0)
+    assert not torch.allclose(bare, expected, atol=rounding, rtol=0)
 
 
 def test_the_adapter_folder_holds_the_adapter_alone_in_bf16(base: Base, tmp_path: Path) -> None:
