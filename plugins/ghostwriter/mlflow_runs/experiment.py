@@ -84,8 +84,8 @@ def describe_experiment(client: "MlflowClient", experiment_id: str, writer: Writ
 def experiment_tags(experiment_id: str, writer: Writer, uri: str) -> Mapping[str, str]:
     """Kind, description and views."""
     views = {f"{VIEW_TAG}{key}": _saved(view) for key, view in VIEWS.items()}
-    page = f"{public_address(uri)}/#/experiments/{experiment_id}/runs?viewStateShareKey="
-    links = "\n".join(f"- [{view.name}]({page}{key})" for key, view in VIEWS.items())
+    page = f"{public_address(uri)}/#/experiments/{experiment_id}/runs"
+    links = "\n".join(f"- [{view.name}]({page}?workflowType=machine_learning&viewStateShareKey={key})" for key, view in VIEWS.items())
     about = (
         f"Answers in the voice of {writer.name}. Each night that brings something new leaves a run `dataset ...` (what the teacher was "
         f"asked) and a run `candidate ...` (an adapter, its examination, and why it became the champion or not).\n\n{links}\n\n"

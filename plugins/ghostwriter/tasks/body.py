@@ -64,17 +64,20 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
 
 @contextmanager
 def _mlflow_in_words() -> Iterator[None]:
-    """Turn an error of MLflow's client into one that says what to do. MLflow is not imported for it: who raised it has."""
+    """Turn an error of MLflow's client into one that says what to do."""
     try:
         yield
-    except Exception as error:
-        module = sys.modules.get("mlflow.exceptions")
-        if module is None or not isinstance(error, module.MlflowException):
-            raise
-        words = re.sub(r"//[^/@\s]+@", "//", str(error).splitlines()[0][:300])  # an address may carry a password
+    except _mlflow_errors() as error:
+        words = re.sub(r"//[^/@\s]+@", "//", str(error).splitlines()[0][:300])  # may hold a password
         raise TrackingError(
             f"MLflow did not do what was asked of it: {words} See that it runs, then clear this task; what is done stays done."
         ) from error
+
+
+def _mlflow_errors() -> tuple[type[Exception], ...]:
+    """What MLflow's client raises; nothing where it was never imported, which takes seconds."""
+    module = sys.modules.get("mlflow.exceptions")
+    return (module.MlflowException,) if module else ()
 
 
 def _task_instance() -> Any:

@@ -236,3 +236,11 @@ def test_the_trigger_fires_when_the_batch_is_finished_and_carries_no_key(tmp_pat
     path, values = trigger.serialize()
     assert path == "ghostwriter.tasks.batch_trigger.BatchTrigger"
     assert values == {"connection": "teacher", "batch": batch, "poll_seconds": 0.1}
+
+
+def test_a_task_that_waited_before_the_modules_moved_is_woken() -> None:
+    """Airflow's table names the trigger's class as it was then, and the triggerer imports it by that name."""
+    from ghostwriter.batch_trigger import BatchTrigger
+
+    trigger = BatchTrigger(connection="teacher", batch="batch_1", poll_seconds=60.0)
+    assert trigger.serialize()[0] == "ghostwriter.tasks.batch_trigger.BatchTrigger"

@@ -14,7 +14,10 @@ from tests.distill_case import make_writer
 def test_an_experiment_says_what_it_holds_and_has_views_of_it() -> None:
     tags = experiment_tags("7", make_writer(), "http://mlflow:5000")
     assert tags["mlflow.experimentKind"] == "custom_model_development"
-    assert "[Arms: who answered how well](http://mlflow:5000/#/experiments/7/runs?viewStateShareKey=arms)" in tags["mlflow.note.content"]
+    assert (
+        "[Arms: who answered how well](http://mlflow:5000/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=arms)"
+        in tags["mlflow.note.content"]
+    )
     view = json.loads(tags["mlflow.sharedViewState.arms"])
     state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
     assert (view["name"], state["searchFilter"]) == ("Arms: who answered how well", "tags.`ghostwriter.kind` = 'arm'")
