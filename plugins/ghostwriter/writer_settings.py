@@ -55,7 +55,7 @@ class Schedule(Section):
     @field_validator("cron")
     @classmethod
     def _comes_round(cls, value: str | None) -> str | None:
-        if value is not None and not _has_next(value):
+        if value and not _has_next(value):
             raise ValueError("no cron expression with a next time; write five fields, like '0 3 * * *'")
         return value
 

@@ -103,7 +103,7 @@ def test_a_folder_or_a_file_that_may_not_be_read_hides_no_other_writer(writers: 
         load_writer("folder")
 
 
-@pytest.mark.parametrize("cron", ["0 3 * * *", "@daily", "*/5 * * * 1-5"])
+@pytest.mark.parametrize("cron", ["0 3 * * *", "@daily", "*/5 * * * 1-5", "* * * * * */20", ""])
 def test_a_cron_expression_that_airflow_takes_is_taken(writers: Path, cron: str) -> None:
     (writers / "good.toml").write_text(GOOD + f'[schedule]\ncron = "{cron}"\n')
     assert load_writer("good").schedule.cron == cron
