@@ -89,15 +89,21 @@ class Buyer:
         queue = iter(calls)
         number = min(self._settings.concurrency + self._settings.concurrency // WRITING, len(calls))
         workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(number)]
-        everyone = asyncio.gather(*workers)
-        try:
-            await asyncio.shield(everyone)
-        except asyncio.CancelledError:
-            self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
-            await asyncio.wait(workers)
-            raise
+        if workers:
+            await self._all_ended(workers)
         if self._stopped:
             raise self._stopped
+
+    async def _all_ended(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Return once every worker has; when one is interrupted or fails, the others send nothing new and keep what is in flight."""
+        try:
+            await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            if not all(worker.done() for worker in workers):
+                self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
+                await asyncio.wait(workers)
+        for worker in workers:
+            worker.result()
 
     async def _work(self, queue: Iterator[Call], deliver: Deliver) -> None:
         for call in queue:
@@ -143,7 +149,7 @@ class Buyer:
             if self._stopped:
                 raise self._stopped
             await self._purse.reserve(worst)
-            send = await self._journal.intend(call.key, worst)
+            send = await self._intend(call, worst)
             try:
                 reply = await self._teacher.ask(messages)
             except CallFault as fault:
@@ -155,6 +161,13 @@ class Buyer:
             await self._throttle.leave()
         return await self._settle_reply(call, send, reply, worst)
 
+    async def _intend(self, call: Call, worst: Decimal) -> str:
+        try:
+            return await self._journal.intend(call.key, worst)
+        except GhostwriterError:
+            await self._purse.settle(worst, Decimal(0))
+            raise
+
     def _expected_tokens(self, messages: list[Message]) -> float:
         """Of prompt and answer; 0 where nobody limits them."""
         if self._settings.tokens_per_minute is None:
@@ -164,15 +177,19 @@ class Buyer:
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:
             self._throttle.refused(started, None if self._too_long(fault) else fault.retry_after)
-        await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
-        await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
+        try:
+            await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
+        finally:
+            await self._purse.settle(worst, worst if fault.perhaps_paid else Decimal(0))
 
     async def _settle_reply(self, call: Call, send: str, reply: Reply, worst: Decimal) -> Answer:
         """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
         cost = self._prices.cost(reply.usage) if reply.usage else worst
         answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
-        await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
-        await self._purse.settle(worst, cost)
+        try:
+            await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))
+        finally:
+            await self._purse.settle(worst, cost)
         return answer
 
     def _count(self, outcome: Outcome) -> None:

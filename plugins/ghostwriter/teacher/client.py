@@ -30,6 +30,9 @@ from ghostwriter.teacher.budget import Message, Usage
 
 CONNECT_SECONDS = 10.0
 LONGEST_MESSAGE = 300
+NOT_TAKEN = frozenset({409, 501, 503, 505, 521, 523, 529})
+"""Statuses that say the request was not worked on: in conflict, not served, overloaded, or a gateway found nobody behind it.
+Of 408 and every other 5xx nobody knows: a gateway's timeout usually means that the model worked on."""
 MOST_TOKENS = 2**31 - 1
 """What the ledger's columns hold; a count beyond it is none."""
 _CONTEXT = re.compile(
@@ -187,7 +190,8 @@ def status_fault(error: APIStatusError, endpoint: Endpoint) -> CallFault:
     if status == 402:
         return CallFault("quota", words, ends_run=TeacherQuotaUsed)
     if status >= 500 or status in (408, 409):
-        return CallFault("server_error", words, again=True, retry_after=_retry_after(error.response.headers))
+        wait = _retry_after(error.response.headers)
+        return CallFault("server_error", words, perhaps_paid=status not in NOT_TAKEN, again=True, retry_after=wait)
     if error.code == "context_length_exceeded" or _CONTEXT.search(words):
         return CallFault("context_too_long", words)
     if status == 404 or error.code == "model_not_found" or _NO_MODEL.search(words):

@@ -102,13 +102,13 @@ class ExamplesRow(Base):
     examples: Mapped[str] = mapped_column(Text)
 
 
-_NEW_SENDS = insert(SendRow)
 _END_OF_SENDS = (
     update(SendRow).where(SendRow.id == bindparam("send")).values(state=bindparam("to"), cost=bindparam("paid"), fault=bindparam("why"))
 )
-_NEW_ANSWERS = {
-    name: dialect.insert(AnswerRow).on_conflict_do_nothing() for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+_NEW_SENDS, _NEW_ANSWERS = (
+    {name: dialect.insert(table).on_conflict_do_nothing() for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))}
+    for table in (SendRow, AnswerRow)
+)
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,12 @@ class Ledger:
     def record(self, sends: Sequence[dict[str, Any]], settled: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]) -> None:
         """Write new sends, the end of others, and answers, all or nothing. `settled` rows have `send`, `to`, `paid`, `why`.
 
-        An answer that is there already stays: two writer files of one author may ask the same at once.
+        An answer that is there already stays: two writer files of one author may ask the same at once. So does a send: writing the
+        same again after a commit whose end nobody heard changes nothing.
         """
         with self.engine.begin() as connection:
             if sends:
-                connection.execute(_NEW_SENDS, sends)
+                connection.execute(_NEW_SENDS[connection.dialect.name], sends)
             if settled:
                 connection.execute(_END_OF_SENDS, settled)
             if answers:

@@ -1,15 +1,20 @@
 """A bad teacher: each fault is named, nothing that was bought is lost, and the key is nowhere."""
 
 import logging
+import sqlite3
 import time
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select
 
+import ghostwriter.database
+import ghostwriter.teacher.journal
 from ghostwriter.database import open_database
 from ghostwriter.distilling.distill import distill
 from ghostwriter.errors import GhostwriterError, HomeError, TeacherError
@@ -33,7 +38,8 @@ def faults(home: Home) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize(
     ("fault", "recorded"),
     [
-        ("500", ("free", "server_error")),
+        ("503", ("free", "server_error")),
+        ("504", ("perhaps_paid", "server_error")),
         ("malformed", ("perhaps_paid", "malformed")),
         ("drop", ("perhaps_paid", "connection_lost")),
         ("hang", ("perhaps_paid", "timeout")),
@@ -172,6 +178,60 @@ def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         finally:
             event.remove(Engine, "connect", _no_page_more)
         assert teacher.completions < 900
+
+
+@pytest.mark.parametrize(("pauses", "failures"), [((0.02,), 2), ((0.02, 0.02), 1)])
+def test_a_database_that_is_locked_for_a_while_loses_no_answer_that_was_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: tuple[float, ...], failures: int
+) -> None:
+    """Locked for longer than a commit is tried, the run ends after the replies in flight came; else nothing is noticed."""
+    monkeypatch.setattr(ghostwriter.database, "BUSY_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(ghostwriter.teacher.journal, "PAUSES", pauses)
+    home, writer = Home(tmp_path), make_writer(answers=60, concurrency=16)
+    answers = answers_of(home, pairs(80))
+    other = OtherProcess(home, at_request=30, failures=failures)
+    with other.listening(), TeacherServer(TeacherScript(latency=0.1, fault=other)) as teacher:
+        if failures > 1:
+            with pytest.raises(HomeError, match=r"The ledger cannot be written: database is locked.*what was bought is kept"):
+                distill(writer, home, answers, endpoint(teacher))
+            assert 30 <= teacher.completions < 60
+            assert states(home) == {"paid": teacher.completions}
+        distill(writer, home, answers, endpoint(teacher))
+        assert states(home) == {"paid": teacher.completions}
+        assert other.released
+
+
+class OtherProcess(logging.Handler):
+    """Takes the database for itself when the teacher gets a certain request, until the journal has noticed so many times."""
+
+    def __init__(self, home: Home, at_request: int, failures: int) -> None:
+        super().__init__()
+        self.database, self.at_request, self.failures, self.released = home.path / "ghostwriter.db", at_request, failures, False
+
+    def __call__(self, number: int) -> None:
+        if number == self.at_request:
+            self.connection = sqlite3.connect(self.database, timeout=10, isolation_level=None, check_same_thread=False)
+            self.connection.execute("BEGIN IMMEDIATE")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.failures -= 1
+        if not self.failures:
+            self.connection.close()
+            self.released = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        journal = logging.getLogger("ghostwriter.teacher.journal")
+        journal.addHandler(self)
+        try:
+            yield
+        finally:
+            journal.removeHandler(self)
+
+
+def states(home: Home) -> Counter[str]:
+    with open_database(home.database_url).connect() as connection:
+        return Counter(connection.execute(select(SendRow.state)).scalars())
 
 
 def _no_page_more(connection: Any, _record: Any) -> None:

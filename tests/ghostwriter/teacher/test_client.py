@@ -41,8 +41,12 @@ def test_an_answer_comes_with_its_usage() -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "perhaps_paid", "again"),
     [
-        ("500", "server_error", False, True),
+        ("500", "server_error", True, True),
+        ("502", "server_error", True, True),
         ("503", "server_error", False, True),
+        ("504", "server_error", True, True),
+        ("524", "server_error", True, True),
+        ("408", "server_error", True, True),
         ("400", "bad_request", False, False),
         ("429", "rate_limit", False, True),
         ("malformed", "malformed", True, True),

@@ -63,7 +63,7 @@ def test_a_transaction_is_all_or_nothing(engine: Engine) -> None:
     ledger = Ledger(engine, "tester")
     ledger.record([send("1", "free")], [], [])
     with pytest.raises(IntegrityError):
-        ledger.record([send("2"), send("1")], [], [answer("k")])
+        ledger.record([send("2")], [], [answer("k"), answer("l", text=None)])
     assert (ledger.spending("run"), ledger.known(["k"])) == (Spending(), set())
 
 
