@@ -169,9 +169,11 @@ def _measure(
         measured[name] = {
             **arm.figures,
             **degeneration(_texts(arm), finished, writer),
-            **memorisation(_texts(arm), exam.trained_texts),
         }
-    measured[WRITER] = {**degeneration(writer, [True] * len(writer), writer), **memorisation(writer, exam.trained_texts)}
+    measured[WRITER] = degeneration(writer, [True] * len(writer), writer)
+    texts = {WRITER: writer, **{name: _texts(arm) for name, arm in given.items()}}
+    for name, figures in memorisation(texts, exam.trained_texts).items():
+        measured[name] |= figures
     distances, why_not = _distances(request, exam, given, base)
     for name, figures in measured.items():
         if name in manner.scores:

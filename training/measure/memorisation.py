@@ -1,76 +1,100 @@
-"""How much of the generated text is copied, letter by letter, out of the training text; whitespace runs count as one space.
+"""How much of the generated text is copied, letter by letter, out of the training text.
 
-The writer's own held-out answers, measured in the same way, are the chance baseline: a writer repeats their own phrases.
-Copies of 50 characters are what Carlini et al. 2023 ("Quantifying memorization") count as memorised.
+Runs of whitespace count as one space. The writer's own held-out answers, measured in the same way, are the
+chance baseline: a writer repeats their own phrases. Copies of 50 characters are what Carlini et al. 2023
+("Quantifying memorization") count as memorised.
+
+One suffix array over the training texts and all answers gives the longest match at every character
+(matching statistics, Chang and Lawler 1994): its neighbours in that order share the longest beginnings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
+from pydivsufsort import divsufsort, kasai  # type: ignore[import-untyped]
 
 from training.bootstrap import Measured, mean, ratio
 
 WINDOW = 50
 """Characters in a row that count as copied."""
-_BASE = 0x9E3779B97F4A7C15
-_INVERSE = pow(_BASE, -1, 2**64)
+_SEPARATOR = 0
+"""Stands behind every text, so that no match goes on into the next one."""
+_CODE_POINTS = 0x110000
 
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def memorisation(texts: Sequence[str], training_texts: Sequence[str]) -> dict[str, Measured]:
-    """`verbatim_share`: of all windows of 50 characters, those that stand in one training text.
+def memorisation(answers: Mapping[str, Sequence[str]], training_texts: Sequence[str]) -> dict[str, dict[str, Measured]]:
+    """Arm to its two figures; all arms together, so that the training texts are sorted once.
 
-    `longest_copy`: characters of the longest string an answer shares with one training text, as a mean over answers.
+    `verbatim_share`: of all windows of 50 characters, those that stand in one training text.
+    `longest_copy`: characters of the longest string an answer shares with one training text, as a
+    mean over answers.
     """
-    known = _hashes_of_all(map(_Hashed, training_texts), WINDOW)
-    windows = [_Hashed(text).windows(WINDOW) for text in texts]
+    texts = [text for of_arm in answers.values() for text in of_arm]
+    matches = iter(longest_matches(texts, training_texts))
+    found = {arm: [next(matches) for _ in of_arm] for arm, of_arm in answers.items()}
+    return {arm: _figures(of_arm) for arm, of_arm in found.items()}
+
+
+def longest_matches(texts: Sequence[str], training_texts: Sequence[str]) -> list[Integers]:
+    """For each text, at each of its characters, how many from there on stand in one training text."""
+    asked, trained = [_plain(text) for text in texts], [_plain(text) for text in training_texts]
+    letters = _dense("\0".join([*trained, *asked, ""]))
+    start = sum(len(text) + 1 for text in trained)
+    bounds = np.cumsum([0, *(len(text) + 1 for text in asked)])
+    matched = _matches_behind(letters, start)
+    room = np.concatenate([np.arange(len(text), -1, -1) for text in asked] or [np.zeros(0, np.int64)])
+    inside = np.minimum(matched, room)  # what goes on past a text's end has met a separator
+    return [inside[first : last - 1] for first, last in pairwise(bounds.tolist())]
+
+
+def _figures(matches: Sequence[Integers]) -> dict[str, Measured]:
+    copied = [int((longest >= WINDOW).sum()) for longest in matches]
+    windows = [max(0, len(longest) - WINDOW + 1) for longest in matches]
     return {
-        "verbatim_share": ratio([np.isin(asked, known).sum() for asked in windows], [len(asked) for asked in windows]),
-        "longest_copy": mean(longest_copies(texts, training_texts)),
+        "verbatim_share": ratio(copied, windows),
+        "longest_copy": mean([int(longest.max(initial=0)) for longest in matches]),
     }
 
 
-def longest_copies(texts: Sequence[str], training_texts: Sequence[str]) -> list[int]:
-    """For each text, characters of the longest string that it shares with one training text.
+def _plain(text: str) -> str:
+    return " ".join(text.replace("\0", " ").split())
 
-    By bisection over the length, all texts together: who shares n characters shares n - 1.
+
+def _dense(text: str) -> "np.ndarray[tuple[int], np.dtype[np.uint8 | np.uint16 | np.uint32]]":
+    """Code points, renumbered in order without gaps, in as few bytes as they need; separators are 0."""
+    points = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), np.uint32)
+    seen = np.zeros(_CODE_POINTS, bool)
+    seen[points] = True
+    seen[_SEPARATOR] = True
+    numbers = np.cumsum(seen) - 1
+    return numbers.astype(np.min_scalar_type(int(numbers[-1])))[points]
+
+
+def _matches_behind(letters: "np.ndarray[tuple[int], np.dtype[np.generic]]", start: int) -> Integers:
+    """At each place from `start` on, the longest match with what begins before `start`."""
+    if len(letters) == start or start == 0:
+        return np.zeros(len(letters) - start, np.int64)
+    order = divsufsort(letters)
+    shared = kasai(letters, order)  # with the next in order
+    is_trained = order < start
+    before = _since_trained(is_trained, np.concatenate([[0], shared[:-1]]))
+    behind = _since_trained(is_trained[::-1], shared[::-1])[::-1]
+    asked = ~is_trained
+    matched = np.zeros(len(letters) - start, np.int64)
+    matched[order[asked] - start] = np.maximum(before, behind)[asked]
+    return matched
+
+
+def _since_trained(is_trained: "np.ndarray[tuple[int], np.dtype[np.bool_]]", shared: Integers) -> Integers:
+    """In order, the least of `shared` (with the one before) since the last trained suffix.
+
+    A running minimum for each stretch: each lies lower than the one before by more than any length.
     """
-    asked, trained = [_Hashed(text) for text in texts], [_Hashed(text) for text in training_texts]
-    shared = np.zeros(len(asked), int)
-    too_long = np.full(len(asked), max((text.length for text in asked), default=0) + 1)
-    while (wide := too_long - shared > 1).any():
-        middle = (shared + too_long) // 2
-        for length in np.unique(middle[wide]):
-            known = _hashes_of_all(trained, int(length))
-            for index in np.flatnonzero(wide & (middle == length)):
-                found = np.isin(asked[index].windows(int(length)), known).any()
-                (shared if found else too_long)[index] = length
-    return [int(length) for length in shared]
-
-
-class _Hashed:
-    """A text whose windows of any length have hashes at once: sums of code points times powers of an odd number, modulo 2 ** 64."""
-
-    def __init__(self, text: str) -> None:
-        points = np.frombuffer(" ".join(text.split()).encode("utf-32-le", errors="replace"), np.uint32).astype(np.uint64)
-        self.length = len(points)
-        self._sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum((points + np.uint64(1)) * _powers(_BASE, len(points)))])
-        self._shifts = _powers(_INVERSE, len(points))
-
-    def windows(self, length: int) -> Hashes:
-        """A hash of each window of `length` characters; equal windows have equal ones, wherever they stand."""
-        count = max(0, self.length - length + 1)
-        hashes: Hashes = (self._sums[length : length + count] - self._sums[:count]) * self._shifts[:count]
-        return hashes
-
-
-def _powers(base: int, count: int) -> Hashes:
-    """base ** 0, base ** 1, ... modulo 2 ** 64."""
-    powers = np.full(count, base, np.uint64)
-    powers[:1] = 1
-    return np.cumprod(powers)
-
-
-def _hashes_of_all(texts: Iterable[_Hashed], length: int) -> Hashes:
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *(text.windows(length) for text in texts)]))
+    longest = int(shared.max(initial=0)) + 1
+    stretch = np.cumsum(is_trained, dtype=np.int64)
+    levels = np.where(is_trained, longest, shared) - stretch * (longest + 1)
+    least: Integers = np.minimum.accumulate(levels) + stretch * (longest + 1)
+    return np.where(stretch > 0, least, 0)
