@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 def open_database(url: str) -> Engine:
-    """An engine for `url` whose tables exist. SQLite runs in WAL mode, so that a kill at any instruction loses no commit."""
+    """An engine for `url` whose tables exist. SQLite runs in WAL mode and syncs each commit: neither a kill nor a power cut loses one."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,6 @@ def _widen(engine: Engine) -> None:
 def _durable_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -38,3 +39,11 @@ def test_processes_that_meet_an_empty_database_all_find_their_tables(either_data
             Base.metadata.drop_all(engine)
             engine.dispose()
             list(processes.map(make_tables, [url] * 4))
+
+
+def test_a_power_cut_loses_no_commit(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL: the log is synced at each commit
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    engine.dispose()

@@ -1,10 +1,12 @@
 """Moves of a writer's champion: what the aliases `champion` and `previous` are set to, who did it, when, and why.
 
-A move is written down before it is made. Whoever moves next finishes what a crash between the two aliases left undone.
+A move is written down before it is made. Whoever moves next finishes what a crash between the two aliases left undone, unless
+the owner has moved the alias elsewhere, or deleted one of the versions, since then: the owner's word is the later one.
 Its record is a tag of the registered model (`move.TIME`) and an artifact of the run that trained the new champion.
 """
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
+
+log = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
 RECORD = "move."
@@ -46,18 +51,27 @@ def make_move(client: "MlflowClient", name: str, move: Move) -> None:
 
 
 def finish_move(client: "MlflowClient", name: str) -> Move | None:
-    """Finish the move that a crash interrupted; None when there is none. Only under the lock of the writer's registry."""
-    pending = _tags(client, name).get(PENDING_TAG)
-    if pending is None:
+    """Finish the move that a crash interrupted; None when there is none, or the owner has moved on since.
+
+    Only under the lock of the writer's registry.
+    """
+    model = _registered_model(client, name)
+    if model is None or PENDING_TAG not in model.tags:
         return None
-    move = Move.model_validate_json(pending)
+    move = Move.model_validate_json(model.tags[PENDING_TAG])
+    if not _still_wanted(client, model, move):
+        log.warning("A move of %s from %s to %s was cut off, and is not finished: %s was changed since.", name, move.old, move.new, name)
+        client.delete_registered_model_tag(name, PENDING_TAG)
+        return None
     _carry_out(client, name, move)
     return move
 
 
 def history(client: "MlflowClient", name: str) -> list[Move]:
     """All moves on record, the oldest first. Those of version 0.1 do not say their kind."""
-    records = sorted((key, json.loads(value)) for key, value in _tags(client, name).items() if key.startswith(RECORD))
+    model = _registered_model(client, name)
+    tags = model.tags if model else {}
+    records = sorted((key, json.loads(value)) for key, value in tags.items() if key.startswith(RECORD))
     return [Move.model_validate({"kind": "unknown", **record}) for _, record in records]
 
 
@@ -73,12 +87,19 @@ def _carry_out(client: "MlflowClient", name: str, move: Move) -> None:
     client.delete_registered_model_tag(name, PENDING_TAG)
 
 
-def _tags(client: "MlflowClient", name: str) -> dict[str, str]:
+def _still_wanted(client: "MlflowClient", model: "RegisteredModel", move: Move) -> bool:
+    """Whether the champion is where the move found or left it, and both versions exist."""
+    there = {str(version.version) for version in client.search_model_versions(f"name = '{model.name}'")}
+    champion = model.aliases.get(CHAMPION)
+    return (None if champion is None else str(champion)) in (move.old, move.new) and {move.old, move.new} - {None} <= there
+
+
+def _registered_model(client: "MlflowClient", name: str) -> "RegisteredModel | None":
     from mlflow.exceptions import MlflowException
 
     try:
-        return dict(client.get_registered_model(name).tags)
+        return client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return {}
+            return None
         raise

@@ -129,6 +129,8 @@ def roll_back(client: "MlflowClient", home: Home, stem: str, *, who: str, why: s
         if new is None:
             raise PromotionError(f"{name} has no previous champion to roll back to. Name a version, if there is another one.")
         _check_version(client, name, new, str(champion.version))
+        if version is None and previous:
+            _check_base(name, champion, previous)
         make_move(client, name, Move(kind="rollback", who=who, when=now(), old=str(champion.version), new=new, why=why))
     return new
 
@@ -190,6 +192,16 @@ def _check_version(client: "MlflowClient", name: str, version: str, champion: st
     there = sorted((str(found.version) for found in client.search_model_versions(f"name = '{name}'")), key=int)
     if version not in there:
         raise PromotionError(f"{name} has no version {version}; there are: {', '.join(there)}.")
+
+
+def _check_base(name: str, champion: "ModelVersion", previous: "ModelVersion") -> None:
+    """What was the champion before the alias was removed to start anew on another base is no version to go back to unasked."""
+    bases = [version.tags.get("base", "") for version in (champion, previous)]
+    if bases[0] != bases[1]:
+        raise PromotionError(
+            f"The previous champion of {name}, version {previous.version}, has another base ({bases[1]}) than version "
+            f"{champion.version} ({bases[0]}). Nothing was moved; name the version if that is what you want."
+        )
 
 
 def _make_model(client: "MlflowClient", name: str, description: str) -> None:

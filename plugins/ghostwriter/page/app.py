@@ -78,7 +78,8 @@ def compare_versions(
 def refused(request: Request, error: HTTPException) -> Response:
     """Someone who is not logged in is sent to Airflow's login, and back here afterwards; other refusals are a short page."""
     if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status.HTTP_303_SEE_OTHER)
+        here = f"{request.url.path}?{request.url.query}".removesuffix("?")  # without the host, which is the caller's own word
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=here), status.HTTP_303_SEE_OTHER)
     return _page("refused.html", error.status_code, words=str(error.detail))
 
 

@@ -216,6 +216,44 @@ def test_a_roll_back_cut_off_between_the_aliases_is_finished_not_undone(
     assert [move.kind for move in history(client, NAME)] == ["promotion", "promotion", "rollback"]
 
 
+def cut_off(client: MlflowClient, home: Home, writer: Writer, folder: Path) -> None:
+    """Champion 2, and a promotion of 3 that ends before any alias is moved."""
+    promoted(client, home, writer, folder, b"one")
+    promoted(client, home, writer, folder, b"two")
+    with pytest.raises(Crash):
+        promoted(CrashingClient(client, "set_registered_model_alias", "2"), home, writer, folder, b"three")  # type: ignore[arg-type]
+
+
+def test_a_move_cut_off_is_not_finished_over_the_owners_own(client: MlflowClient, home: Home, writer: Writer, tmp_path: Path) -> None:
+    cut_off(client, home, writer, tmp_path)
+    client.set_registered_model_alias(NAME, CHAMPION, "1")
+    assert promoted(client, home, writer, tmp_path, b"four") == "4"
+    assert versions(client) == {CHAMPION: "4", PREVIOUS: "1"}
+
+
+def test_a_move_cut_off_to_a_version_that_is_deleted_stops_nothing(
+    client: MlflowClient, home: Home, writer: Writer, tmp_path: Path
+) -> None:
+    cut_off(client, home, writer, tmp_path)
+    client.delete_model_version(NAME, "3")
+    assert roll_back(client, home, "lamplight", who="me", why="it loops") == "1"
+    assert versions(client) == {CHAMPION: "1", PREVIOUS: "2"}
+
+
+def test_a_roll_back_after_a_start_on_a_new_base_does_not_leave_it_unasked(
+    client: MlflowClient, home: Home, writer: Writer, tmp_path: Path
+) -> None:
+    promoted(client, home, writer, tmp_path, b"one")
+    promoted(client, home, writer, tmp_path, b"two")
+    client.delete_registered_model_alias(NAME, CHAMPION)
+    run_id, adapter = trained(client, tmp_path, b"three")
+    promote(client, home, writer, run_id, adapter, {"base": "new"}, champion=None, who="me", why="better", numbers={})
+    with pytest.raises(PromotionError, match=r"version 1, has another base \(b\) than version 3 \(new\). Nothing was moved"):
+        roll_back(client, home, "lamplight", who="me", why="it loops")
+    assert versions(client)[CHAMPION] == "3"
+    assert roll_back(client, home, "lamplight", who="me", why="it loops", version="1") == "1"
+
+
 def test_the_champion_comes_back_byte_for_byte(client: MlflowClient, home: Home, writer: Writer, tmp_path: Path) -> None:
     promoted(client, home, writer, tmp_path, b"one")
     found = fetch_champion(client, home, "lamplight")

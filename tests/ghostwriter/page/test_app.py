@@ -1,10 +1,14 @@
 """Nothing of the page is shown to someone who is not logged in; what is shown is escaped."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.core_api.security import requires_authenticated
+from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
-from ghostwriter.page.app import app, templates
+from ghostwriter.page.app import app, refused, templates
 
 ROUTES = [route for route in app.routes if isinstance(route, APIRoute)]
 
@@ -17,6 +21,16 @@ def test_there_is_no_list_of_routes_and_no_document() -> None:
 def test_every_route_needs_a_login(route: APIRoute) -> None:
     names = {dependency.call.__qualname__ for dependency in route.dependant.dependencies if dependency.call}
     assert requires_authenticated().__qualname__ in names
+
+
+def test_the_way_back_from_the_login_is_not_taken_from_the_host_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = SimpleAuthManager()
+    monkeypatch.setattr("ghostwriter.page.app.get_auth_manager", lambda: login)
+    url = {"path": "/ghostwriter/compare/x", "query_string": b"one=1&other=2", "server": ("here", 80), "scheme": "http"}
+    headers = [(b"host", b"evil.example"), (b"accept", b"text/html")]
+    answer = refused(Request({"type": "http", "method": "GET", "headers": headers, **url}), HTTPException(401))
+    asked = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert asked["next"] == ["/ghostwriter/compare/x?one=1&other=2"]
 
 
 def test_an_answer_that_is_html_is_shown_as_text() -> None:
