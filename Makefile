@@ -16,10 +16,10 @@ link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), GHOSTWRITER_HOME"
+	@echo "  Settings: PYTHON, AIRFLOW_PORT, MLFLOW_PORT, SITE_PORT, TEACHER_PORT, ONCE=1 (demo ends by itself), TEACHER=live (nothing recorded), GHOSTWRITER_HOME"
 
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (10 minutes on 2 cores the first time)
-	@.venv/bin/python -m demo $(if $(ONCE),--once)
+	@$(if $(TEACHER),TEACHER=$(TEACHER)) .venv/bin/python -m demo $(if $(ONCE),--once)
 
 test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
 	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
@@ -27,7 +27,7 @@ test: install-dev chromium ## All tests: both sides beside each other, then real
 	@$(MAKE) --no-print-directory test-e2e
 
 test-airflow:
-	.venv/bin/python -m pytest tests/ghostwriter tests/dags tests/guard tests/docker/test_make_secrets.py
+	.venv/bin/python -m pytest tests/ghostwriter tests/demo tests/dags tests/guard tests/docker/test_make_secrets.py
 
 test-training: # one thread: two would wait for each other at every small product while the other side's tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training

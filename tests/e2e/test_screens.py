@@ -83,7 +83,7 @@ def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page,
         page.get_by_role("menuitem", name="Ghostwriter").click()
     card = opened.value.locator(f"section#{STEM}")
     expect(card.get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
-    expect(card).to_contain_text("176")
+    expect(card).to_contain_text("206")
     opened.value.close()
     champion = world.client.get_model_version_by_alias(f"ghostwriter-{STEM}", "champion").version
     _see(world, page, STEM, f"version {champion} since")

@@ -1,6 +1,6 @@
 """From a snapshot of answers to the two sides of the split, and the questions the teacher is asked.
 
-A question falls on its side by a salted hash of its id, so it stays there when the corpus grows. A pair of the training
+`ghostwriter.distilling.split` says on which side a question falls. A pair of the training
 side that is a near duplicate of a held-out question or answer is left out, and so is such an extra question.
 """
 
@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from ghostwriter.distilling.split import split
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
 from ghostwriter.home import ROOT
 from ghostwriter.pairs import Pair, Question
@@ -19,7 +20,6 @@ from ghostwriter.snapshot import read_rows
 from ghostwriter.writer import Writer
 
 ANSWERS_FILE = "answers.jsonl"
-SALT = "ghostwriter split 1"
 
 
 class Lookalikes:
@@ -61,20 +61,13 @@ def read_corpus(writer: Writer, answers: Path) -> Corpus:
     """Split a snapshot of answers. Raises CorpusTooSmall, SnapshotError, or WriterFileError when the extra questions cannot be read."""
     dropped: Counter[str] = Counter()
     pairs = _pairs(answers, dropped)
-    share = writer.evaluation.heldout_share
-    heldout = tuple(pair for pair in pairs if is_heldout(pair.question_id, writer.stem, share))
-    training = _apart(tuple(pair for pair in pairs if not is_heldout(pair.question_id, writer.stem, share)), heldout, dropped)
+    learned, heldout = map(tuple, split(writer, pairs))
+    training = _apart(learned, heldout, dropped)
     _check_size(training, heldout, writer)
     questions = [Question(pair.question_id, pair.question) for pair in training]
     if writer.teacher.extra_questions:
         questions += _extra(writer.teacher.extra_questions, pairs, dropped)
     return Corpus(training, heldout, tuple(questions), dropped)
-
-
-def is_heldout(question_id: str, stem: str, share: float) -> bool:
-    """Whether a question is held out: its salted hash, as a number from 0 to 1, lies below `share`."""
-    digest = sha256(f"{SALT}\n{stem}\n{question_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
 def _pairs(answers: Path, dropped: Counter[str]) -> list[Pair]:
@@ -104,13 +97,18 @@ def _check_size(training: Sequence[Pair], heldout: Sequence[Pair], writer: Write
     need = writer.teacher.examples + 2
     if len(training) >= need and heldout:
         return
-    share = writer.evaluation.heldout_share
     raise CorpusTooSmall(
         f"{writer.name} has {len(training) + len(heldout)} usable answers: {len(training)} to learn from and {len(heldout)} held out "
-        f"(evaluation.heldout_share = {share:g}). At least {need} and 1 are needed, "
-        f"so about {max(need, round(1 / share)) + need} answers in all; "
+        f"({_rule(writer)}). At least {need} and 1 are needed; "
         "a style is learned from a hundred or more. Collect more first. Nothing was asked of the teacher."
     )
+
+
+def _rule(writer: Writer) -> str:
+    settings = writer.evaluation
+    if settings.heldout_questions:
+        return f"those in evaluation.heldout_questions = '{settings.heldout_questions}'"
+    return f"evaluation.heldout_share = {settings.heldout_share:g}"
 
 
 def _extra(named: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Question]:

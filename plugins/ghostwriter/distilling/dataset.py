@@ -45,7 +45,13 @@ def write_dataset(
         parents=(read_manifest(answers).digest,),
         dropped={**corpus.dropped, **dropped},
         facts=facts,
-        documents=describe(writer, {name: len(rows) for name, rows in files.items()}, (DISTILLED_FILE, DIRECT_FILE), HELDOUT_FILE),
+        documents=describe(
+            writer,
+            {name: len(rows) for name, rows in files.items()},
+            (DISTILLED_FILE, DIRECT_FILE),
+            HELDOUT_FILE,
+            facts.get("teacher", {}).get("model"),
+        ),
     )
 
 

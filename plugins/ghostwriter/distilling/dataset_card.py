@@ -14,17 +14,21 @@ configs:
     trl.SFTTrainer(model, train_dataset=datasets.load_dataset(FOLDER, split="train"))
     llamafactory-cli train --dataset_dir FOLDER --dataset {llama_factory} ...
 
-Split `test` is held out: nothing like it stands in `train`. `manifest.json` says where the rows came from.
+Split `test` is held out: nothing like it stands in `train`. {teacher}`manifest.json` says where the rows came from.
 """
 
 
-def describe(writer: str, rows: Mapping[str, int], training: Sequence[str], heldout: str) -> dict[str, str]:
-    """The texts of both files, by name. `rows` of each file; `training` names its files, the one to load by default first."""
+def describe(writer: str, rows: Mapping[str, int], training: Sequence[str], heldout: str, teacher: str | None = None) -> dict[str, str]:
+    """The texts of both files, by name.
+
+    `rows` of each file; `training` names its files, the one to load by default first; `teacher` is the model whose answers are there.
+    """
     filled = [name for name in training if rows[name]]
     configs = {_stem(name): [name] for name in filled} | ({"mixed": filled} if len(filled) > 1 else {})
     card = CARD.format(
         configs="\n".join(_config(name, files, heldout, default=number == 0) for number, (name, files) in enumerate(configs.items())),
         writer=writer,
+        teacher=f"The answers in `{training[0]}` are those of the teacher `{teacher}`. " if teacher and rows[training[0]] else "",
         names=", ".join(configs),
         llama_factory=",".join(map(_stem, filled)),
     )

@@ -20,6 +20,7 @@ from ghostwriter.distilling.forecast import Estimate, make_estimate
 from ghostwriter.distilling.harvest import Counts, Harvest
 from ghostwriter.distilling.plan import Planner, run_name
 from ghostwriter.distilling.prompt import Prompt, load_prompt
+from ghostwriter.distilling.split import split_name
 from ghostwriter.distilling.tracker import Tracker
 from ghostwriter.errors import ConnectionMissing, GhostwriterError, HomeError
 from ghostwriter.home import Home
@@ -61,7 +62,9 @@ def distill(
     corpus = read_corpus(writer, answers)
     log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
     if mode == "direct":
-        folder = write_dataset(home.datasets(writer.stem), writer.stem, answers, corpus, [], {}, {"mode": "direct"})
+        folder = write_dataset(
+            home.datasets(writer.stem), writer.stem, answers, corpus, [], {}, {"mode": "direct", "split": split_name(writer)}
+        )
     elif endpoint is None:
         raise ConnectionMissing(f"Mode {mode!r} asks a teacher, and none was named. Give its connection, or choose mode 'direct'.")
     else:
@@ -177,6 +180,7 @@ def _write(
     rows = [teacher_row(accepted, mode, writer.teacher.model, planner.prompt.hash) for accepted in harvest.accepted]
     facts = {
         "mode": mode,
+        "split": split_name(writer),
         "teacher": {
             "model": writer.teacher.model,
             "parameters": planner.parameters,

@@ -9,6 +9,8 @@ from ghostwriter.home import ROOT
 from ghostwriter.snapshot import read_manifest
 from training.contract import TrainRequest
 
+OLDER_SPLIT = "ghostwriter split 1"
+"""How a dataset was split that does not say so."""
 RECIPE_TAG, COMMIT_TAG, IMAGE_TAG = "ghostwriter.recipe", "ghostwriter.commit", "ghostwriter.image"
 
 
@@ -20,17 +22,14 @@ def run_tags(recipe: str) -> dict[str, str]:
 
 def version_tags(request: TrainRequest, run: Mapping[str, str]) -> dict[str, str]:
     """Tags of a model version, from its training request and the tags of its training run."""
-    from ghostwriter.distilling.corpus import (
-        SALT,  # here, because it brings numpy, and DAG files import this module each time they are parsed
-    )
-
+    dataset = read_manifest(request.dataset)
     recipe = request.recipe
     tags = {
         "base": recipe.base,
         "revision": recipe.revision,
         "arm": request.arm,
-        "dataset": read_manifest(request.dataset).digest,
-        "split_salt": SALT,
+        "dataset": dataset.digest,
+        "split_salt": dataset.facts.get("split", OLDER_SPLIT),
         "recipe": run.get(RECIPE_TAG),
         "recipe_sha256": sha256(recipe.model_dump_json().encode()).hexdigest(),
         "commit": run.get(COMMIT_TAG),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ghostwriter.distilling.corpus import is_heldout, read_corpus
+from ghostwriter.distilling.corpus import read_corpus
+from ghostwriter.distilling.split import is_heldout
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
 from ghostwriter.home import Home
 from tests.distill_case import answers_of, make_writer, pairs
@@ -16,15 +17,6 @@ def test_a_question_keeps_its_side_when_the_corpus_grows(tmp_path: Path) -> None
     assert {pair.id for pair in small.heldout} <= {pair.id for pair in large.heldout}
     assert {pair.id for pair in small.training} <= {pair.id for pair in large.training}
     assert not {pair.id for pair in large.training} & {pair.id for pair in large.heldout}
-
-
-def test_about_the_wanted_share_is_held_out() -> None:
-    assert sum(is_heldout(str(number), "tester", 0.1) for number in range(10_000)) in range(930, 1_070)
-
-
-def test_another_writer_is_split_otherwise() -> None:
-    sides = [[is_heldout(str(number), stem, 0.5) for number in range(50)] for stem in ("one", "two")]
-    assert sides[0] != sides[1]
 
 
 def test_a_training_pair_like_a_heldout_one_is_left_out(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from ghostwriter.database import open_database
-from ghostwriter.distilling.corpus import is_heldout, read_corpus
+from ghostwriter.distilling.corpus import read_corpus
 from ghostwriter.distilling.distill import distill, estimate
+from ghostwriter.distilling.split import is_heldout
 from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall
 from ghostwriter.home import Home
 from ghostwriter.lock import AlreadyRunning, only_one
