@@ -20,7 +20,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> DagBag:
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
     plain = (writers / "lamplight.toml").read_text()
-    careful = plain.replace("[gate]", "[gate]\napproval = true").replace("answers = 4", "answers = 4\nbatch = true")
+    careful = plain.replace("[teacher]", "[teacher]\nbatch = true") + "\n[gate]\napproval = true\n"
     without_student = careful[: careful.index("[student]")] + careful[careful.index("[training]") :]
     (writers / "careful.toml").write_text(without_student + "\n[judge]\nquestions = 5\n" + NOTIFY)
     (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
