@@ -104,8 +104,22 @@ class Estimate(Frozen):
     questions: int
 
 
+class Answering(Frozen):
+    """How the tokens of an answer are chosen: where a writer is served, and so also where an adapter is examined."""
+
+    temperature: float = Field(0.7, ge=0, le=5)
+    """0: always the likeliest token, which loops on text as varied as a person's."""
+    min_p: float = Field(0.05, ge=0, le=1)
+    """Tokens less likely than this share of the likeliest are never chosen."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """With it a question gets the same answer every time."""
+
+
+GREEDY = Answering(temperature=0)
+
+
 class EvaluateRequest(Frozen):
-    """Answer the same held-out questions with each arm, greedily, and measure the answers."""
+    """Answer the same held-out questions with each arm, and measure the answers."""
 
     run_folder: Path
     dataset: Path
@@ -117,6 +131,8 @@ class EvaluateRequest(Frozen):
     """The arm whose differences from all others are reported."""
     questions: int = Field(200, ge=1)
     max_new_tokens: int = Field(512, ge=1)
+    answering: Answering = GREEDY
+    """How answers are chosen; a request of an earlier version says nothing and means greedily."""
     batch: int | None = Field(None, ge=1)
     """Questions answered at once; None: as many as is fast on the device."""
     ability: bool = True

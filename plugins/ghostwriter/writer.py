@@ -30,6 +30,7 @@ from ghostwriter.writer_settings import (
     Teacher,
     Training,
 )
+from training.contract import Answering
 
 NO_STUDENT = (
     "Mode 'self-instruct' asks the student itself, and the writer file does not say where it is served. "
@@ -49,6 +50,7 @@ class Writer(Section):
     teacher: Teacher
     budget: Budget = Budget()
     training: Training = Training()
+    answering: Answering = Answering()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
     judge: Judge | None = None

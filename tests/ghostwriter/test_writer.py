@@ -8,6 +8,7 @@ import pytest
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
 from ghostwriter.writer import load_writer, readable_writers, writer_stems
+from training.contract import Answering
 
 GOOD = """
 name = "A Writer"
@@ -41,6 +42,11 @@ def test_what_a_file_does_not_name_has_the_default_of_the_article(writers: Path)
     writer = load_writer("good")
     assert (writer.teacher.examples, writer.teacher.answers, writer.training.recipe) == (3, 10_000, "qwen2.5-7b-style")
     assert writer.budget.input_price == Decimal("0.27")
+
+
+def test_how_answers_are_chosen_stands_in_a_table_of_its_own(writers: Path) -> None:
+    (writers / "good.toml").write_text(GOOD + "[answering]\ntemperature = 1.0\nseed = 4\n")
+    assert load_writer("good").answering == Answering(temperature=1.0, min_p=0.05, seed=4)
 
 
 @pytest.mark.parametrize(

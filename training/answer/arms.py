@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from training.answer import lm_eval_tasks
 from training.answer.generate import Answer, answer_batch
-from training.answer.kept_rows import Facts, KeptRows
+from training.answer.kept_rows import Compute, Facts, KeptRows
 from training.answer.row_loss import nats_of_rows
 from training.bootstrap import Measured, mean, ratio
-from training.contract import LM_EVAL, ArmRequest, EvaluateRequest, ExamineRequest, Pace
+from training.contract import GREEDY, LM_EVAL, Answering, ArmRequest, EvaluateRequest, ExamineRequest, Pace
 from training.models.model import Base, attached, load_base
 from training.processes import best_device
 from training.rows.data import Row
@@ -26,8 +27,8 @@ BATCHES = {"cuda": 512, "cpu": 64}
 """Prompts answered at once, by kind of device, where the request does not say."""
 LOSS_ROWS = 64
 """Rows whose losses are kept together."""
-KINDS = {"answer": tuple(field.name for field in fields(Answer)), "loss": ("nats",), "lm-eval": ()}
-"""What is kept of a model, and the names in its lines: lines with other names, of another version, are not read."""
+ANSWER_FIELDS = tuple(field.name for field in fields(Answer))
+"""The names in kept answers' lines: lines with other names, of another version, are not read."""
 KEPT = "The answers given so far are kept; run the same command again to go on."
 ANSWERS_FOLDER = "answers"
 """Beside the base models: answers stay right as long as the model does."""
@@ -60,43 +61,46 @@ class LoadedArm:
         self.pace = Pace(tokens=0, seconds=0.0)
         self._stop, self._batch = stop, request.batch or BATCHES[best_device().type]
         who = (base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
-        self._kept = {kind: KeptRows(request.models / ANSWERS_FOLDER, *who, kind, *names) for kind, names in KINDS.items()}
+        self._kept = partial(KeptRows, request.models / ANSWERS_FOLDER, *who)
 
-    def answers(self, prompts: Sequence[list[int]], limits: Sequence[int], say: Callable[[int], None] = lambda _done: None) -> list[Answer]:
-        """Greedy answers of at most so many tokens each, in order. `say` gets the count done.
+    def answers(
+        self,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        say: Callable[[int], None] = lambda _done: None,
+        answering: Answering = GREEDY,
+    ) -> list[Answer]:
+        """Answers of at most so many tokens each, in order. `say` gets the count done.
 
         Those that need like room are answered together, the longest first.
         """
         context = int(self.base.model.config.max_position_embeddings)
         items = [[max(1, min(limit, context - len(prompt))), *prompt] for prompt, limit in zip(prompts, limits, strict=True)]
-        return [Answer(**row) for row in self._rows("answer", items, self._batch, self._answer, say)]
+        how = () if answering == GREEDY else (answering.model_dump_json(),)
+        kept, compute = self._kept("answer", *ANSWER_FIELDS, *how), partial(self._answer, answering)
+        return [Answer(**row) for row in _by_room(kept, items, self._batch, compute, say)]
 
     def loss(self, rows: Sequence[Row]) -> Measured:
         """The loss on rows, in nats an answer token."""
         items = [[row.answer_start, *row.ids] for row in rows]
-        found = self._rows("loss", items, LOSS_ROWS, self._nats, lambda _done: None)
+        found = _by_room(self._kept("loss", "nats"), items, LOSS_ROWS, self._nats, lambda _done: None)
         return ratio([row["nats"] for row in found], [len(row.ids) - row.answer_start for row in rows])
 
     def lm_eval(self, tasks: Sequence[str]) -> dict[str, Measured]:
         """Figures of lm-eval's tasks, each over its own questions."""
         items = [lm_eval_tasks.identity(task) for task in tasks]
-        rows = self._kept["lm-eval"].rows(items, 1, self._run_task, lambda _done: None)
+        rows = self._kept("lm-eval").rows(items, 1, self._run_task, lambda _done: None)
         return {f"{LM_EVAL}{name}": mean(values) for row in rows for name, values in row.items()}
 
     def _run_task(self, items: Sequence[list[str]]) -> list[Facts]:
         self._stop.raise_if_set(KEPT)
         return [lm_eval_tasks.run_task(self.model, self.base, task) for _, task, _ in items]
 
-    def _rows(self, kind: str, items: list[list[int]], batch: int, compute: Any, say: Callable[[int], None]) -> list[Facts]:
-        order = sorted(range(len(items)), key=lambda index: -items[index][0] - len(items[index]))
-        rows = self._kept[kind].rows([items[index] for index in order], batch, compute, say)
-        found = dict(zip(order, rows, strict=True))
-        return [found[index] for index in range(len(items))]
-
-    def _answer(self, items: Sequence[list[int]]) -> list[Facts]:
+    def _answer(self, answering: Answering, items: Sequence[list[int]]) -> list[Facts]:
         self._stop.raise_if_set(KEPT)
         began = time.monotonic()
-        answers = answer_batch(self.model, self.base, [item[1:] for item in items], [item[0] for item in items])
+        prompts, limits = [item[1:] for item in items], [item[0] for item in items]
+        answers = answer_batch(self.model, self.base, prompts, limits, answering)
         tokens, seconds = sum(answer.tokens for answer in answers), time.monotonic() - began
         self.pace = Pace(tokens=self.pace.tokens + tokens, seconds=self.pace.seconds + seconds)
         return [asdict(answer) for answer in answers]
@@ -105,6 +109,14 @@ class LoadedArm:
         self._stop.raise_if_set(KEPT)
         nats = nats_of_rows(self.model, self.base, [Row("", item[1:], item[0]) for item in items])
         return ({"nats": one} for one in nats)
+
+
+def _by_room(kept: KeptRows, items: list[list[int]], batch: int, compute: Compute, say: Callable[[int], None]) -> list[Facts]:
+    """A row for each item, in order; those that need like room are computed together, the longest first."""
+    order = sorted(range(len(items)), key=lambda index: -items[index][0] - len(items[index]))
+    rows = kept.rows([items[index] for index in order], batch, compute, say)
+    found = dict(zip(order, rows, strict=True))
+    return [found[index] for index in range(len(items))]
 
 
 def adapter_digest(adapter: Path | None) -> str:

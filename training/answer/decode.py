@@ -1,4 +1,4 @@
-"""Greedy decoding of many prompts at once: no padding, every row at its own place in one cache, each step one CUDA graph on a GPU.
+"""Decoding of many prompts at once: no padding, every row at its own place in one cache, each step one CUDA graph on a GPU.
 
 transformers' own ways were slower for this work: `generate` is bound by launches, and its continuous batching needs flash-attn's
 kernels to read a paged cache row by row (figures in training/LOG.md). The model's layers, adapters included, are transformers'.
@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from training.answer.choice import Choice
 from training.answer.prefix import SharedPrefix
+from training.contract import GREEDY, Answering
 from training.models import attention
-from training.models.decoder import causal_model, has_plain_head, hidden_states
+from training.models.decoder import causal_model, has_plain_head, head, hidden_states
 
 DECODABLE = ("llama", "qwen2", "qwen3")
 PREFILL_TOKENS = 16_384
@@ -57,9 +59,10 @@ class RowCache:
 class Decoder:
     """The state of one batch: the next token of each row, how many it has behind it, and whether it has ended."""
 
-    def __init__(self, model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int) -> None:
+    def __init__(self, model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int, answering: Answering) -> None:
         self._model, self._end_id, self._limit = model, end_id, max_new_tokens
         self._device = causal_model(model).device
+        self._choice = Choice(answering, prompts, max_new_tokens, len(head(model)), self._device)
         self._cache = RowCache(model, len(prompts), max(map(len, prompts)) + max_new_tokens)
         self._rows = torch.arange(len(prompts), device=self._device)
         self._lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
@@ -96,7 +99,7 @@ class Decoder:
         self._cache.places = torch.cat([torch.arange(int(length)) for length in lengths]).to(self._device)
         self._cache.rows = torch.arange(first_row, first_row + len(prompts)).repeat_interleave(lengths).to(self._device)
         hidden = self._hidden(ids[None], self._cache.places[None], bounds=bounds.to(torch.int32), longest=int(lengths.max()))
-        return self._choose(hidden[0, bounds[1:] - 1])
+        return self._first(hidden[0, bounds[1:] - 1], first_row)
 
     def _read_after(self, prefix: SharedPrefix, first_row: int, prompts: Sequence[list[int]]) -> torch.Tensor:
         """The same with the model's own attention, in padded rows behind a shared prefix."""
@@ -104,12 +107,13 @@ class Decoder:
         for number, (keys, values) in enumerate(layers):
             self._cache.fill(number, first_row, keys, values)
         last = [len(prompt) - len(prefix.tokens) - 1 for prompt in prompts]
-        return self._choose(hidden[torch.arange(len(prompts)), last])
+        return self._first(hidden[torch.arange(len(prompts)), last], first_row)
 
     def _step(self) -> None:
         """Append one token to every row; all state stays on the device, in place, so that a graph can replay it."""
         hidden = self._hidden(self._tokens[:, None], self._lengths[:, None], seen=(self._lengths + 1).to(torch.int32))
-        self._tokens.copy_(torch.where(self._ended, self._end_id, self._choose(hidden[:, 0])))
+        chosen = self._choose(hidden[:, 0], slice(None), self._column)
+        self._tokens.copy_(torch.where(self._ended, self._end_id, chosen))
         self._ended |= self._tokens == self._end_id
         self._written.index_copy_(1, self._column, self._tokens[:, None])
         self._lengths += 1
@@ -135,9 +139,13 @@ class Decoder:
     def _hidden(self, ids: torch.Tensor, positions: torch.Tensor, **where: Any) -> torch.Tensor:
         return hidden_states(self._model, input_ids=ids, position_ids=positions, past_key_values=self._cache, **where)
 
-    def _choose(self, hidden: torch.Tensor) -> torch.Tensor:
+    def _first(self, hidden: torch.Tensor, first_row: int) -> torch.Tensor:
+        place = torch.zeros(1, dtype=torch.long, device=self._device)
+        return self._choose(hidden, slice(first_row, first_row + len(hidden)), place)
+
+    def _choose(self, hidden: torch.Tensor, rows: slice, place: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = causal_model(self._model).get_output_embeddings()(hidden)
-        return logits.argmax(dim=-1)
+        return self._choice.tokens(logits, rows, place)
 
 
 def can_decode(model: Any) -> bool:
@@ -148,11 +156,11 @@ def can_decode(model: Any) -> bool:
 
 
 @torch.inference_mode()
-def decode(model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int) -> list[list[int]]:
-    """Greedy answers (token ids, without the end token) to prompts (token ids). A row without an end has `max_new_tokens` tokens."""
+def decode(model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int, answering: Answering = GREEDY) -> list[list[int]]:
+    """Answers (token ids, without the end token) to prompts (token ids). A row without an end has `max_new_tokens` tokens."""
     before = causal_model(model).config._attn_implementation
     try:
-        return Decoder(model, prompts, max_new_tokens, end_id).run()
+        return Decoder(model, prompts, max_new_tokens, end_id, answering).run()
     finally:
         causal_model(model).set_attn_implementation(before)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from training.answer.choice import Choice
 from training.answer.generate import Answer
+from training.contract import GREEDY, Answering
 from training.models.decoder import causal_model
 from training.models.model import Base, load_adapter
 
@@ -22,8 +24,14 @@ PLACES_AT_ONCE = 512
 """Places whose logits are made at once, in float32."""
 
 
-def reloaded_share(base: Base, adapter: Path, prompts: Sequence[list[int]], answers: Sequence[Answer]) -> float:
-    """Share of some prompts whose scored answer plain peft gives too: token by token its own first choice, or as good as that.
+def reloaded_share(
+    base: Base,
+    adapter: Path,
+    prompts: Sequence[list[int]],
+    answers: Sequence[Answer],
+    answering: Answering = GREEDY,
+) -> float:
+    """Share of some prompts whose scored answer plain peft gives too: token by token its own choice, or as good as that.
 
     One forward pass over prompt and answer each, so a near tie that fell otherwise changes nothing after it. The adapter is read from
     its folder onto `base`, unmerged, and taken off again.
@@ -31,7 +39,8 @@ def reloaded_share(base: Base, adapter: Path, prompts: Sequence[list[int]], answ
     given = sample(prompts, answers, base.chat.end_id)
     model = load_adapter(base, adapter)
     try:
-        return sum(answers_again(logit_gaps(model, prompt, ids), base.model.dtype) for prompt, ids in given) / len(given)
+        gaps = [logit_gaps(model, prompt, ids, answering) for prompt, ids in given]
+        return sum(answers_again(apart, base.model.dtype) for apart in gaps) / len(given)
     finally:
         model.unload()
 
@@ -52,14 +61,17 @@ def answers_again(gaps: torch.Tensor, dtype: torch.dtype) -> bool:
 
 
 @torch.inference_mode()
-def logit_gaps(model: Any, prompt: list[int], given: list[int]) -> torch.Tensor:
-    """How far, in nats, each given token is behind the model's first choice at its place; logits are made in float32."""
+def logit_gaps(model: Any, prompt: list[int], given: list[int], answering: Answering = GREEDY) -> torch.Tensor:
+    """How far, in nats, each given token is behind the model's choice at its place, made with the same luck.
+
+    Logits are made in float32.
+    """
     ids = torch.tensor([[*prompt, *given]], device=model.device)
     hidden = causal_model(model).get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0, len(prompt) - 1 : -1]
     head = causal_model(model).get_output_embeddings().weight.float()
+    choice = Choice(answering, [prompt], len(given), len(head), model.device)
     gaps = []
-    parts = (torch.split(tensor, PLACES_AT_ONCE) for tensor in (hidden, ids[0, len(prompt) :]))
-    for places, chosen in zip(*parts, strict=True):
-        logits = places.float() @ head.T
-        gaps.append(logits.max(dim=1).values - logits.gather(1, chosen[:, None])[:, 0])
+    for first in range(0, len(given), PLACES_AT_ONCE):
+        part = slice(first, first + PLACES_AT_ONCE)
+        gaps.append(choice.gaps(hidden[part].float() @ head.T, ids[0, len(prompt) :][part], first))
     return torch.cat(gaps)

@@ -1,4 +1,4 @@
-"""Ask all arms the same held-out questions, greedily, and measure what they answer.
+"""Ask all arms the same held-out questions and measure what they answer.
 
 A rerun goes on where a killed one stopped. Nothing is decided here.
 """
@@ -115,7 +115,8 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[
             with shared.arm(arm) as loaded:
                 given[arm.name] = _ask_arm(request, arm, exam, loaded, progress, index * len(exam.heldout))
             if arm.name == request.candidate and arm.adapter:
-                given[arm.name] = replace(given[arm.name], reloaded=_reloaded(arm, exam, given[arm.name], shared.base, request.seed))
+                reloaded = _reloaded(request, arm, exam, given[arm.name], shared.base)
+                given[arm.name] = replace(given[arm.name], reloaded=reloaded)
             _say_pace(arm.name, time.monotonic() - began, loaded)
     return given
 
@@ -128,7 +129,8 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: Load
     chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
-    answers = loaded.answers(prompts, [request.max_new_tokens] * len(prompts), lambda done: progress.update(before + done, arm.name))
+    limits = [request.max_new_tokens] * len(prompts)
+    answers = loaded.answers(prompts, limits, lambda done: progress.update(before + done, arm.name), request.answering)
     figures = {"heldout_loss": loaded.loss(rows)}
     if request.ability and not arm.examples:
         figures |= ability(loaded)
@@ -137,11 +139,11 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: Load
     return ArmAnswers(answers, figures)
 
 
-def _reloaded(arm: ArmRequest, exam: Exam, given: ArmAnswers, base: Base, seed: int) -> float:
+def _reloaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, given: ArmAnswers, base: Base) -> float:
     """Share of some answers that the adapter, read again by plain peft, gives again."""
     assert arm.adapter is not None
-    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, exam, seed)]
-    return reloaded_share(base, arm.adapter, prompts, given.answers)
+    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, exam, request.seed)]
+    return reloaded_share(base, arm.adapter, prompts, given.answers, request.answering)
 
 
 def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:

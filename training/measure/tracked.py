@@ -15,6 +15,7 @@ REPORT_FILE, SAMPLES_TABLE, FIGURES_TABLE = "report.html", "samples.json", "meas
 def start(run: TrackedRun, request: EvaluateRequest) -> None:
     """Tell what is about to be examined, and how."""
     run.params(request.model_dump(include={"base", "revision", "precision", "questions", "max_new_tokens", "batch", "seed", "candidate"}))
+    run.params({f"answering.{name}": value for name, value in request.answering.model_dump().items()})
     run.params({f"arm.{arm.name}": arm.adapter or f"base, {arm.examples} examples" for arm in request.arms})
     run.dataset(request.dataset, "evaluation")
 

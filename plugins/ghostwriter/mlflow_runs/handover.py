@@ -69,7 +69,8 @@ def request_evaluation(
         arms.append(ArmRequest(name=champion.name, adapter=champion.adapter))
     settings = writer.evaluation
     names = ",".join(arm.name for arm in arms)
-    digest = _digest(*(each.run_folder.name for each in trained), names, settings.model_dump_json())
+    how = (settings.model_dump_json(), writer.answering.model_dump_json())
+    digest = _digest(*(each.run_folder.name for each in trained), names, *how)
     run_folder = first.run_folder / f"evaluation-{digest}"
     request = EvaluateRequest(
         run_folder=run_folder,
@@ -81,6 +82,7 @@ def request_evaluation(
         candidate=first.arm,
         questions=min(settings.questions, read_manifest(first.dataset).files[HELDOUT_FILE].rows),
         max_new_tokens=settings.max_new_tokens,
+        answering=writer.answering,
         ability=settings.ability,
         lm_eval=settings.lm_eval,
         models=home.models,

@@ -12,7 +12,7 @@ from ghostwriter.judging.promote import ADAPTER_FILE, Champion
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.writer import Writer, load_writer
-from training.contract import EvaluateRequest, Recipe, Tracking, TrainResult, read_json, write_json
+from training.contract import Answering, EvaluateRequest, Recipe, Tracking, TrainResult, read_json, write_json
 
 RECIPE = Recipe(base="tiny", revision="r1")
 TRACKING = Tracking(uri="http://none", experiment="e", run_name="r")
@@ -65,6 +65,15 @@ def test_a_comparison_examines_all_arms_in_one_evaluation(home: Home, lamplight:
     assert read_json(EvaluateRequest, path).arms[1].examples == lamplight.teacher.examples
     alone = request_evaluation(home, lamplight, requests[:1], None, TRACKING, few_shot=True)
     assert alone.parent != path.parent
+
+
+def test_what_is_examined_is_answered_as_the_writer_is_served(home: Home, lamplight: Writer) -> None:
+    requests = trained(home, lamplight, "distilled")
+    path = request_evaluation(home, lamplight, requests, None, TRACKING)
+    answering = read_json(EvaluateRequest, path).answering
+    assert (answering.temperature, answering.min_p, answering.seed) == (0.7, 0.05, 0)
+    cold = lamplight.model_copy(update={"answering": Answering(temperature=0)})
+    assert request_evaluation(home, cold, requests, None, TRACKING).parent != path.parent
 
 
 @pytest.mark.parametrize(("weights", "base"), [("distilled", "tiny"), ("old", "bigger")], ids=["the candidate itself", "another base"])

@@ -9,7 +9,8 @@ import torch
 from tests.training.conftest import recipe
 from training.answer.generate import Answer, answer_batch
 from training.answer.reload import NEAR_TIE, answers_again, logit_gaps, reloaded_share
-from training.models.model import Base, add_adapter, load_base, save_adapter, trainable
+from training.contract import Answering
+from training.models.model import Base, add_adapter, attached, load_base, save_adapter, trainable
 
 CPU = torch.device("cpu")
 PROMPTS = [[(7 * number + index) % 200 for index in range(4 + number)] for number in range(5)]
@@ -80,3 +81,17 @@ def test_how_far_a_token_is_behind_the_first_choice(models: Path) -> None:
     assert logit_gaps(model, PROMPTS[0], [best]).tolist() == [0.0]
     assert logit_gaps(model, PROMPTS[0], [second]).item() == pytest.approx(float(logits[best] - logits[second]), rel=1e-4)
     assert NEAR_TIE[torch.float32] < NEAR_TIE[torch.bfloat16]
+
+
+def test_sampled_answers_are_tried_with_the_same_luck(scored: Scored) -> None:
+    base, adapter, greedy = scored
+    answering, other_seed = Answering(temperature=1.0, seed=5), Answering(temperature=1.0, seed=6)
+    with attached(base, adapter) as model:
+        answers = answer_batch(model, base, PROMPTS, [6] * len(PROMPTS), answering)
+    assert answers != greedy
+    assert reloaded_share(base, adapter, PROMPTS, answers, answering) == 1.0
+    assert reloaded_share(base, adapter, PROMPTS, greedy, answering) < 0.5
+    assert reloaded_share(base, adapter, PROMPTS, answers, other_seed) < 0.5
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": config["lora_alpha"] / 4}))
+    assert reloaded_share(base, adapter, PROMPTS, answers, answering) < 0.5

@@ -19,7 +19,17 @@ from training.arithmetic.data import write_dataset
 from training.arithmetic.examine import examine
 from training.arithmetic.plan import headline, plan_examination
 from training.arithmetic.report import report
-from training.contract import RESULT_FILE, ExamineRequest, ExamineResult, MultiplicationData, TrainRequest, TrainResult, write_json
+from training.contract import (
+    GREEDY,
+    RESULT_FILE,
+    Answering,
+    ExamineRequest,
+    ExamineResult,
+    MultiplicationData,
+    TrainRequest,
+    TrainResult,
+    write_json,
+)
 from training.errors import DatasetError, Stopped
 from training.fit.train import train
 from training.signals import StopFlag
@@ -73,7 +83,8 @@ def test_the_worked_example_stands_before_the_question(
 ) -> None:
     prompts: dict[str, str] = {}
 
-    def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int]) -> list[Answer]:
+    def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int], answering: Answering) -> list[Answer]:
+        assert answering == GREEDY  # a product is not drawn at random
         prompts.setdefault(f"{len(prompts)}", base.tokenizer.decode(batch[0]))
         return [Answer("", [], finished=True) for _ in batch]
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from tests.training.child import Child
 from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
 from training.answer.generate import answer_batch
-from training.contract import RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, write_json
+from training.contract import GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, TrainRequest, write_json
 from training.errors import AdapterError, Stopped
 from training.fit.train import train
 from training.measure.evaluate import evaluate, load_exam
@@ -123,6 +123,26 @@ def test_the_next_evaluation_asks_a_known_model_nothing(
     again = evaluate(request(tmp_path / "again", own, dataset, adapter), StopFlag())
     assert again.samples.read_text() == first.samples.read_text()
     assert again.scores == first.scores
+
+
+def test_sampled_answers_are_kept_by_how_they_were_chosen(
+    tmp_path: Path, models: Path, dataset: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = without_answers(models, tmp_path / "own")
+    drawn = {"arms": (ArmRequest(name="direct", adapter=adapter),), "answering": Answering(seed=1)}
+    first = evaluate(request(tmp_path / "first", own, dataset, adapter, **drawn), StopFlag())
+    greedy = evaluate(request(tmp_path / "greedy", own, dataset, adapter, **{**drawn, "answering": GREEDY}), StopFlag())
+    assert first.reloaded == greedy.reloaded == 1.0
+    assert first.samples.read_text() != greedy.samples.read_text()
+    monkeypatch.setattr("training.answer.arms.answer_batch", None)
+    again = evaluate(request(tmp_path / "kept", own, dataset, adapter, **drawn), StopFlag())
+    assert again.samples.read_text() == first.samples.read_text()
+
+
+def test_a_request_of_an_earlier_version_is_answered_greedily(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    earlier = request(tmp_path / "run", models, dataset, adapter).model_dump(mode="json")
+    del earlier["answering"]
+    assert EvaluateRequest.model_validate_json(json.dumps(earlier)).answering.temperature == 0
 
 
 def test_a_stop_keeps_what_was_answered(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
