@@ -7,6 +7,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink
+from ghostwriter.tasks import preload
 
 PREFIX = "/ghostwriter"
 
@@ -23,6 +24,7 @@ class GhostwriterPlugin(AirflowPlugin):
 
     name = "ghostwriter"
     operator_extra_links = [MlflowRunLink(), ReportLink(), ModelLink()]  # noqa: RUF012
+    listeners = [preload]  # noqa: RUF012
     fastapi_apps = [{"app": page, "url_prefix": PREFIX, "name": "Ghostwriter"}]  # noqa: RUF012  Airflow declares these as an instance's
     external_views = [  # noqa: RUF012
         {

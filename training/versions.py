@@ -7,7 +7,7 @@ SEEN_ON_A_GPU = {
     "triton": ("3.6.0",),
     "liger-kernel": ("0.8.5",),
     "transformers": ("5.17.0",),
-    "peft": ("0.21.2",),
+    "peft": ("0.21.0",),
 }
 """The versions that training/LOG.md has figures of from a GPU; requirements/README.md shows the same table."""
 
