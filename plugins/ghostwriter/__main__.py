@@ -11,6 +11,7 @@ COMMANDS = {
     "archive": ("export", "clean", "import"),
     "distill": ("distill",),
     "champion": ("champion", "rollback"),
+    "purge": ("purge",),
     "up": ("up",),
     "migrate": ("migrate",),
 }

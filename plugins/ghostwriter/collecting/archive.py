@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, ForeignKeyConstraint, Index, Integer, String, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ghostwriter.collecting.purged import purged_ids
 from ghostwriter.collecting.sources.record import Record
 from ghostwriter.database import Base
 
@@ -121,8 +122,14 @@ class Change:
 
 
 def save_records(session: Session, crawl: Crawl, records: Iterable[Record]) -> Change:
-    """Put records into the archive within the session's transaction; a record that stands there twice counts once."""
+    """Put records into the archive within the session's transaction; a record that stands there twice counts once.
+
+    One that was purged is seen, and not kept.
+    """
     wanted = {record.id: record for record in records}
+    purged = purged_ids(session, crawl.writer) & wanted.keys()
+    for name in purged:
+        del wanted[name]
     query = select(Answer).where(Answer.writer == crawl.writer, Answer.id.in_(wanted))
     known = {answer.id: answer for answer in session.scalars(query)}
     new, changed = [], []
@@ -137,7 +144,7 @@ def save_records(session: Session, crawl: Crawl, records: Iterable[Record]) -> C
             session.add(_revision(answer))
             changed.append(record.id)
         _refresh(answer, record, crawl.number, rewrite=record.id in changed)
-    return Change(tuple(new), tuple(changed), unseen + len(new))
+    return Change(tuple(new), tuple(changed), unseen + len(new) + len(purged))
 
 
 def counts(session: Session, writer: str) -> tuple[int, int]:

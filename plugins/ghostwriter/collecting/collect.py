@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from ghostwriter.collecting.archive import FULL, Change, counts, new_crawl, open_crawl, recent_stop, remember_stop
 from ghostwriter.collecting.clean import clean, excerpt_matches
 from ghostwriter.collecting.crawl import Walk
+from ghostwriter.collecting.purged import purged_ids
 from ghostwriter.collecting.sources import open_source
 from ghostwriter.collecting.sources.errors import AlreadyRunning, Incomplete, SourceFailure, UnknownError
 from ghostwriter.collecting.sources.har import open_har
@@ -45,6 +46,8 @@ class CollectReport(BaseModel):
     known: int
     """Answers in the archive, those gone from the site among them."""
     gone: int
+    purged: int
+    """Answers that were purged, and are not read again."""
     site_total: int | None
     requests: int
     pages: int
@@ -121,7 +124,7 @@ def _run(
     source: Source, writer: Writer, home: Home, account: str, full: bool, progress: Progress | None, tolerance: float | None = None
 ) -> CollectReport:
     stem, tally = writer.stem, Tally()
-    with _database(home) as sessions, _only_one(home, stem):
+    with _database(home) as sessions, collection_lock(home, stem):
         _warn_after_stop(sessions, stem)
         try:
             source.check()
@@ -156,6 +159,7 @@ def _crawl(
 def _report(sessions: sessionmaker[Session], stem: str, source: Source, tally: Tally) -> CollectReport:
     with sessions() as session:
         known, gone = counts(session, stem)
+        purged = len(purged_ids(session, stem))
     return CollectReport(
         writer=stem,
         saved=tally.new + tally.changed,
@@ -164,6 +168,7 @@ def _report(sessions: sessionmaker[Session], stem: str, source: Source, tally: T
         newly_gone=tally.newly_gone,
         known=known,
         gone=gone,
+        purged=purged,
         site_total=tally.site_total,
         requests=source.requests,
         pages=tally.pages,
@@ -199,7 +204,7 @@ def _statement(known: int, gone: int, tally: Tally) -> str:
 
 
 def _refuse_gap(report: CollectReport, tolerance: float) -> None:
-    live = report.known - report.gone
+    live = report.known - report.gone + report.purged
     if report.site_total is not None and report.site_total - live > tolerance * report.site_total:
         raise Incomplete(f"{live} answers were found, the site says {report.site_total}: more than {tolerance:.0%} are missing.")
 
@@ -249,8 +254,8 @@ def _database(home: Home) -> Iterator[sessionmaker[Session]]:
 
 
 @contextmanager
-def _only_one(home: Home, stem: str) -> Iterator[None]:
-    """Hold the writer's lock file; the system frees it when the process ends, however it ends."""
+def collection_lock(home: Home, stem: str) -> Iterator[None]:
+    """Hold the writer's lock file; the system frees it when the process ends, however it ends. Raises AlreadyRunning."""
     path: Path = home.path / "locks" / f"{stem}.collect"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

@@ -1,0 +1,39 @@
+"""`purge`: take an answer, or a whole writer, out of everything that is kept here."""
+
+import argparse
+import getpass
+from pathlib import Path
+
+from ghostwriter.commands.collect import home_of
+from ghostwriter.mlflow_runs.server import mlflow_client
+from ghostwriter.purging.purge import Purged, purge
+from ghostwriter.writer import load_writer
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `purge`."""
+    parser = commands.add_parser("purge", help="remove an answer, or everything of a writer, for good")
+    parser.add_argument("writer", metavar="WRITER", help="a file in writers/, without .toml")
+    parser.add_argument("--answer", metavar="ID", help="one answer (`export answers` lists the ids); without it, the whole writer")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--without-mlflow", action="store_true", help="leave MLflow alone: it is no longer there")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, purge, and say what remains where."""
+    writer = load_writer(arguments.writer)
+    what = f"answer {arguments.answer} of {writer.name}" if arguments.answer else f"everything of {writer.name}"
+    client = None if arguments.without_mlflow else mlflow_client()
+    if not arguments.yes and input(f"Remove {what}, for good? Type the writer's file name to go on: ") != writer.stem:
+        print("Nothing was removed.")
+        return 1
+    print(_told(what, purge(writer, home_of(arguments), client, arguments.answer, getpass.getuser())))
+    return 0
+
+
+def _told(what: str, done: Purged) -> str:
+    lines = [f"Removed {what}:"]
+    lines += [f"  {number:>7} {kind.replace('_', ' ')}" for kind, number in done.counts.items()]
+    return "\n".join([*lines, "What remains:", *(f"  - {place}" for place in done.remains)])

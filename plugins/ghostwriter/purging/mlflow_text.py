@@ -1,0 +1,83 @@
+"""MLflow: what its runs hold of an answer, or of a writer, is removed there."""
+
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING
+
+from ghostwriter.judging.promote import model_name
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+WITHOUT_TEXT = frozenset(
+    {"adapter", "moves", "manifest.json", "decision.json", "decision.md", "comparison.json", "comparison.md", "measures.json", "loss.png"}
+)
+"""Artifacts of a run that hold figures or weights. All others go (report, samples, previews, verdicts), also what a later version adds."""
+TABLES_TAG = "mlflow.loggedArtifacts"
+PARENT_TAG, DATASET_TAG, DATASET_PARAM = "mlflow.parentRunId", "ghostwriter.dataset", "dataset"
+
+
+def remove_texts(client: "MlflowClient", stem: str, clean_datasets: Set[str]) -> int:
+    """Remove samples, reports and verdicts of every run unless its dataset is known not to hold the answer; returns how many were."""
+    removed = 0
+    runs = {run.info.run_id: run for experiment in _experiments(client, stem) for run in _runs(client, experiment)}
+    for run in runs.values():
+        if _dataset(run, runs) not in clean_datasets:
+            removed += _remove_artifacts(client, run, WITHOUT_TEXT)
+    return removed
+
+
+def remove_experiment(client: "MlflowClient", stem: str) -> int:
+    """Remove all artifacts of a writer's runs, the registered model, then the experiment, under a name of its own; returns the runs."""
+    runs = 0
+    if client.search_registered_models(f"name = '{model_name(stem)}'"):
+        client.delete_registered_model(model_name(stem))
+    for experiment in _experiments(client, stem):
+        for run in _runs(client, experiment):
+            _remove_artifacts(client, run, frozenset())
+            runs += 1
+        client.rename_experiment(experiment, f"purged {experiment}")  # MLflow keeps the name of a removed experiment taken
+        client.delete_experiment(experiment)
+    return runs
+
+
+def trained_versions(client: "MlflowClient", stem: str, datasets: Set[str]) -> list[str]:
+    """Versions of the registered model whose adapter was trained on one of these datasets, named as their folders are."""
+    found = client.search_model_versions(f"name = '{model_name(stem)}'")
+    return sorted((str(version.version) for version in found if version.tags.get("dataset", "")[:16] in datasets), key=int)
+
+
+def _experiments(client: "MlflowClient", stem: str) -> list[str]:
+    experiment = client.get_experiment_by_name(stem)
+    return [experiment.experiment_id] if experiment and experiment.lifecycle_stage == "active" else []
+
+
+def _runs(client: "MlflowClient", experiment: str) -> "Iterator[Run]":
+    from mlflow.entities import ViewType
+
+    token = None
+    while True:
+        page = client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=1_000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _dataset(run: "Run", runs: "dict[str, Run]") -> str | None:
+    """Name of the dataset of the pipeline run that a run belongs to; None when that names none."""
+    while (parent := run.data.tags.get(PARENT_TAG)) in runs:
+        run = runs[str(parent)]
+    return run.data.params.get(DATASET_PARAM) or run.data.tags.get(DATASET_TAG)
+
+
+def _remove_artifacts(client: "MlflowClient", run: "Run", kept: Set[str]) -> int:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    artifacts = [item.path for item in client.list_artifacts(run.info.run_id) if item.path not in kept]
+    repository = get_artifact_repository(str(run.info.artifact_uri), tracking_uri=client.tracking_uri)
+    for path in artifacts:
+        repository.delete_artifacts(path)  # type: ignore[no-untyped-call]
+    if artifacts and TABLES_TAG in run.data.tags and run.info.lifecycle_stage == "active":
+        client.delete_tag(run.info.run_id, TABLES_TAG)
+    return len(artifacts)

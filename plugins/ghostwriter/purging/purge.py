@@ -1,0 +1,174 @@
+"""Takes an answer, or a whole writer, out of everything here, and says what remains where.
+
+What is removed last is what says where the rest is: MLflow, run folders, datasets, snapshots, ledger, archive. The order, and
+the names written into the purge's row before anything is removed, let a run after a kill go on.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from ghostwriter.collecting.collect import collection_lock
+from ghostwriter.collecting.purged import PurgeRow, open_purge
+from ghostwriter.database import open_database
+from ghostwriter.errors import GhostwriterError
+from ghostwriter.home import Home
+from ghostwriter.judging.promote import model_name, registry_lock
+from ghostwriter.lock import only_one
+from ghostwriter.purging.folders import Found, check_idle, find_answer, remove, remove_leftovers, run_folders
+from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, trained_versions
+from ghostwriter.purging.rows import question_of, remove_answer, remove_writer
+from ghostwriter.teacher.batch_ledger import BatchLedger
+from ghostwriter.writer import Writer
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+class NothingToPurge(GhostwriterError):
+    """No answer of that id is known."""
+
+    code = "nothing_to_purge"
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What was removed, by kind, and in words what remains where."""
+
+    counts: dict[str, int]
+    remains: tuple[str, ...]
+
+
+def purge(writer: Writer, home: Home, client: "MlflowClient | None", answer: str | None, who: str) -> Purged:
+    """Remove an answer (None: everything of the writer). Without a client MLflow is left alone, which is said.
+
+    May be interrupted and called again. Raises NothingToPurge, AlreadyRunning or StillAtWork before anything is removed.
+    """
+    engine = open_database(home.database_url)
+    try:
+        with _alone(writer, home, engine), Session(engine, expire_on_commit=False) as session:
+            row = _opened(session, home, writer, answer, who)
+            found = Found.model_validate_json(row.found)
+            if answer is None:
+                counts, remains = _purge_writer(writer, home, client, engine)
+            else:
+                counts, remains = _purge_answer(writer, home, client, engine, answer, found)
+            row.found = json.dumps(counts)
+            row.finished = datetime.now(UTC)
+            session.commit()
+            return Purged(counts, remains)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone(writer: Writer, home: Home, engine: Engine) -> Iterator[None]:
+    """Nothing collects, distils, judges or promotes for the writer meanwhile."""
+    with ExitStack() as held:
+        held.enter_context(collection_lock(home, writer.stem))
+        held.enter_context(only_one(engine, writer.stem))
+        held.enter_context(only_one(engine, writer.judge_ledger, "judging"))
+        held.enter_context(registry_lock(home, writer.stem))
+        yield
+
+
+def _opened(session: Session, home: Home, writer: Writer, answer: str | None, who: str) -> PurgeRow:
+    """The purge's row, committed, with the names of all that holds the answer."""
+    row = open_purge(session, writer.stem, answer, who)
+    found = Found.model_validate_json(row.found)
+    if answer is not None:
+        engine = session.get_bind()
+        assert isinstance(engine, Engine)
+        question_id = found.question_id or question_of(engine, writer.stem, answer)
+        found = found.joined(find_answer(home, writer.stem, answer, question_id))
+        if found == Found():
+            raise NothingToPurge(
+                f"{writer.stem} has no answer {answer!r}, in the archive or in any snapshot. "
+                f"`python -m ghostwriter export answers {writer.stem}` lists the ids."
+            )
+    for run_folder in run_folders(home, writer.stem, found.datasets) if answer else home.runs(writer.stem).glob("*"):
+        check_idle(run_folder)
+    row.found = found.model_dump_json()
+    session.commit()
+    return row
+
+
+def _purge_answer(
+    writer: Writer, home: Home, client: "MlflowClient | None", engine: Engine, answer: str, found: Found
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    stem = writer.stem
+    texts, versions = 0, []
+    if client:
+        clean = {folder.name for folder in home.datasets(stem).glob("*") if folder.is_dir()} - set(found.datasets)
+        texts, versions = remove_texts(client, stem, clean), trained_versions(client, stem, set(found.datasets))
+    runs = run_folders(home, stem, found.datasets)
+    datasets = [home.datasets(stem) / name for name in found.datasets]
+    snapshots = [home.answers(stem) / name for name in found.snapshots]
+    for folder in (*runs, *datasets, *snapshots):
+        remove(folder)
+    _remove_leftovers(home, stem)
+    # Votes on answers, once they are kept: their rows go here, before the archive's.
+    rows = remove_answer(engine, writer, answer, found.question_id)
+    counts = {
+        "mlflow_artifacts": texts,
+        "run_folders": len(runs),
+        "datasets": len(datasets),
+        "snapshots": len(snapshots),
+        **rows,
+    }
+    return counts, (*_adapters(stem, versions), *_elsewhere(writer, client))
+
+
+def _purge_writer(writer: Writer, home: Home, client: "MlflowClient | None", engine: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
+    stem = writer.stem
+    _check_no_batch(engine, stem)
+    runs = remove_experiment(client, stem) if client else 0
+    for folder in (home.runs(stem), home.datasets(stem), home.answers(stem), home.models / "champions" / stem):
+        remove(folder)
+        remove_leftovers(folder.parent)
+    _remove_leftovers(home, stem)
+    # Votes on answers, once they are kept: their rows go here, before the archive's.
+    counts = {"mlflow_runs": runs, **remove_writer(engine, writer)}
+    file = f"The writer file {stem}.toml: while it is there, the next night collects everything again."
+    trash = "MLflow's trash: the names and figures of the runs, until `mlflow gc` is run there."
+    return counts, (file, *([trash] if client else []), *_elsewhere(writer, client))
+
+
+def _remove_leftovers(home: Home, stem: str) -> None:
+    """What a kill left of a folder, and what the site answered when something went wrong."""
+    for parent in (home.runs(stem), home.datasets(stem), home.answers(stem)):
+        remove_leftovers(parent)
+    for path in (home.path / "errors").glob(f"{stem}-*.txt"):
+        path.unlink()
+
+
+def _check_no_batch(engine: Engine, stem: str) -> None:
+    if BatchLedger(engine, stem).open():
+        raise GhostwriterError(
+            f"A batch of {stem} is with the teacher. Wait until it is applied, or give it up: "
+            f"`python -m ghostwriter distill {stem} --forget-batch`. Then run this again."
+        )
+
+
+def _adapters(stem: str, versions: list[str]) -> list[str]:
+    if not versions:
+        return []
+    return [
+        f"Adapters trained with it, which cannot forget it: version {', '.join(versions)} of {model_name(stem)}. The next night trains one "
+        "without it; delete the old ones in MLflow, and those folders of var/models/champions, once it is the champion."
+    ]
+
+
+def _elsewhere(writer: Writer, client: "MlflowClient | None") -> list[str]:
+    """Places this installation does not reach."""
+    places = [
+        f"The source ({writer.source.kind}: {writer.source.account}): nothing was removed there.",
+        "The teacher's vendor, who was sent it in prompts; backups; what an object store was sent (--data-url); the logs of Airflow.",
+    ]
+    return places if client else ["MLflow: samples and reports of runs. Run this again with MLFLOW_TRACKING_URI set.", *places]

@@ -1,0 +1,97 @@
+"""Archive and ledger: the rows that hold an answer, or a writer. What was paid stays in the books, without a word of text."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, delete, select, text
+
+from ghostwriter.collecting.archive import Answer, AntiBotStop, Crawl, Revision
+from ghostwriter.teacher.ledger import AnswerRow, ExamplesRow
+from ghostwriter.writer import Writer
+
+CHUNK = 500
+"""Keys in one IN clause: below every database's limit of parameters."""
+
+
+def ledgers(writer: Writer) -> tuple[str, ...]:
+    """All names under which a writer's calls stand in the ledger."""
+    return (writer.stem, f"{writer.stem}-student", writer.judge_ledger)
+
+
+def question_of(engine: Engine, writer: str, answer: str) -> str | None:
+    """The id of the question an archived answer answers; None when it is not archived (any more)."""
+    with engine.connect() as connection:
+        return connection.execute(select(Answer.question_id).where(Answer.writer == writer, Answer.id == answer)).scalar()
+
+
+def remove_answer(engine: Engine, writer: Writer, answer: str, question_id: str | None) -> dict[str, int]:
+    """Remove an answer and its revisions, the teacher's answers to its question or with it as an example, and all verdicts.
+
+    A verdict does not say which answers it compared, and is cheap to buy again.
+    """
+    with _erasing(engine) as connection:
+        asked = _asked_with(connection, ledgers(writer)[:2], answer, question_id)
+        taught = _delete_keys(connection, asked) + _delete_answers(connection, [writer.judge_ledger])
+        for row in _examples_with(connection, writer.stem, answer, question_id):
+            connection.execute(
+                delete(ExamplesRow).where(
+                    ExamplesRow.writer == writer.stem,
+                    ExamplesRow.rotation == row[0],
+                    ExamplesRow.question_id == row[1],
+                    ExamplesRow.sample == row[2],
+                )
+            )
+        revisions = connection.execute(delete(Revision).where(Revision.writer == writer.stem, Revision.answer == answer))
+        answers = connection.execute(delete(Answer).where(Answer.writer == writer.stem, Answer.id == answer))
+    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
+
+
+def remove_writer(engine: Engine, writer: Writer) -> dict[str, int]:
+    """Remove everything of a writer but what calls cost."""
+    with _erasing(engine) as connection:
+        taught = _delete_answers(connection, ledgers(writer))
+        connection.execute(delete(ExamplesRow).where(ExamplesRow.writer == writer.stem))
+        revisions = connection.execute(delete(Revision).where(Revision.writer == writer.stem))
+        answers = connection.execute(delete(Answer).where(Answer.writer == writer.stem))
+        for table in (Crawl, AntiBotStop):
+            connection.execute(delete(table).where(table.writer == writer.stem))
+    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
+
+
+@contextmanager
+def _erasing(engine: Engine) -> Iterator[Connection]:
+    """A transaction whose deleted rows are overwritten in an SQLite file, and in its log; Postgres does so when it vacuums."""
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as connection:
+        if sqlite:
+            connection.execute(text("PRAGMA secure_delete = ON"))
+            connection.commit()
+        with connection.begin():
+            yield connection
+        if sqlite:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+
+def _asked_with(connection: Connection, names: Iterable[str], answer: str, question_id: str | None) -> list[str]:
+    """Keys of answers to the question, or in whose prompt the answer stood."""
+    columns = select(AnswerRow.key, AnswerRow.question_id, AnswerRow.examples).where(AnswerRow.writer.in_(names))
+    rows = connection.execution_options(yield_per=1_000).execute(columns)
+    return [row.key for row in rows if row.question_id == question_id or answer in json.loads(row.examples)]
+
+
+def _examples_with(connection: Connection, writer: str, answer: str, question_id: str | None) -> list[tuple[str, str, int]]:
+    rows = connection.execute(select(ExamplesRow).where(ExamplesRow.writer == writer))
+    return [
+        (row.rotation, row.question_id, row.sample) for row in rows if row.question_id == question_id or answer in json.loads(row.examples)
+    ]
+
+
+def _delete_answers(connection: Connection, names: Iterable[str]) -> int:
+    return connection.execute(delete(AnswerRow).where(AnswerRow.writer.in_(names))).rowcount
+
+
+def _delete_keys(connection: Connection, keys: list[str]) -> int:
+    for start in range(0, len(keys), CHUNK):
+        connection.execute(delete(AnswerRow).where(AnswerRow.key.in_(keys[start : start + CHUNK])))
+    return len(keys)

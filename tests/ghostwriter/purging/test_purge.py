@@ -1,0 +1,211 @@
+"""What is purged is nowhere any more; what remains is said; a kill anywhere and another run end the same."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ghostwriter.collecting.answers import snapshot_answers
+from ghostwriter.collecting.archive import FULL, Answer, new_crawl, save_records
+from ghostwriter.collecting.collect import collect
+from ghostwriter.collecting.purged import PurgeRow
+from ghostwriter.collecting.sources.record import Record
+from ghostwriter.database import open_database
+from ghostwriter.distilling.distill import distill
+from ghostwriter.home import Home
+from ghostwriter.mlflow_runs.pipeline_run import open_run
+from ghostwriter.purging import rows
+from ghostwriter.purging.folders import StillAtWork
+from ghostwriter.purging.purge import NothingToPurge, Purged, purge
+from ghostwriter.teacher.ledger import AnswerRow, SendRow
+from ghostwriter.writer import Writer
+from tests.distill_case import endpoint, make_writer, pairs
+from tests.teacher_server import TeacherScript, TeacherServer, invent
+
+ANSWER, SECRET = "a7", "marzipan orchid seventeen"
+"""The answer to be purged, and words that stand in it and nowhere else."""
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a night leaves: a folder with the home, the source file, and MLflow's store; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("night")
+    home, writer = Home(folder / "home"), writer_of(folder)
+    lines = [{"id": row["id"], "question": row["question"], "answer": row["text"]} for row in pairs(40)]
+    next(line for line in lines if line["id"] == ANSWER)["answer"] += f" {SECRET}."
+    (folder / "source.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    collect(writer, home)
+    answers = snapshot_answers(writer, home)
+    with TeacherServer(TeacherScript(answer=_echo)) as teacher:
+        dataset = distill(writer, home, answers, endpoint(teacher))
+    run = home.runs("tester") / "0123456789abcdef" / "evaluation-1"
+    run.mkdir(parents=True)
+    (run.parent / "request.json").write_text(json.dumps({"dataset": str(dataset)}))
+    (run / "samples.jsonl").write_text(json.dumps({"truth": SECRET}))
+    (home.path / "errors").mkdir()
+    (home.path / "errors" / "tester-20261130.txt").write_text(SECRET)
+    _log_run(MlflowClient(store(folder)), folder, dataset)
+    return folder
+
+
+def writer_of(folder: Path) -> Writer:
+    writer = make_writer(answers=60)
+    return writer.model_copy(update={"source": writer.source.model_copy(update={"account": str(folder / "source.jsonl")})})
+
+
+def store(folder: Path) -> str:
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def _echo(messages: list[dict[str, str]]) -> str:
+    """A teacher that repeats what it was shown."""
+    words = invent(messages, (80, 160))
+    return f"{words} {SECRET}." if SECRET in messages[0]["content"] else words
+
+
+def _log_run(client: MlflowClient, folder: Path, dataset: Path) -> None:
+    client.create_experiment("tester", artifact_location=str(folder / "artifacts"))
+    run_id = open_run(client, "tester", "candidate", "tester_train/1", "http://airflow")
+    client.log_param(run_id, "dataset", dataset.name)
+    child = client.create_run(client.get_run(run_id).info.experiment_id, tags={"mlflow.parentRunId": run_id}).info.run_id
+    client.log_text(child, SECRET, "report.html")
+    client.log_text(child, SECRET, "content/verdicts.jsonl")
+    client.log_text(child, "weights", "adapter/adapter_model.safetensors")
+    client.create_registered_model("ghostwriter-tester")
+    digest = json.loads((dataset / "manifest.json").read_text())["digest"]
+    client.create_model_version("ghostwriter-tester", source=str(folder / "artifacts"), run_id=child, tags={"dataset": digest})
+
+
+@pytest.fixture
+def copy(night: Path, tmp_path: Path) -> Path:
+    """The same in a place of its own: paths in rows and requests are moved with it."""
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    with sqlite3.connect(folder / "mlflow.db") as connection:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            connection.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(night), str(folder)))
+    mlflow.set_tracking_uri(store(folder))
+    return folder
+
+
+def purged(folder: Path, answer: str | None = ANSWER) -> Purged:
+    return purge(writer_of(folder), Home(folder / "home"), MlflowClient(store(folder)), answer, "me")
+
+
+def places_of(words: str, folder: Path) -> list[str]:
+    """Every file that holds the words, but the source, which is the writer's own."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "source.jsonl")
+    return sorted(str(path.relative_to(folder)) for path in files if words.encode() in path.read_bytes())
+
+
+def test_an_answer_that_is_purged_is_in_no_file_any_more(copy: Path) -> None:
+    before = places_of(SECRET, copy)
+    assert {Path(place).name for place in before} >= {"answers.jsonl", "ghostwriter.db", "samples.jsonl", "report.html", "distilled.jsonl"}
+    done = purged(copy)
+    assert places_of(SECRET, copy) == []
+    assert {**done.counts, "teacher_answers": 0} == {
+        "mlflow_artifacts": 2, "run_folders": 1, "datasets": 1, "snapshots": 1, "archived": 1, "revisions": 0, "teacher_answers": 0,
+    }  # fmt: skip
+    assert 2 <= done.counts["teacher_answers"] < 30
+    assert "version 1 of ghostwriter-tester" in done.remains[0]
+
+
+def test_the_audit_line_names_who_and_what_without_text(copy: Path) -> None:
+    purged(copy)
+    with Session(open_database(Home(copy / "home").database_url)) as session:
+        row = session.scalars(select(PurgeRow)).one()
+        assert (row.writer, row.answer, row.who, json.loads(row.found)["archived"]) == ("tester", ANSWER, "me", 1)
+        assert row.finished is not None
+        assert session.scalar(select(func.count()).select_from(SendRow).where(SendRow.state == "paid")) >= 60
+
+
+def test_what_was_purged_is_not_collected_again_and_the_next_night_goes_on_without_it(copy: Path) -> None:
+    purged(copy)
+    home, writer = Home(copy / "home"), writer_of(copy)
+    report = collect(writer, home)
+    assert (report.new, report.known, report.purged) == (0, 39, 1)
+    answers = snapshot_answers(writer, home)
+    with TeacherServer(TeacherScript(answer=_echo)) as teacher:
+        distill(writer, home, answers, endpoint(teacher))
+        assert 0 < teacher.completions < 30  # only what was asked with it is bought again
+    assert places_of(SECRET, copy) == []
+
+
+def test_a_whole_writer_is_purged_and_no_other(copy: Path) -> None:
+    home = Home(copy / "home")
+    with Session(open_database(home.database_url)) as session, session.begin():
+        crawl = new_crawl(session, "other", "x", FULL)
+        save_records(session, crawl, [_record()])
+    done = purged(copy, None)
+    assert places_of(SECRET, copy) == []
+    assert places_of("word", copy) == []
+    assert (done.counts["archived"], done.counts["mlflow_runs"]) == (40, 2)
+    assert "tester.toml" in done.remains[0]
+    with Session(open_database(home.database_url)) as session:
+        assert session.scalars(select(Answer.writer)).all() == ["other"]
+        assert session.scalars(select(AnswerRow)).all() == []
+    assert [path.name for path in (home.path / "answers").iterdir()] == []
+    assert MlflowClient(store(copy)).get_experiment_by_name("tester") is None
+
+
+def _record() -> Record:
+    return Record(id="1", question_id="1", question="Why?", url="", author_id="", body="So.", created=1, updated=1)
+
+
+@pytest.mark.parametrize("answer", [ANSWER, None], ids=["answer", "writer"])
+def test_a_purge_killed_at_any_step_is_finished_by_the_next(copy: Path, answer: str | None) -> None:
+    kills = 0
+    for step in (1, 2, 1, 3, 1, 1):
+        process = get_context("fork").Process(target=_purge_and_die, args=(copy, answer, step))
+        process.start()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    assert kills >= 4
+    purged(copy, answer)
+    assert places_of(SECRET, copy) == []
+    with Session(open_database(Home(copy / "home").database_url)) as session:
+        assert None not in session.scalars(select(PurgeRow.finished)).all()
+
+
+def _purge_and_die(folder: Path, answer: str | None, step: int) -> None:
+    """Purge, and be killed before the `step`th thing is removed."""
+    left = count(1)
+
+    def deadly(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if next(left) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **named)
+
+        return call
+
+    Path.rename = deadly(Path.rename)  # type: ignore[method-assign]
+    shutil.rmtree = deadly(shutil.rmtree)
+    rows.delete = deadly(rows.delete)
+    purged(folder, answer)
+
+
+def test_nothing_is_removed_while_a_training_works_on_it(copy: Path) -> None:
+    before = places_of(SECRET, copy)
+    with (copy / "home" / "runs" / "tester" / "0123456789abcdef" / "lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StillAtWork, match="Let it end, or end its task; then run this again"):
+            purged(copy)
+    assert places_of(SECRET, copy) == before
+
+
+def test_an_unknown_answer_is_named(copy: Path) -> None:
+    with pytest.raises(NothingToPurge, match=r"tester has no answer 'a99'.*export answers tester"):
+        purged(copy, "a99")
