@@ -63,6 +63,8 @@ class TrainRequest(Frozen):
     dataset: Path
     arm: Arm
     recipe: Recipe
+    start: Path | None = None
+    """The adapter to start from (`warm_steps` of the recipe); None: a fresh one."""
     models: Path
     """Where base models made from packages are kept."""
     tracking: Tracking | None = None
@@ -79,6 +81,8 @@ class TrainResult(Frozen):
     rows: int
     dropped: dict[str, int]
     steps: int
+    planned_steps: int | None = None
+    """Steps that were meant to be taken; more than `steps` where `max_seconds` cut them. None in results of earlier versions."""
     tokens: int
     """Real (non-padding) tokens seen, all epochs."""
     seconds: float

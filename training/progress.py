@@ -51,6 +51,11 @@ class Progress:
         if time.monotonic() - self._written >= FILE_SECONDS:
             self._write_file()
 
+    def shorten(self, total: int) -> None:
+        """Say that there are fewer units than was thought."""
+        self._total = total
+        self._bar.update(self._task, total=total)
+
     def _write_file(self) -> None:
         unfinished = self._path.with_name(PROGRESS_FILE + ".unfinished")
         unfinished.write_text(json.dumps({"stage": self._stage, "done": self._done, "total": self._total, "unit": self._unit}))

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from training.frozen import Frozen
 
 RECIPES = Path(__file__).parent / "recipes"
+LATER_SETTINGS = ("max_seconds", "warm_steps")
 
 
 class RecipeError(ValueError):
@@ -29,6 +30,12 @@ class Recipe(Frozen):
     epochs: int = Field(1, ge=1)
     max_steps: int | None = Field(None, ge=1)
     """Stop after so many optimizer steps, whatever the epochs say."""
+    max_seconds: float | None = Field(None, gt=0)
+    """Stop in time: once the first steps have told this machine's speed, the training has as many steps as fit into so many seconds,
+    and the learning rate falls over those. Two runs of such a recipe may differ."""
+    warm_steps: int | None = Field(None, ge=1)
+    """Start from the champion's adapter, where there is one of the same base, rank and alpha, and take at most so many steps. Without
+    it every training starts from the base."""
     learning_rate: float = Field(1e-4, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_share: float = Field(0.03, ge=0, le=1)
@@ -56,6 +63,11 @@ class Recipe(Frozen):
         if self.revision and self.base.startswith("package:"):
             raise ValueError(f'revision = "{self.revision}" is a commit of a hub id, but base = "{self.base}" is a package')
         return self
+
+    def as_text(self, without: frozenset[str] = frozenset()) -> str:
+        """The settings as JSON, to be named by their digest: those that came later count once they are set, so that older names stay."""
+        unset = {name for name in LATER_SETTINGS if getattr(self, name) is None}
+        return self.model_dump_json(exclude={*without, *unset})
 
 
 def load_recipe(name: str) -> Recipe:

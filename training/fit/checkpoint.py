@@ -31,6 +31,8 @@ class State:
     seconds: float
     first_loss: float
     last_loss: float
+    total_steps: int = 0
+    """How many steps the training has, once `max_seconds` decided that; 0 before, and without it."""
 
 
 def save(run_folder: Path, state: State, optimizer: dict[str, Any]) -> Path:

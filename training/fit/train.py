@@ -15,9 +15,10 @@ from training.fit import checkpoint, tracked as train_tracking
 from training.fit.checkpoint import State
 from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
 from training.fit.optimizer import MasterAdamW, learning_rate
+from training.fit.pace import Pace
 from training.fit.paths import ForwardPath, choose_path
 from training.fit.throughput import Throughput
-from training.models.model import Base, add_adapter, check_end_token, load_base, save_adapter, trainable
+from training.models.model import ADAPTER_FILE, Base, add_adapter, check_end_token, load_adapter, load_base, save_adapter, trainable
 from training.processes import Processes
 from training.progress import Progress
 from training.rows.data import Rows, load_rows
@@ -76,7 +77,7 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
     rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens)
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
-    model = add_adapter(base, recipe).train()
+    model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
     largest = most_tokens(rows.rows, recipe, processes.count)
     return Session(
         request=request,
@@ -86,24 +87,30 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
         model=model,
         optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
         path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest),
-        total_steps=count_steps(len(rows.rows), recipe),
+        total_steps=_planned_steps(request, len(rows.rows)),
         identity=_identity(request, base, rows),
     )
 
 
 def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, stop: StopFlag) -> State:
     """Train from `state` to the last step, saving checkpoints; a stop signal saves one and raises Stopped."""
-    recipe, total = session.request.recipe, session.total_steps
+    recipe, total = session.request.recipe, state.total_steps or session.total_steps
     throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
     silent = not session.processes.is_main
     with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step, silent=silent) as progress:
-        ahead = LookAhead(session, state)
+        ahead, pace = LookAhead(session, state), Pace(recipe, session.processes)
         while state.step < total:
             began = time.monotonic()
             step = _step(session, ahead, stop)
-            state = _advance(state, step, time.monotonic() - began)
+            took = time.monotonic() - began
+            state = _advance(state, step, took)
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
             train_tracking.step(run, state.step, step, learning_rate(recipe, state.step - 1, total), speed)
+            state = pace.decide(state, step.tokens, took, _tokens_to_come(session, state.step))
+            if state.total_steps and state.total_steps != total:
+                total = state.total_steps
+                ahead.shorten(total)
+                progress.shorten(total)
             progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
             _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
             if step.stopping or state.step % recipe.checkpoint_steps == 0:
@@ -118,6 +125,7 @@ class LookAhead:
 
     def __init__(self, session: Session, state: State) -> None:
         self._session, self._number, self._micro_batch = session, state.step, state.micro_batch
+        self._total = state.total_steps or session.total_steps
         self._next: PreparedStep | None = None
 
     def take(self) -> PreparedStep:
@@ -131,10 +139,25 @@ class LookAhead:
     def prepare(self) -> None:
         """Make the next step ready, if there is one and it is not."""
         session, recipe = self._session, self._session.request.recipe
-        if self._next is None and self._number < session.total_steps:
-            rate = learning_rate(recipe, self._number, session.total_steps)
+        if self._next is None and self._number < self._total:
+            rate = learning_rate(recipe, self._number, self._total)
             rows = rows_of_step(session.rows.rows, recipe, self._number)
             self._next = prepare(session.path, Step(self._number, rows, self._micro_batch, rate), session.processes)
+
+    def shorten(self, total: int) -> None:
+        """The training has fewer steps than was thought: what was prepared is made again, with its new learning rate."""
+        self._total, self._next = total, None
+
+
+def _tokens_to_come(session: Session, done: int) -> list[int]:
+    """Tokens of each step that is planned after `done` steps."""
+    rows, recipe = session.rows.rows, session.request.recipe
+    return [sum(len(row.ids) for row in rows_of_step(rows, recipe, step)) for step in range(done, session.total_steps)]
+
+
+def _planned_steps(request: TrainRequest, rows: int) -> int:
+    steps, warm = count_steps(rows, request.recipe), request.recipe.warm_steps
+    return min(steps, warm) if request.start and warm else steps
 
 
 def _step(session: Session, ahead: LookAhead, stop: StopFlag) -> StepResult:
@@ -190,16 +213,16 @@ def _advance(state: State, step: StepResult, seconds: float) -> State:
 def _keep_epoch(session: Session, state: State) -> None:
     """Save the adapter where an epoch ends, if the recipe says so; the last step's is saved as the result anyway."""
     epoch, position = divmod(state.step, steps_an_epoch(len(session.rows.rows), session.request.recipe.batch))
-    if session.request.recipe.keep_epochs and not position and state.step < session.total_steps:
+    if session.request.recipe.keep_epochs and not position and state.step < (state.total_steps or session.total_steps):
         if session.processes.is_main:
             save_adapter(session.model, session.base, session.request.run_folder / EPOCH_ADAPTER.format(epoch))
         session.processes.wait()
 
 
-def _epoch_adapters(session: Session) -> tuple[Path, ...]:
+def _epoch_adapters(session: Session, state: State) -> tuple[Path, ...]:
     if not session.request.recipe.keep_epochs:
         return ()
-    ended = (session.total_steps - 1) // steps_an_epoch(len(session.rows.rows), session.request.recipe.batch)
+    ended = (state.step - 1) // steps_an_epoch(len(session.rows.rows), session.request.recipe.batch)
     return tuple(session.request.run_folder / EPOCH_ADAPTER.format(epoch) for epoch in range(1, ended + 1))
 
 
@@ -216,12 +239,13 @@ def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
     train_tracking.end(run, adapter, state)
     return TrainResult(
         adapter=adapter,
-        epoch_adapters=_epoch_adapters(session),
+        epoch_adapters=_epoch_adapters(session, state),
         base=session.base.name,
         run_id=run.run_id,
         rows=len(session.rows.rows),
         dropped=session.rows.dropped,
         steps=state.step,
+        planned_steps=session.total_steps,
         tokens=state.tokens,
         seconds=round(state.seconds, 3),
         first_loss=state.first_loss,
@@ -231,8 +255,10 @@ def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
 
 def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
     """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
-    recipe = request.recipe.model_dump_json(exclude={"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
+    recipe = request.recipe.as_text(without=frozenset({"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"}))
     digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
+    if request.start:
+        digest.update((request.start / ADAPTER_FILE).read_bytes())
     for row in rows.rows:
         digest.update(repr((row.ids, row.answer_start)).encode())
     return digest.hexdigest()[:16]

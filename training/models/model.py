@@ -20,6 +20,7 @@ from training.rows.data import ChatFormat
 
 log = logging.getLogger(__name__)
 
+ADAPTER_FILE = "adapter_model.safetensors"
 BASE_FILE = "base.json"
 """Beside PEFT's own two files in an adapter folder: which base it was trained on."""
 
@@ -131,7 +132,7 @@ def save_adapter(model: Any, base: Base, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     weights = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in get_peft_model_state_dict(model).items()}
-    (unfinished / "adapter_model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
+    (unfinished / ADAPTER_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     config = model.peft_config["default"]
     kept = config.base_model_name_or_path, config.inference_mode
     config.base_model_name_or_path, config.inference_mode = base.name, True
@@ -142,16 +143,22 @@ def save_adapter(model: Any, base: Base, folder: Path) -> None:
     unfinished.rename(folder)
 
 
-def load_adapter(base: Base, folder: Path) -> Any:
-    """The base with the adapter in `folder`, for inference. Raises AdapterError when it is none, or one of another base."""
+def load_adapter(base: Base, folder: Path, *, learning: bool = False) -> Any:
+    """The base with the adapter in `folder`, for inference, or for `learning` on with it.
+
+    Raises AdapterError when it is none, or one of another base.
+    """
     from peft import PeftModel
     from safetensors import SafetensorError
 
     check_adapter(folder, base)
     try:
-        return PeftModel.from_pretrained(base.model, folder, autocast_adapter_dtype=False).eval()
+        model = PeftModel.from_pretrained(base.model, folder, is_trainable=learning, autocast_adapter_dtype=False).eval()
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise AdapterError(f"The adapter in {folder} cannot be loaded on {base.name}: {str(error).splitlines()[0]}") from error
+    if learning:  # when it is saved, PEFT looks at the base, which by its name alone it would look for on a hub
+        model.peft_config["default"].base_model_name_or_path = base.model.name_or_path
+    return model
 
 
 @contextmanager

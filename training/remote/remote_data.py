@@ -80,7 +80,8 @@ def name_of(path: Path, home: Path) -> str:
 
 def _needed(request: Request, home: Path) -> list[Path]:
     """The dataset and the adapters, where they lie below home."""
-    adapters = [] if isinstance(request, TrainRequest) else [arm.adapter for arm in request.arms if arm.adapter]
+    used = [request.start] if isinstance(request, TrainRequest) else [arm.adapter for arm in request.arms]
+    adapters = [adapter for adapter in used if adapter]
     return [path for path in (request.dataset, *adapters) if path.is_relative_to(home)]
 
 

@@ -5,6 +5,7 @@ finished folder, and one with other inputs cannot mistake it for its own.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,8 +37,13 @@ ONE_MODE = ("distilled", "self-instruct")
 """Arms that train on nothing but the answers of one mode of distillation."""
 
 
-def request_training(home: Home, writer: Writer, dataset: Path, arm: Arm, recipe: Recipe, tracking: Tracking) -> Path:
-    """Write the request that trains `arm` on a finished dataset; returns its path. Raises SnapshotError or CorpusTooSmall."""
+def request_training(
+    home: Home, writer: Writer, dataset: Path, arm: Arm, recipe: Recipe, tracking: Tracking, champion: Champion | None = None
+) -> Path:
+    """Write the request that trains `arm` on a finished dataset; returns its path. Raises SnapshotError or CorpusTooSmall.
+
+    With `warm_steps` in the recipe it starts from the champion, if the recipe can go on with that.
+    """
     manifest = read_manifest(dataset)
     for name in TRAINING_FILES[arm]:
         if not manifest.files.get(name) or not manifest.files[name].rows:
@@ -45,8 +51,11 @@ def request_training(home: Home, writer: Writer, dataset: Path, arm: Arm, recipe
     made = manifest.facts.get("mode", arm)
     if arm in ONE_MODE and made in ONE_MODE and arm != made:
         raise SnapshotError(f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {arm!r} first.")
-    run_folder = home.runs(writer.stem) / _digest(manifest.digest, arm, recipe.model_dump_json())
-    request = TrainRequest(run_folder=run_folder, dataset=dataset, arm=arm, recipe=recipe, models=home.models, tracking=tracking)
+    start = champion.adapter if champion and recipe.warm_steps and can_continue(champion, recipe) else None
+    run_folder = home.runs(writer.stem) / _digest(*_inputs(manifest.digest, arm, recipe, start))
+    request = TrainRequest(
+        run_folder=run_folder, dataset=dataset, arm=arm, recipe=recipe, start=start, models=home.models, tracking=tracking
+    )
     return _write_request(request, run_folder)
 
 
@@ -94,6 +103,16 @@ def request_evaluation(
 def same_base(champion: Champion, recipe: Recipe) -> bool:
     """Whether the champion was trained on the base of this recipe."""
     return (champion.base, champion.revision) == (recipe.base, recipe.revision)
+
+
+def can_continue(champion: Champion, recipe: Recipe) -> bool:
+    """Whether a training with this recipe can start from the champion: it has the same base and the same shape."""
+    shape = json.loads((champion.adapter / "adapter_config.json").read_bytes())
+    return same_base(champion, recipe) and (shape["r"], shape["lora_alpha"]) == (recipe.rank, recipe.alpha)
+
+
+def _inputs(dataset: str, arm: Arm, recipe: Recipe, start: Path | None) -> list[str]:
+    return [dataset, arm, recipe.as_text(), *([adapter_digest(start)] if start else [])]
 
 
 def _write_request(request: Frozen, run_folder: Path) -> Path:

@@ -46,8 +46,11 @@ def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run:
 def plan_arm(writer: Writer, dataset: Path, arm: Arm, recipe: str, run_id: str) -> str:
     """Write the request that trains one arm below an MLflow run; returns its path."""
     tracking = child(writer, tracking_uri(), run_id, "train", f"train {arm}", run_tags(recipe))
-    request = request_training(Home.default(), writer, dataset, arm, load_recipe(recipe), tracking)
-    log.info("Arm %s with recipe %s on %s: %s", arm, recipe, dataset, request)
+    home, settings = Home.default(), load_recipe(recipe)
+    champion = fetch_champion(mlflow_client(), home, writer.stem) if settings.warm_steps else None
+    request = request_training(home, writer, dataset, arm, settings, tracking, champion)
+    start = read_json(TrainRequest, request).start
+    log.info("Arm %s with recipe %s on %s, from %s: %s", arm, recipe, dataset, start.name if start else "the base", request)
     return str(request)
 
 

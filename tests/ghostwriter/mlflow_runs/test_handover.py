@@ -1,5 +1,6 @@
 """What the training side is asked: which arms, which candidate, in which folder."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ghostwriter.judging.promote import ADAPTER_FILE, Champion
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.writer import Writer, load_writer
-from training.contract import Answering, EvaluateRequest, Recipe, Tracking, TrainResult, read_json, write_json
+from training.contract import Answering, EvaluateRequest, Recipe, Tracking, TrainRequest, TrainResult, read_json, write_json
 
 RECIPE = Recipe(base="tiny", revision="r1")
 TRACKING = Tracking(uri="http://none", experiment="e", run_name="r")
@@ -85,3 +86,18 @@ def test_a_champion_that_cannot_be_a_rival_is_no_arm(home: Home, lamplight: Writ
 def test_an_arm_is_not_trained_on_answers_of_another_mode(home: Home, lamplight: Writer) -> None:
     with pytest.raises(SnapshotError, match="are distilled, so arm 'self-instruct' cannot train on them"):
         request_training(home, lamplight, dataset(home), "self-instruct", RECIPE, TRACKING)
+
+
+def test_a_warm_recipe_starts_from_a_champion_of_its_own_shape_only(home: Home, lamplight: Writer) -> None:
+    warm = RECIPE.model_copy(update={"warm_steps": 5})
+    for name, shape, starts in (("like", (warm.rank, warm.alpha), True), ("other", (warm.rank + 1, warm.alpha), False)):
+        home.path.mkdir(parents=True, exist_ok=True)
+        found = champion(home.path / name, name, warm.base)
+        (found.adapter / "adapter_config.json").write_text(json.dumps({"r": shape[0], "lora_alpha": shape[1]}))
+        cold, begun = (
+            read_json(TrainRequest, request_training(home, lamplight, dataset(home), "mixed", recipe, TRACKING, found))
+            for recipe in (RECIPE, warm)
+        )
+        assert cold.start is None
+        assert begun.start == (found.adapter if starts else None)
+        assert begun.run_folder != cold.run_folder
