@@ -153,6 +153,12 @@ def counts(session: Session, writer: str) -> tuple[int, int]:
     return int(known), int(gone)
 
 
+def live_answers(session: Session, writer: str) -> int:
+    """How many answers of a writer the archive holds that are not known to be gone."""
+    known, gone = counts(session, writer)
+    return known - gone
+
+
 def seen_by(session: Session, crawl: Crawl) -> int:
     """How many answers of the archive this crawl has seen."""
     query = select(func.count()).where(Answer.writer == crawl.writer, Answer.crawl == crawl.number)

@@ -107,8 +107,9 @@ def collect(
 ) -> CollectReport:
     """Read what is new (everything the first time, or with `full`) into the archive.
 
-    `cookie` is the text as it was pasted; `pace` the mean pause in seconds (None: the writer file's). Raises SourceFailure
-    with the report of what was kept as its `report`; an unfinished run goes on from the page where it ended.
+    Only with `full` may more than a tenth of the answers turn out to be gone at once. `cookie` is the text as it was
+    pasted; `pace` the mean pause in seconds (None: the writer file's). Raises SourceFailure with the report of what was kept as
+    its `report`; an unfinished run goes on from the page where it ended.
     """
     source = open_source(writer, cookie=cookie, user_agent=user_agent, site=site, pace=pace)
     return _run(source, writer, home, f"{writer.source.kind}:{writer.source.account}", full, progress)
@@ -153,7 +154,7 @@ def _crawl(
         if progress:
             progress(tally)
 
-    tally.newly_gone = Walk(sessions, source, number, on_page).run().gone
+    tally.newly_gone = Walk(sessions, source, number, on_page, may_shrink=full).run().gone
 
 
 def _report(sessions: sessionmaker[Session], stem: str, source: Source, tally: Tally) -> CollectReport:

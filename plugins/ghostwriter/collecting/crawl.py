@@ -21,6 +21,7 @@ from ghostwriter.collecting.archive import (
     UNORDERED,
     Change,
     Crawl,
+    live_answers,
     mark_gone,
     save_records,
     seen_by,
@@ -30,6 +31,8 @@ from ghostwriter.collecting.sources.record import Page, Record, Source
 
 QUIET_PAGES = 2
 """An incremental crawl ends after so many pages in a row that are known and unchanged: one, and one of overlap."""
+SHRINK_SHARE, FEW = 0.1, 2
+"""A source that lost more than this share of its answers, and more than a few, was more likely cut than edited."""
 EMPTY_PAGES = 5
 STALE_PAGES = 3
 HEAD_PASSES = 5
@@ -49,11 +52,13 @@ class Outcome:
 class Walk:
     """One process's part of a crawl."""
 
-    def __init__(self, sessions: sessionmaker[Session], source: Source, crawl: int, on_page: OnPage) -> None:
+    def __init__(self, sessions: sessionmaker[Session], source: Source, crawl: int, on_page: OnPage, *, may_shrink: bool = False) -> None:
+        """`may_shrink`: a person has said that what is missing is gone, however much it is."""
         self._sessions = sessions
         self._source = source
         self._number = crawl
         self._on_page = on_page
+        self._may_shrink = may_shrink
         self._seen: set[str] = set()
         self._empty = self._stale = self._rereads = 0
         self._oversize = False
@@ -176,13 +181,22 @@ class Walk:
         with self._sessions.begin() as session:
             crawl = self._crawl(session)
             crawl.state = FINISHED
-            gone, seen, total = 0, seen_by(session, crawl), crawl.total
+            gone, seen, total, live = 0, seen_by(session, crawl), crawl.total, live_answers(session, crawl.writer)
             cut = crawl.ended and self._source.complete and total is not None and 2 * seen < total
-            if crawl.ended and self._source.complete and not cut:
-                gone = mark_gone(session, crawl)
-            elif not crawl.ended and crawl.mode == INCREMENTAL and crawl.floor not in (None, UNORDERED):
-                gone = mark_gone(session, crawl, created_after=crawl.floor)
+            with session.begin_nested() as marking:
+                if crawl.ended and self._source.complete and not cut:
+                    gone = mark_gone(session, crawl)
+                elif not crawl.ended and crawl.mode == INCREMENTAL and crawl.floor not in (None, UNORDERED):
+                    gone = mark_gone(session, crawl, created_after=crawl.floor)
+                shrunk = not self._may_shrink and gone > max(FEW, SHRINK_SHARE * live)
+                if shrunk:
+                    marking.rollback()
             outcome = Outcome(crawl.ended, gone)
+        if shrunk:
+            raise Incomplete(
+                f"{gone} of {live} answers are missing from the source at once, more than {SHRINK_SHARE:.0%}. Nothing was marked as gone. "
+                "Look at the source; if they are gone on purpose, read everything again (--full, or the form's checkbox)."
+            )
         if cut:  # such a list is wrong, and nothing in it says what is gone
             raise Incomplete(f"The list ended after {seen} answers, the site says {total}. Nothing was marked as gone.")
         return outcome

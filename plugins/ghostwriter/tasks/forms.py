@@ -29,7 +29,8 @@ MODE_NAMES = {
 
 def collecting() -> dict[str, Param]:
     """How much is read."""
-    why = "Otherwise the reading stops where the archive is up to date. Only a full one notices answers that were deleted."
+    why = "Otherwise the reading stops where the archive is up to date. Only a full one notices all answers that were deleted, and "
+    why += "believes it when more than a tenth are missing at once."
     return {"full": Param(False, type="boolean", title="Read everything again", description=why)}
 
 

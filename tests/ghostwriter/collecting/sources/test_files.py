@@ -9,16 +9,16 @@ import pytest
 
 from ghostwriter.collecting.collect import CollectReport, collect
 from ghostwriter.collecting.export import export_rows
-from ghostwriter.collecting.sources.errors import SourceFileUnusable
+from ghostwriter.collecting.sources.errors import Incomplete, SourceFileUnusable
 from ghostwriter.home import Home
 from ghostwriter.writer import Writer
 
 CORPUS = Path(__file__).parents[4] / "demo" / "corpus" / "laocheng.jsonl"
 
 
-def read(writer: Writer, home: Home, path: Path) -> CollectReport:
+def read(writer: Writer, home: Home, path: Path, *, full: bool = False) -> CollectReport:
     source = writer.source.model_copy(update={"kind": "jsonl", "account": str(path)})
-    return collect(writer.model_copy(update={"source": source}), home)
+    return collect(writer.model_copy(update={"source": source}), home, full=full)
 
 
 def exported(home: Home) -> list[dict[str, Any]]:
@@ -31,6 +31,22 @@ def test_a_corpus_file_is_archived_whole_and_again_changes_nothing(writer: Write
     assert (report.known, report.site_total, report.requests) == (len(rows), len(rows), 0)
     assert {row["id"]: row["text"] for row in exported(home)} == {row["id"]: row["answer"] for row in rows}
     assert read(writer, home, CORPUS).saved == 0
+
+
+def test_a_file_cut_by_more_than_a_tenth_takes_nothing_away_unless_told(writer: Writer, home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    lines = [json.dumps({"id": number, "question": f"q{number}", "text": f"a{number}"}) + "\n" for number in range(185)]
+    path.write_text("".join(lines), encoding="utf-8")
+    read(writer, home, path)
+    path.write_text("".join(lines[:20]), encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(Incomplete, match=r"165 of 185 answers are missing from the source at once, more than 10%"):
+            read(writer, home, path)
+        assert [row["flags"] for row in exported(home)] == [[]] * 185
+    path.write_text("".join(lines[:170]), encoding="utf-8")
+    assert read(writer, home, path).newly_gone == 15
+    path.write_text("".join(lines[:20]), encoding="utf-8")
+    assert read(writer, home, path, full=True).newly_gone == 150
 
 
 def test_a_changed_row_is_a_revision_and_a_missing_one_is_gone(writer: Writer, home: Home, tmp_path: Path) -> None:
