@@ -12,6 +12,7 @@ COMMANDS = {
     "distill": ("distill",),
     "champion": ("champion", "rollback"),
     "purge": ("purge",),
+    "trust": ("trust",),
     "up": ("up",),
     "migrate": ("migrate",),
 }

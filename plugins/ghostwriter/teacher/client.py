@@ -19,12 +19,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from ghostwriter.addresses import is_link_local
 from ghostwriter.errors import ConnectionMissing, TeacherError
 from ghostwriter.teacher.budget import Message, Usage
 
@@ -92,6 +94,8 @@ class Endpoint(BaseModel):
     def _address(cls, value: str) -> str:
         if not re.match(r"https?://[^/\s]", value.strip()):
             raise ConnectionMissing(f"{value!r} is no teacher's address. Write the whole base URL, like https://api.example.com/v1.")
+        if is_link_local(urlsplit(value.strip()).hostname or ""):
+            raise ConnectionMissing(f"{value!r} is an address of the link itself, where no teacher answers. Write the teacher's base URL.")
         return value.strip()
 
     @field_validator("key")

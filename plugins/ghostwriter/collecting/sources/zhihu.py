@@ -3,13 +3,13 @@
 When the site wants a signature or a proof of a person, the run ends and says so; the way out is `ghostwriter.sources.har`.
 """
 
-import ipaddress
 import json
 import logging
 import re
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ghostwriter.addresses import ip_address, is_link_local
 from ghostwriter.collecting.sources.cookies import Cookie
 from ghostwriter.collecting.sources.errors import AddressRefused, AuthMissing, SourceFailure
 from ghostwriter.collecting.sources.record import Page
@@ -140,16 +140,14 @@ def checked_site(site: str) -> str:
     """`site` if the cookie may be sent there: Zhihu over https, or a server of one's own (this machine, a private address, a bare name)."""
     parts = urlsplit(site if "://" in site else f"http://{site}")
     host = parts.hostname or ""
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_near(host)):
+    if not is_link_local(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_near(host))):
         return f"{parts.scheme}://{parts.netloc}"
     raise AddressRefused(f"{site!r} is no address a cookie may be sent to: https, or http to a server on this machine or network.")
 
 
 def _is_near(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return bool(host) and "." not in host
+    address = ip_address(host)
+    return address.is_private if address else bool(host) and "." not in host
 
 
 def _total(value: Any) -> int | None:

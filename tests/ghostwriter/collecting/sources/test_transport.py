@@ -77,7 +77,19 @@ def test_sites_a_cookie_may_go_to(site: str) -> None:
     assert checked_site(site) == site.removesuffix("/x")
 
 
-@pytest.mark.parametrize("site", ["http://www.zhihu.com", "http://8.8.8.8", "ftp://127.0.0.1", "", "http://"])
+@pytest.mark.parametrize(
+    "site",
+    [
+        "http://www.zhihu.com",
+        "http://8.8.8.8",
+        "ftp://127.0.0.1",
+        "",
+        "http://",
+        "http://169.254.169.254",
+        "https://169.254.169.254",
+        "http://2852039166",
+    ],
+)
 def test_sites_it_may_not_go_to(site: str) -> None:
     with pytest.raises(AddressRefused):
         checked_site(site)
