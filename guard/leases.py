@@ -1,50 +1,68 @@
-"""Stop training containers that nobody follows: whoever started one looks at it every few seconds, or is gone.
+"""Who follows which container: whoever looks at one every few seconds, until nobody does."""
 
-A task that was killed leaves its container running. A retry that comes soon takes it over; otherwise it is asked to save a
-checkpoint and end, so that no training runs on unowned, whatever became of Airflow.
-"""
-
-import logging
 import threading
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
-from guard.engine import Engine, Silent
-
-log = logging.getLogger(__name__)
+from guard.parsing import Followed
 
 LEASE_SECONDS = 30.0
 """How long a container may run without being looked at."""
-GRACE_SECONDS = 25
-"""How long it has to save a checkpoint; with the lease, less than a minute."""
-POLL_SECONDS = 2.0
+CLAIM_SECONDS = 10.0
+"""How long after a look the container is the looker's alone. A launcher looks every two seconds; a
+retry on another worker takes a killed worker's container over well before the lease has run out."""
+
+
+class Look(NamedTuple):
+    """The last look at a container."""
+
+    time: float
+    client: str
+    """The client's address; empty before anyone has looked."""
 
 
 class Leases:
-    """When each container was last looked at; one first seen by this process counts as just looked at."""
+    """When each container was last looked at, and by whom. Used by many threads.
 
-    def __init__(self, lease: float = LEASE_SECONDS, grace: int = GRACE_SECONDS) -> None:
-        self._lease, self._grace = lease, grace
-        self._seen: dict[str, float] = {}
+    One first seen by this process counts as just looked at, by nobody.
+    """
 
-    def renew(self, container: str) -> None:
-        """Someone looked at the container with this id."""
-        self._seen[container] = time.monotonic()
+    def __init__(
+        self,
+        lease: float = LEASE_SECONDS,
+        claim: float = CLAIM_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lease, self._claim, self._clock = lease, claim, clock
+        self._looks: dict[str, Look] = {}
+        self._lock = threading.Lock()
+
+    def renew(self, container: str, client: str) -> None:
+        """A client looked at the container with this id; it counts unless another follows it."""
+        with self._lock:
+            if not self._follower(container, client):
+                self._looks[container] = Look(self._clock(), client)
+
+    def check(self, container: str, client: str) -> None:
+        """Raises Followed when another client looked at the container with this id just now."""
+        with self._lock:
+            if other := self._follower(container, client):
+                raise Followed(f"Container {container[:12]} is followed by {other}.")
 
     def expired(self, running: list[str]) -> list[str]:
-        """Those of the running containers whose lease has run out; the others' are kept, those of ended ones forgotten."""
-        now = time.monotonic()
-        self._seen = {container: self._seen.get(container, now) for container in running}
-        return [container for container, seen in self._seen.items() if now - seen > self._lease]
+        """The running containers whose lease has run out; looks older than that are forgotten."""
+        with self._lock:
+            now = self._clock()
+            looks = {id: self._looks.get(id, Look(now, "")) for id in running}
+            past = now - self._lease
+            fresh = {id: look for id, look in self._looks.items() if look.time >= past}
+            self._looks = fresh | looks
+            return [id for id, look in looks.items() if look.time < past]
 
-    def keep(self, engine: Engine, project: str) -> None:
-        """Stop what has expired, for ever."""
-        stopping: set[str] = set()
-        while True:
-            try:
-                for container in set(self.expired(engine.running(project))) - stopping:
-                    stopping.add(container)
-                    log.warning("Nobody has looked at container %s for %.0f s: stopping it.", container[:12], self._lease)
-                    threading.Thread(target=engine.stop, args=(container, self._grace), daemon=True).start()
-            except Silent as silent:
-                log.warning("%s", silent)
-            time.sleep(POLL_SECONDS)
+    def _follower(self, container: str, client: str) -> str:
+        """The other client that follows the container; empty when none does."""
+        look = self._looks.get(container)
+        if look is None or self._clock() - look.time > self._claim:
+            return ""
+        return look.client if look.client != client else ""

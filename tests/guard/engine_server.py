@@ -1,7 +1,11 @@
-"""A stand-in for the Docker engine on a Unix socket: containers are entries in a dict, and every call is recorded."""
+"""A stand-in for the Docker engine on a Unix socket: containers are entries in a dict.
+
+Every call is recorded.
+"""
 
 import json
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -17,40 +21,79 @@ class EngineServer(ThreadingMixIn, UnixStreamServer):
     """Use as a context manager; `containers` is by id, `calls` holds method, path and query."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path), _Handler)
         self.path = path
         self.containers: dict[str, Json] = {}
         self.created: list[Json] = []
+        self.made = 0
         self.calls: list[tuple[str, str, dict[str, str]]] = []
         self.logs: dict[str, list[tuple[str, str]]] = {}
+        self.answers: dict[str, bytes | int] = {}
+        """Path to what is answered instead: content, or a status."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self.shutdown()
         self.server_close()
 
-    def add(self, name: str, labels: dict[str, str], *, running: bool = True) -> str:
-        """A container of that name; returns its id."""
-        container = f"{len(self.containers) + 1:064x}"
-        state = {"Running": running, "ExitCode": 0, "OOMKilled": False}
-        self.containers[container] = {"Id": container, "Name": f"/{name}", "Config": {"Labels": labels, "Tty": False}, "State": state}
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is none of this server's errors."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def add(
+        self,
+        name: str,
+        labels: dict[str, str],
+        *,
+        running: bool = True,
+        status: str = "exited",
+        memory: int = 2**29,
+    ) -> str:
+        """A container of that name; returns its id. `status` is its state when it does not run."""
+        self.made += 1
+        container = f"{self.made:064x}"
+        self.containers[container] = {
+            "Id": container,
+            "Name": f"/{name}",
+            "Config": {"Labels": labels, "Tty": False},
+            "HostConfig": {"Memory": memory},
+            "State": {
+                "Running": running,
+                "Status": "running" if running else status,
+                "ExitCode": 0,
+                "OOMKilled": False,
+            },
+        }
         return container
 
     def end(self, container: str, status: int) -> None:
         """Let a container have ended."""
-        self.containers[container]["State"] |= {"Running": False, "ExitCode": status}
+        ended = {"Running": False, "Status": "exited", "ExitCode": status}
+        self.containers[container]["State"] |= ended
 
     def followed(self, container: str) -> None:
         """Called when a container's log is read."""
 
+    def missed(self, name: str) -> None:
+        """Called when there is no container of that name, before the client is told."""
+
     def find(self, name: str) -> Json | None:
-        """By id or name."""
-        return self.containers.get(name) or next((one for one in self.containers.values() if one["Name"] == f"/{name}"), None)
+        """By id, by name, or by how an id begins: as the real engine guesses."""
+        named = [one for one in self.containers.values() if one["Name"] == f"/{name}"]
+        begun = [one for one in self.containers.values() if one["Id"].startswith(name)]
+        return self.containers.get(name) or next(iter([*named, *begun]), None)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = re.sub(r"^/v\d\.\d+", "", parts.path), dict(parse_qsl(parts.query))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.calls.append((self.command, path, query))
+        if path in self.server.answers:
+            answer = self.server.answers[path]
+            if isinstance(answer, int):
+                return self._send(answer, {"message": "as the test wants it"})
+            return self._send(200, answer)
         if path == "/_ping":
             return self._send(200, b"OK")
         if path == "/version":
@@ -76,9 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._create(query["name"], json.loads(body))
         if path == "/containers/json":
             labels = [entry.partition("=") for entry in json.loads(query["filters"])["label"]]
-            matching = [c for c in self.server.containers.values() if all(_matches(c, name, sign, value) for name, sign, value in labels)]
-            shown = [one for one in matching if query.get("all") or one["State"]["Running"]]
-            return self._send(200, [{"Id": one["Id"], "Names": [one["Name"]], "Labels": one["Config"]["Labels"]} for one in shown])
+            made = self.server.containers.values()
+            matching = [one for one in made if all(_matches(one, *label) for label in labels)]
+            every = query.get("all") in ("1", "True")
+            shown = [one for one in matching if every or one["State"]["Running"]]
+            return self._send(200, [_listed(one) for one in shown])
         return self._one(path, query)
 
     do_POST = do_DELETE = do_GET
@@ -87,12 +137,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.find(name):
             return self._send(409, {"message": f"The container name {name} is already in use"})
         self.server.created.append(body)
-        return self._send(201, {"Id": self.server.add(name, body["Labels"], running=False)})
+        memory = body["HostConfig"]["Memory"]
+        made = {"running": False, "status": "created", "memory": memory}
+        return self._send(201, {"Id": self.server.add(name, body["Labels"], **made)})
 
     def _one(self, path: str, query: dict[str, str]) -> None:
         _, _, name, *action = path.split("/")
         container = self.server.find(name)
         if not container:
+            self.server.missed(name)
             return self._send(404, {"message": f"No such container: {name}"})
         match [self.command, *action]:
             case ["GET", "json"]:
@@ -101,9 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
                 lines = self.server.logs.get(container["Id"], [])
                 self.server.followed(container["Id"])
                 frames = [f"{stamp} {text}\n".encode() for stamp, text in lines]
-                return self._send(200, b"".join(b"\x01\0\0\0" + len(frame).to_bytes(4, "big") + frame for frame in frames))
+                heads = [b"\x01\0\0\0" + len(frame).to_bytes(4, "big") for frame in frames]
+                return self._send(200, b"".join(map(bytes.__add__, heads, frames)))
             case ["POST", "start"]:
-                container["State"]["Running"] = True
+                container["State"] |= {"Running": True, "Status": "running"}
             case ["POST", "stop"]:
                 self.server.end(container["Id"], 143)
             case ["DELETE"]:
@@ -113,10 +167,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, content: Any) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json" if not isinstance(content, bytes) else "text/plain")
+        kind = "text/plain" if isinstance(content, bytes) else "application/json"
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if data:
+            self.wfile.write(data)
+
+
+def _listed(container: Json) -> Json:
+    names, labels = [container["Name"]], container["Config"]["Labels"]
+    return {"Id": container["Id"], "Names": names, "Labels": labels}
 
 
 def _matches(container: Json, name: str, sign: str, value: str) -> bool:

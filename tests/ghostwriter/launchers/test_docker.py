@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import LaunchError
 from ghostwriter.launchers import docker as docker_stage
-from ghostwriter.launchers.container import ContainerSettings, container_name
+from ghostwriter.launchers.container import ContainerSettings, container_name, host_config
 from ghostwriter.launchers.docker import DockerStageOperator, remove_leftovers
 from ghostwriter.launchers.stages import stage_operator
 from guard.engine import Engine
 from guard.leases import Leases
+from guard.policy import Policy
 from guard.proxy import Guard
 from tests.guard.allowed import POLICY
 from tests.guard.engine_server import EngineServer
@@ -57,6 +59,11 @@ class ManualEngine(EngineServer):
             self.result.write_text(json.dumps({"run_id": None}))
 
 
+def policy(home: Path) -> Policy:
+    """The tests' policy, with another home."""
+    return replace(POLICY, volumes={**POLICY.volumes, "gw_home": (str(home), False)})
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[ManualEngine]:
     with ManualEngine(tmp_path / "engine.sock", tmp_path / "result.json") as running:
@@ -65,9 +72,11 @@ def engine(tmp_path: Path) -> Iterator[ManualEngine]:
 
 @pytest.fixture
 def operator(tmp_path: Path, engine: ManualEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerStageOperator]:
-    guard = Guard(("127.0.0.1", 0), POLICY, Engine(str(engine.path)), Leases())
+    guard = Guard(("127.0.0.1", 0), policy(tmp_path.parent), Engine(str(engine.path)), Leases())
     threading.Thread(target=guard.serve_forever, args=(0.02,), daemon=True).start()
-    for name, value in {**SETTINGS, "DOCKER_HOST": f"tcp://127.0.0.1:{guard.server_address[1]}"}.items():
+    url = f"tcp://127.0.0.1:{guard.server_address[1]}"
+    changes = {"DOCKER_HOST": url, "GHOSTWRITER_HOME": str(tmp_path.parent)}
+    for name, value in {**SETTINGS, **changes}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(docker_stage, "POLL_SECONDS", 0.01)
     (tmp_path / "request.json").write_text(json.dumps({"tracking": None}))
@@ -105,8 +114,9 @@ def test_a_stage_runs_in_one_hardened_container_that_is_removed_afterwards(opera
         "com.docker.compose.project": "",
         "com.docker.compose.service": "",
     }
+    home = str(engine.result.parents[1])
     assert made["HostConfig"]["Mounts"] == [
-        {"Type": "volume", "Source": "gw_home", "Target": "/var/lib/ghostwriter", "ReadOnly": False},
+        {"Type": "volume", "Source": "gw_home", "Target": home, "ReadOnly": False},
         {"Type": "volume", "Source": "gw_netrc", "Target": "/run/ghostwriter", "ReadOnly": True},
     ]
     assert engine.containers == {}
@@ -130,6 +140,22 @@ def test_without_the_guard_the_launcher_hardens_all_the_same(operator: DockerSta
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
     }
     assert engine.created[0]["User"] == "10001:10001"
+
+
+def test_gpus_are_asked_for_as_the_guard_gives_them(
+    operator: DockerStageOperator,
+    tmp_path: Path,
+) -> None:
+    settings = replace(operator.settings, gpus="all")
+    body = {
+        "Image": settings.image,
+        "Cmd": ["training", "train", operator.request],
+        "Labels": {**LABELS, "ghostwriter.map": "-1"},
+        "HostConfig": host_config(operator.cli, settings),
+    }
+    body["Labels"].pop("ghostwriter.guard")
+    made = replace(policy(tmp_path.parent), gpus=-1).create_body(body)
+    assert made["HostConfig"]["DeviceRequests"][0]["Count"] == -1
 
 
 def test_a_retry_follows_the_container_of_the_killed_attempt(operator: DockerStageOperator, engine: ManualEngine) -> None:
