@@ -30,7 +30,11 @@ class Stack:
 
     def compose(self, *arguments: str, seconds: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`docker compose ARGUMENTS`."""
-        return self.run(["docker", "compose", *FILES, *arguments], seconds, check)
+        return self.run(self.command(*arguments), seconds, check)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of `docker compose ARGUMENTS`."""
+        return ["docker", "compose", *FILES, *arguments]
 
     def docker(self, *arguments: str, seconds: float = 120, check: bool = True) -> str:
         """`docker ARGUMENTS`; returns what it printed."""

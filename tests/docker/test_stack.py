@@ -15,7 +15,7 @@ from tests.docker.stack import SEEDED, Stack, new_stack, wait_for
 ORPHAN_SECONDS = 60
 DEMO_SECONDS = 900
 GUARD = "http://guard:2375"
-PROBLEMS = Path(__file__).with_name("problems.py")
+ATTACK, PROBLEMS = (Path(__file__).with_name(f"{name}.py") for name in ("attack", "problems"))
 CONTROL = "The guarded Docker API"
 """Stands in an image."""
 IMAGES = [f"ghostwriter-{name}" for name in ("airflow", "mlflow", "guard", "training")]
@@ -52,6 +52,8 @@ def test_every_service_is_healthy_and_hardened(stack: Stack) -> None:
         assert host["SecurityOpt"] == ["no-new-privileges:true"], name
         published = [port["HostIp"] for ports in (service["NetworkSettings"]["Ports"] or {}).values() for port in ports or []]
         assert set(published) <= {"127.0.0.1"}, name
+    guard = next(one for one in services if one["Name"] == "/ghostwriter-test-guard-1")
+    assert guard["HostConfig"]["Memory"] == 256 * 2**20
     holders = [one["Name"] for one in services if any("docker.sock" in mount["Source"] for mount in one["Mounts"])]
     assert holders == ["/ghostwriter-test-guard-1"]
 
@@ -77,18 +79,8 @@ REFUSALS = {
 
 
 def test_the_guarded_api_refuses_what_would_reach_the_host(stack: Stack) -> None:
-    program = (
-        "import json, sys, requests\n"
-        "base = {'Image': 'ghostwriter-training', 'Cmd': ['training', '--help']}\n"
-        "host = {'NetworkMode': 'ghostwriter-test_training', 'Memory': 2**29, 'ShmSize': 2**26}\n"
-        "def status(name, change):\n"
-        "    body = {**base, **change, 'HostConfig': {**host, **change.get('HostConfig', {})}}\n"
-        f"    return requests.post('{GUARD}/containers/create?name=refusal', json=body).status_code\n"
-        "asked = {'nothing of it': {}, **json.loads(sys.argv[1])}\n"
-        "print(json.dumps({name: status(name, change) for name, change in asked.items()}))\n"
-    )
-    answer = stack.compose("exec", "--no-TTY", "scheduler", "python", "-c", program, json.dumps(REFUSALS)).stdout
-    stack.docker("rm", "--force", "refusal")
+    asked = ["python", "-c", ATTACK.read_text(), "change", json.dumps(REFUSALS)]
+    answer = stack.compose("exec", "--no-TTY", "scheduler", *asked).stdout
     assert json.loads(answer) == {"nothing of it": 201, **dict.fromkeys(REFUSALS, 403)}
 
 
@@ -185,16 +177,30 @@ def problems(stack: Stack, *changes: dict[str, str]) -> str:
 
 
 def test_what_is_missing_on_the_host_is_said_with_what_to_do(stack: Stack) -> None:
-    said = problems(stack, {"gpus": "1"}, {"image": "stand-in/postgres"}, {"network": "another"}, {"memory": "1000g"})
+    changes = ({"image": "stand-in/postgres"}, {"network": "another"}, {"memory": "1000g"})
+    said = problems(stack, {"gpus": "1"}, *changes)
     for words in (
-        "gpus The Docker engine refused the container: could not select device driver",
-        "The host has no GPU runtime: install the NVIDIA Container Toolkit, or set GPUS=0.",
+        "gpus The Docker engine refused the container",
+        "HostConfig.DeviceRequests asks for other devices than the guard gives: 0 GPUs.",
         "Image 'stand-in/postgres' is not allowed, only ghostwriter-training.",
-        "HostConfig.NetworkMode 'another' is not allowed, only 'ghostwriter-test_training'.",
+        "HostConfig.NetworkMode 'another' is not allowed, only ghostwriter-test_training.",
         "HostConfig.Memory must be between 1 and 4294967296",
         "engine No Docker engine answers",
     ):
         assert words in said, said
+
+
+def test_a_host_without_gpus_is_said_with_what_to_do(stack: Stack) -> None:
+    restart = ["up", "--detach", "--no-deps", "--wait", "guard"]
+    Stack({**stack.environment, "GPUS": "1"}).compose(*restart)
+    try:
+        said = problems(stack, {"gpus": "1"})
+    finally:
+        stack.compose(*restart)
+    words = "gpus The Docker engine refused the container: could not select device driver"
+    assert words in said, said
+    advice = "The host has no GPU runtime: install the NVIDIA Container Toolkit, or set GPUS=0."
+    assert advice in said, said
 
 
 def test_a_missing_image_is_said_with_what_to_do(stack: Stack) -> None:
