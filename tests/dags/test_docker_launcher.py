@@ -36,4 +36,13 @@ def test_a_container_is_needed_while_its_task_has_work_before_it(state: str | No
 
 
 def test_a_container_whose_run_was_deleted_is_not_needed() -> None:
-    assert not task_needs(SimpleNamespace(get_task_states=lambda **_: {}))({**LABELS, "ghostwriter.map": "-1"})
+    needed = task_needs(SimpleNamespace(get_task_states=lambda **_: {}))
+    assert not needed({**LABELS, "ghostwriter.map": "-1"})
+
+
+STRANGE = [{"ghostwriter.stage": "train"}, {**LABELS, "ghostwriter.map": "first"}]
+
+
+@pytest.mark.parametrize("labels", STRANGE)
+def test_a_container_that_does_not_name_its_task_is_left_alone(labels: dict[str, str]) -> None:
+    assert task_needs(SimpleNamespace(get_task_states=lambda **_: {}))(labels)
