@@ -42,6 +42,7 @@ def keep_compiled(models: Path) -> None:
     """
     for variable, folder in COMPILED.items():
         os.environ.setdefault(variable, str(models.absolute() / "compiled" / folder))
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # for two small kernels a pool of processes costs seconds at the end
 
 
 def _be_quiet() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from training.arithmetic.article import article_table, epochs_of
 from training.arithmetic.plan import TABLE_FILE
-from training.arithmetic.report import accuracy_picture, report
 from training.arithmetic.scores import Marked
 from training.contract import ExamineRequest, ExamineResult, SetScore
 from training.tracking.run import TrackedRun
@@ -34,6 +33,8 @@ def arm(run: TrackedRun, name: str, scores: Mapping[str, SetScore]) -> None:
 
 def end(run: TrackedRun, request: ExamineRequest, result: ExamineResult, marked: Mapping[str, Mapping[str, Sequence[Marked]]]) -> None:
     """Tell the last arm's shares on every set, the other abilities, and show tables, picture and page."""
+    from training.arithmetic.report import accuracy_picture, report  # matplotlib comes with it
+
     last = request.arms[-1].name
     for set_name, score in result.scores[last].items():
         if set_name != "unseen":

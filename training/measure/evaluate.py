@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,13 +26,15 @@ from training.measure.contrast import language_of, other_writers
 from training.measure.degeneration import degeneration
 from training.measure.measures import Measures, differences, scores
 from training.measure.memorisation import memorisation
-from training.measure.style import Style, style
 from training.measure.style_distance import embed, style_distance
 from training.models.model import Base
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
 from training.signals import StopFlag
 from training.tracking.run import open_run
+
+if TYPE_CHECKING:
+    from training.measure.style import Style
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +156,9 @@ def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]
     return [[*earlier, *messages] for messages in exam.heldout]
 
 
-def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> Style:
+def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> "Style":
+    from training.measure.style import style  # scikit-learn comes with it: the answers begin sooner
+
     training = _answers(exam.training)
     others = other_writers(request.dataset, language_of(training))
     texts = {name: _texts(arm) for name, arm in given.items()}
@@ -161,7 +166,7 @@ def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -
 
 
 def _measure(
-    request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: Style, base: Base
+    request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: "Style", base: Base
 ) -> tuple[Measures, dict[str, str]]:
     """All figures of all arms and of the writer, and why some are withheld."""
     writer = exam.writer

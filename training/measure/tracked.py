@@ -1,13 +1,15 @@
 """What an evaluation tells MLflow: figures for each arm as a child run, one table of them, the samples as a table, pictures, the report."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from training.contract import METRIC_NAMES, EvaluateRequest, EvaluateResult
 from training.measure.measures import shown
-from training.measure.plots import save_plots
 from training.measure.report import report
-from training.measure.style import Style
 from training.tracking.run import TrackedRun
+
+if TYPE_CHECKING:
+    from training.measure.style import Style
 
 REPORT_FILE, SAMPLES_TABLE, FIGURES_TABLE = "report.html", "samples.json", "measures.json"
 
@@ -20,8 +22,10 @@ def start(run: TrackedRun, request: EvaluateRequest) -> None:
     run.dataset(request.dataset, "evaluation")
 
 
-def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult, manner: Style) -> None:
+def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult, manner: "Style") -> None:
     """Tell the figures of each arm, and show tables, pictures and the page."""
+    from training.measure.plots import save_plots  # matplotlib comes with it
+
     for arm, figures in result.scores.items():
         run.metrics({METRIC_NAMES.get(name, name): figure.value for name, figure in figures.items()}, child=arm)
         run.end_child(arm)

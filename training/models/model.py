@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ class Base:
 def load_base(name: str, revision: str | None, precision: str, models: Path, device: torch.device) -> Base:
     """Load a base model and its tokenizer, padding token set. Raises BaseModelError."""
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    with without_scikit_learn():
+        from transformers import AutoModelForCausalLM, AutoTokenizer
     location = prepare(name, models)
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
@@ -57,6 +59,22 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
     model.config.pad_token_id = tokenizer.pad_token_id
     model.to(device)  # type: ignore[arg-type]
     return Base(name, model, tokenizer, chat, fingerprint(model))
+
+
+@contextmanager
+def without_scikit_learn() -> Iterator[None]:
+    """Import transformers' models as where scikit-learn is not installed: a quarter of a stage's start.
+
+    They import it for one way of assisted generation, which nobody here uses.
+    """
+    if "sklearn" in sys.modules:
+        yield
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # what the import system reads as "there is none"
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
