@@ -23,19 +23,26 @@ class BatchTeacher(TeacherServer):
     lose_created: bool = False
     """Take the next batch, but answer 500: the client never learns its id."""
 
+    unlisted_looks: int = 0
+    """How often the list is empty before it shows the batches there are."""
+    lose_output: bool = False
+    """Answer 404 to whoever asks for an output file."""
+
     def _files_and_batches(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, dict[str, str]]:
         path, _, _ = path.partition("?")
         parts = path.removeprefix("/v1/").split("/")
         if method == "POST" and path == "/v1/files":
             return 200, self._upload(headers, body), {}
-        if method == "GET" and parts[0] == "files" and parts[-1] == "content":
+        if method == "GET" and parts[0] == "files" and parts[-1] == "content" and not self.lose_output:
             return 200, self.files[parts[1]], {}
         if method == "POST" and path == "/v1/batches":
             created = self._create(json.loads(body))
             lost, self.lose_created = self.lose_created, False
             return (500, self._error("lost", None, headers), {}) if lost else (200, created, {})
         if method == "GET" and path == "/v1/batches":
-            return 200, {"object": "list", "data": list(self.batches.values()), "has_more": False}, {}
+            self.unlisted_looks -= 1
+            listed = [] if self.unlisted_looks >= 0 else list(self.batches.values())
+            return 200, {"object": "list", "data": listed, "has_more": False}, {}
         if method == "GET" and parts[0] == "batches" and parts[1] in self.batches:
             return 200, self._advanced(self.batches[parts[1]]), {}
         return 404, self._error(f"{method} {path} is not served.", None, headers), {}

@@ -124,7 +124,9 @@ class Budget(Section):
     """Falls back to `input_price`."""
     output_price: Decimal = Field(Decimal(0), ge=0)
     cap: Decimal | None = Field(None, ge=0)
-    """Hard cap of a run, in the same currency; no call is sent that could cross it."""
+    """Most that one run may cost, in the same currency. A run is one snapshot asked with one prompt, model and set of parameters, its
+    retries included: each night with news begins at 0, and the judge has a purse of its own. A call that could cross the cap by its
+    worst price is not sent; what a vendor charges beyond these prices nobody here can see."""
     batch_share: Decimal = Field(Decimal("0.5"), ge=0)
     """What a batch costs, as a share of these prices."""
 

@@ -18,7 +18,7 @@ from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.snapshot import MANIFEST, read_manifest
-from ghostwriter.teacher.progress import LogLines
+from ghostwriter.teacher.progress import LogLines, Progress
 from ghostwriter.writer import Writer, load_writer
 from ghostwriter.writer_settings import MODES, Mode
 
@@ -47,6 +47,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--poll", type=float, default=POLL_SECONDS, metavar="SECONDS", help="time between two looks at a batch (default: %(default)s)"
     )
     parser.add_argument("--forget-batch", action="store_true", help="give up an open batch first: its requests count as perhaps paid")
+    parser.add_argument("--buy-again", action="store_true", help="also when more than a fifth of what the ledger holds is bought again")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost; ask nothing, spend nothing")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
@@ -69,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.forget_batch and (forgotten := forget_batch(writer, home)):
             print(f"Batch {forgotten} is given up.", file=sys.stderr)
         if endpoint and mode == "distilled" and (arguments.batch or writer.teacher.batch):
-            _wait_for_batches(writer, home, answers, endpoint, arguments.poll)
-        folder = _watched(writer, home, answers, endpoint, mode)
+            _wait_for_batches(writer, home, answers, endpoint, arguments.poll, buy_again=arguments.buy_again)
+        folder = _watched(writer, home, answers, endpoint, mode, buy_again=arguments.buy_again)
     except KeyboardInterrupt:
         print("Interrupted. What was bought is kept: run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
@@ -78,19 +79,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _watched(writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, mode: Mode) -> Path:
+def _watched(writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, mode: Mode, *, buy_again: bool) -> Path:
     """Distil with a live line on a terminal, and a line every few seconds elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        return distill(writer, home, answers, endpoint, mode=mode, progress=LogLines(LINE_SECONDS))
+        return distill(writer, home, answers, endpoint, mode=mode, progress=LogLines(LINE_SECONDS), buy_again=buy_again)
     logging.getLogger("ghostwriter").handlers = [RichHandler(console=console, show_path=False, show_time=False, show_level=False)]
     logging.getLogger("ghostwriter").propagate = False
     with Live(console=console, transient=True) as live:
-        return distill(writer, home, answers, endpoint, mode=mode, progress=lambda progress: live.update(Text(str(progress))))
+
+        def show(progress: Progress) -> None:
+            live.update(Text(str(progress)))
+
+        return distill(writer, home, answers, endpoint, mode=mode, progress=show, buy_again=buy_again)
 
 
-def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, poll_seconds: float) -> None:
-    while batch := open_batch(writer, home, answers, endpoint):
+def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, poll_seconds: float, *, buy_again: bool) -> None:
+    while batch := open_batch(writer, home, answers, endpoint, buy_again=buy_again):
         while batch_status(endpoint, batch) == "open":
             time.sleep(poll_seconds)
         apply_batch(writer, home, endpoint, batch)

@@ -14,18 +14,21 @@ import io
 import json
 import logging
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from openai import APIConnectionError, APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError, NotFoundError, OpenAI
 from openai.types import Batch
 from sqlalchemy import Engine
 
 from ghostwriter.database import open_database
-from ghostwriter.distilling.corpus import read_corpus
+from ghostwriter.distilling.corpus import Corpus, read_corpus
+from ghostwriter.distilling.forecast import make_estimate
 from ghostwriter.distilling.plan import Planner, run_name
 from ghostwriter.distilling.prompt import load_prompt
 from ghostwriter.errors import BudgetExceeded, TeacherError
@@ -46,6 +49,8 @@ MOST_REQUESTS = 50_000
 NAME_KEY = "ghostwriter_batch"
 FINISHED = frozenset({"completed", "failed", "expired", "cancelled"})
 API_SECONDS = 120.0
+LISTED_SECONDS, LOOK_SECONDS = 60.0, 5.0
+"""How long a batch that was just taken may be missing in the vendor's list, and the time between two looks at it."""
 Status = Literal["open", "finished"]
 BATCH_ADVICE = ADVICE | {
     "not_found": "This address has no Batch API (then set teacher.batch = false), or does not know the batch: name the one it was "
@@ -54,20 +59,24 @@ BATCH_ADVICE = ADVICE | {
 }
 
 
-def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint) -> str | None:
+def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, *, buy_again: bool = False) -> str | None:
     """The vendor's id of the writer's open batch, submitted now if there was none; None when no row is left for a batch.
 
     One that an earlier run left open, of an older snapshot or another prompt, comes first: it is paid for.
 
-    Raises BudgetExceeded when the batch at its worst price does not fit under the cap, CorpusTooSmall, TeacherError and its kinds.
+    Raises BudgetExceeded when the batch at its worst price does not fit under the cap, CorpusTooSmall, TeacherError and its kinds,
+    and BuysAgain unless `buy_again`.
     """
     with _locked(writer, home) as engine:
-        ledger, batches, planner = _open(writer, answers, engine)
+        corpus = read_corpus(writer, answers)
+        ledger, batches, planner = _open(writer, corpus, engine)
         run = run_name(ledger, answers, planner)
         found = batches.open()
         if found and (batch := _attach(found, batches, endpoint)):
             log.info("Batch %s is open: waiting for it.", batch)
             return batch
+        if not buy_again:
+            make_estimate(writer, corpus, planner, ledger, ledger.spending(run)).check_buys_again()
         calls = planner.take(writer.teacher.answers)
         done = ledger.known(call.key for call in calls) | batches.keys(run)
         missing = [call for call in calls if call.key not in done][:MOST_REQUESTS]
@@ -126,10 +135,10 @@ def _locked(writer: Writer, home: Home) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _open(writer: Writer, answers: Path, engine: Engine) -> tuple[Ledger, BatchLedger, Planner]:
+def _open(writer: Writer, corpus: Corpus, engine: Engine) -> tuple[Ledger, BatchLedger, Planner]:
     ledger = Ledger(engine, writer.stem)
     prompt = load_prompt(writer.teacher.prompt or writer.language)
-    return ledger, BatchLedger(engine, writer.stem), Planner(writer, read_corpus(writer, answers), prompt, ledger)
+    return ledger, BatchLedger(engine, writer.stem), Planner(writer, corpus, prompt, ledger)
 
 
 def _attach(found: OpenBatch, batches: BatchLedger, endpoint: Endpoint) -> str | None:
@@ -137,13 +146,18 @@ def _attach(found: OpenBatch, batches: BatchLedger, endpoint: Endpoint) -> str |
     if found.vendor_id:
         return found.vendor_id
     with _api(endpoint) as client:
-        listed = next((batch.id for batch in client.batches.list(limit=100) if (batch.metadata or {}).get(NAME_KEY) == found.name), None)
+        while not (listed := _listed(client, found.name)) and (datetime.now(UTC) - found.intended).total_seconds() < LISTED_SECONDS:
+            time.sleep(LOOK_SECONDS)
     if listed:
         batches.submitted(found.name, listed)
     else:
         batches.abandon(found.name)
         log.warning("Batch %s never reached the teacher: submitting again.", found.name)
     return listed
+
+
+def _listed(client: OpenAI, name: str) -> str | None:
+    return next((batch.id for batch in client.batches.list(limit=100) if (batch.metadata or {}).get(NAME_KEY) == name), None)
 
 
 def _submit(
@@ -181,7 +195,7 @@ def _create(client: OpenAI, name: str, lines: bytes, batches: BatchLedger) -> st
             .id
         )
     except APIStatusError as error:
-        if error.status_code < 500:
+        if error.status_code < 500 and error.status_code != 408:
             batches.abandon(name)
         raise
 
@@ -214,14 +228,25 @@ def _check_accepted(found: Batch, batches: BatchLedger) -> None:
 
 
 def _result_lines(client: OpenAI, found: Batch) -> Iterator[dict[str, Any]]:
-    """The lines of the output file and of the error file, in the vendor's order; an empty one for a line that cannot be read."""
+    """The lines of the output file and of the error file, in the vendor's order.
+
+    An empty one for a line that cannot be read, and for a file the vendor no longer has.
+    """
     for file in (found.output_file_id, found.error_file_id):
-        for line in client.files.content(file).content.splitlines() if file else ():
+        for line in _content(client, file).splitlines() if file else ():
             try:
                 row = json.loads(line)
             except ValueError:
                 row = {}
             yield row if isinstance(row, dict) else {}
+
+
+def _content(client: OpenAI, file: str) -> bytes:
+    try:
+        return client.files.content(file).content
+    except NotFoundError:
+        log.warning("The teacher no longer has the file %s: what it held counts as perhaps paid, and is asked for again.", file)
+        return b"gone"
 
 
 def _apply(line: dict[str, Any], send: Any, prices: Prices, ledger: Ledger) -> str:

@@ -50,12 +50,19 @@ class BatchOpen(GhostwriterError):
 
 
 def distill(
-    writer: Writer, home: Home, answers: Path, endpoint: Endpoint | None, *, mode: Mode | None = None, progress: Listener | None = None
+    writer: Writer,
+    home: Home,
+    answers: Path,
+    endpoint: Endpoint | None,
+    *,
+    mode: Mode | None = None,
+    progress: Listener | None = None,
+    buy_again: bool = False,
 ) -> Path:
     """Build the dataset of a finished snapshot of answers and return its folder.
 
-    Raises CorpusTooSmall before any call; BudgetExceeded, TeacherError and its kinds, Leak. Whatever was bought is in the
-    ledger then, and a rerun goes on from there.
+    Raises CorpusTooSmall before any call, and BuysAgain unless `buy_again`; BudgetExceeded, TeacherError and its kinds, Leak.
+    Whatever was bought is in the ledger then, and a rerun goes on from there.
     """
     started, mode = time.monotonic(), mode or writer.mode
     writer = writer.asking(mode)
@@ -68,7 +75,7 @@ def distill(
     elif endpoint is None:
         raise ConnectionMissing(f"Mode {mode!r} asks a teacher, and none was named. Give its connection, or choose mode 'direct'.")
     else:
-        folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress or LogLines())
+        folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress or LogLines(), buy_again=buy_again)
     log.info("Dataset %s written in %s.", folder, duration(time.monotonic() - started))
     return folder
 
@@ -89,7 +96,17 @@ def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = N
         engine.dispose()
 
 
-def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, endpoint: Endpoint, mode: Mode, progress: Listener) -> Path:
+def _with_teacher(
+    writer: Writer,
+    home: Home,
+    answers: Path,
+    corpus: Corpus,
+    endpoint: Endpoint,
+    mode: Mode,
+    progress: Listener,
+    *,
+    buy_again: bool,
+) -> Path:
     home.check_space()
     engine = open_database(home.database_url)
     try:
@@ -99,7 +116,10 @@ def _with_teacher(writer: Writer, home: Home, answers: Path, corpus: Corpus, end
             _close_interrupted(ledger)
             planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
             run = run_name(ledger, answers, planner)
-            _announce(make_estimate(writer, corpus, planner, ledger, ledger.spending(run)))
+            plan = make_estimate(writer, corpus, planner, ledger, ledger.spending(run))
+            _announce(plan)
+            if not buy_again:
+                plan.check_buys_again()
             harvest = uvloop.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
             return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
     except OperationalError as error:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.distilling.corpus import Corpus
 from ghostwriter.distilling.filters import Candidate, Judge, Lengths, clean_answer
-from ghostwriter.distilling.plan import Planner, reasons_to_buy
+from ghostwriter.distilling.plan import NEVER_ASKED, Planner, reasons_to_buy
+from ghostwriter.errors import GhostwriterError
 from ghostwriter.teacher.budget import Message, Prices, Usage, money
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Answer, Ledger, Spending
@@ -19,8 +20,16 @@ from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
 
 ENOUGH_HISTORY = 20
+AGAIN_SHARE, FEW_CALLS = 0.2, 50
+"""Of what the ledger holds: to buy more of it again, and more than a few calls, a person is asked first."""
 TEMPLATE_TOKENS = 12
 """What a chat template typically adds to a prompt of one message."""
+
+
+class BuysAgain(GhostwriterError):
+    """A changed prompt, model, parameter or cleaning rule would buy much of the ledger again."""
+
+    code = "buys_again"
 
 
 class Estimate(BaseModel):
@@ -40,6 +49,10 @@ class Estimate(BaseModel):
     in_ledger: int = 0
     to_buy: int = 0
     because: dict[str, int] = {}
+    held: int = 0
+    """Answers of this writer in the ledger, also those of other questions, models and prompts."""
+    bought_again: int = 0
+    """Of the calls to buy those that were answered before, by another model or to another prompt."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: Decimal = Decimal(0)
@@ -65,6 +78,16 @@ class Estimate(BaseModel):
             lines.append("The cap will be reached before the end: the run will stop there and can be continued with a higher budget.cap.")
         return "\n".join(lines)
 
+    def check_buys_again(self) -> None:
+        """Raise BuysAgain when more than a fifth of what the ledger holds would be bought again."""
+        if self.bought_again <= max(FEW_CALLS, AGAIN_SHARE * self.held):
+            return
+        why = "; ".join(f"{number} because {reason}" for reason, number in self.because.items() if reason != NEVER_ASKED)
+        raise BuysAgain(
+            f"{self.bought_again:,} answers would be bought again, where the ledger holds {self.held:,}: {why}. {self._money()} "
+            "Nothing was asked. If that is meant, tick `Buy again` in the form, or run `distill` with --buy-again."
+        )
+
     def _money(self) -> str:
         if self.to_buy and not self.worst_cost:
             return "Cost: unknown, the writer file names no prices (budget.input_price, budget.output_price)."
@@ -84,6 +107,7 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
     missing = [call for call in calls if call.key not in known]
     usage = _usage(missing, planner, history, corpus, settings.max_tokens)
     worst = sum((prices.worst(planner.messages(call), settings.max_tokens) for call in missing), Decimal(0))
+    because = reasons_to_buy(missing, planner, ledger)
     return Estimate(
         pairs=len(corpus.training),
         heldout=len(corpus.heldout),
@@ -95,7 +119,9 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
         most_calls=most,
         in_ledger=len(known),
         to_buy=len(missing),
-        because=reasons_to_buy(missing, planner, ledger),
+        because=because,
+        held=ledger.held(),
+        bought_again=sum(number for reason, number in because.items() if reason != NEVER_ASKED),
         prompt_tokens=usage.prompt,
         completion_tokens=usage.completion,
         cost=prices.cost(usage),

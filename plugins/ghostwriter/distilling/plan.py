@@ -19,6 +19,8 @@ from ghostwriter.teacher.ledger import Ledger, request_key
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Mode, Teacher
 
+NEVER_ASKED = "never asked"
+
 
 class Planner:
     """Takes calls off the walk, a batch at a time. The examples of calls that were taken are kept by the ledger.
@@ -107,7 +109,7 @@ def reasons_to_buy(missing: Sequence[Call], planner: Planner, ledger: Ledger) ->
 
 def _reason(earlier: tuple[str, str, str] | None, planner: Planner) -> str:
     if earlier is None:
-        return "never asked"
+        return NEVER_ASKED
     model, prompt, settings = earlier
     if prompt != planner.prompt.hash:
         return "the prompt changed"

@@ -78,7 +78,7 @@ class DistillInBatch(BaseOperator):
         writer = load_writer(self.stem).with_teacher_answers(context["params"]["wanted"])
         if context["params"]["mode"] != "distilled":
             return str(self.answers)
-        batch = open_batch(writer, Home.default(), Path(self.answers), teacher_endpoint(writer.teacher.connection))
+        batch = open_batch(writer, Home.default(), Path(self.answers), teacher_endpoint(writer.teacher.connection), buy_again=True)
         if batch is None:
             return str(self.answers)
         self.defer(trigger=BatchTrigger(writer.teacher.connection, batch, self.poll_seconds), method_name="apply")

@@ -20,11 +20,14 @@ def distill(writer: Writer, answers: str, mode: Mode) -> str:
     home = Home.default()
     home.check_space()
     endpoint = None if mode == "direct" else teacher_endpoint(writer.asking(mode).teacher.connection)
-    return str(distill_answers(writer, home, Path(answers), endpoint, mode=mode))
+    return str(distill_answers(writer, home, Path(answers), endpoint, mode=mode, buy_again=True))  # estimate_cost has asked
 
 
 def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_instance: Any) -> bool:
-    """Log the plan and its cost, leave the figures in the XCom `estimate`; returns whether the form wants the answers, too."""
+    """Log the plan and its cost, leave the figures in the XCom `estimate`; returns whether the form wants the answers, too.
+
+    Raises BuysAgain unless the form allows it.
+    """
     from ghostwriter.distilling.distill import estimate
     from ghostwriter.home import Home
 
@@ -33,6 +36,8 @@ def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_in
         log.info(line)
     figures = plan.model_dump(mode="json", include={"wanted", "in_ledger", "to_buy", "cost", "worst_cost", "spent", "cap"})
     task_instance.xcom_push("estimate", figures)
+    if not (form["only_estimate"] or form["buy_again"]):
+        plan.check_buys_again()
     return not form["only_estimate"]
 
 

@@ -38,6 +38,7 @@ def distilling(writer: Writer) -> dict[str, Param]:
     """What is asked for, what it costs, and of which answers."""
     home = Home.default()
     estimate = form_estimate(writer, home)
+    again = "Without it a run stops that would buy more than a fifth of what the ledger holds again: after a change of model or prompt."
     only = "Writes plan and cost into the log of the task estimate_cost, and ends there: nothing is asked, nothing is spent."
     return {
         "wanted": Param(writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=estimate),
@@ -49,6 +50,7 @@ def distilling(writer: Writer) -> dict[str, Param]:
             title="Whose answers",
             description=f"{writer.teacher.model} is this writer's teacher. The student answers where the writer file has [student].",
         ),
+        "buy_again": Param(False, type="boolean", title="Buy again", description=again, section="Cost"),
         "answers": _folder(writer, home.answers(writer.stem), "Snapshot of answers", "What the night collected, cleaned.", "Which answers"),
     }
 

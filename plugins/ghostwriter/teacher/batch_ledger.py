@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +43,8 @@ class OpenBatch:
 
     name: str
     vendor_id: str | None
+    intended: datetime
+    """In UTC."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,11 @@ class BatchLedger:
 
     def open(self) -> OpenBatch | None:
         """The writer's batch that is not finished with, whichever run submitted it."""
-        chosen = select(BatchRow.name, BatchRow.vendor_id).where(BatchRow.writer == self._writer)
+        chosen = select(BatchRow.name, BatchRow.vendor_id, BatchRow.intended).where(BatchRow.writer == self._writer)
         chosen = chosen.where(BatchRow.state.in_(("intended", "submitted")))
         with self._engine.connect() as connection:
             row = connection.execute(chosen).first()
-        return OpenBatch(row.name, row.vendor_id) if row else None
+        return OpenBatch(row.name, row.vendor_id, row.intended.replace(tzinfo=UTC)) if row else None
 
     def intend(self, run: str, sends: Sequence[PlannedSend]) -> str:
         """Write the batch and all its sends before anything leaves; returns the batch's name."""

@@ -84,7 +84,7 @@ class Purse:
             while self.cap is not None and self.spent + self.reserved + worst > self.cap:
                 if not self._in_flight:
                     raise BudgetExceeded(
-                        f"The cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), "
+                        f"The run's cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), "
                         f"and the next call could cost {money(worst)}. "
                         "Everything bought is kept; raise budget.cap in the writer file and run again to go on from here."
                     )

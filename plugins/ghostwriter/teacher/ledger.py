@@ -15,7 +15,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Integer, String, Text, TypeDecorator, bindparam, insert, select, update
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Integer, String, Text, TypeDecorator, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -175,6 +175,11 @@ class Ledger:
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that were answered."""
         return {row.key for row in self._in_chunks(select(AnswerRow.key), AnswerRow.key, keys)}
+
+    def held(self) -> int:
+        """How many answers of the writer there are."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.count()).where(AnswerRow.writer == self.writer)).scalar_one()
 
     def earlier(self, question_ids: Iterable[str]) -> dict[tuple[str, int], tuple[str, str, str]]:
         """(model, prompt, settings) of the latest answer for each question and sample, to say why a call must be bought again."""

@@ -12,6 +12,7 @@ import ghostwriter.distilling.batch
 from ghostwriter.database import open_database
 from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch, open_batch
 from ghostwriter.distilling.distill import BatchOpen, distill, estimate
+from ghostwriter.distilling.forecast import BuysAgain
 from ghostwriter.errors import BudgetExceeded, TeacherError
 from ghostwriter.home import Home
 from ghostwriter.snapshot import read_manifest
@@ -85,7 +86,8 @@ def test_a_batch_whose_id_was_lost_is_found_by_its_name(tmp_path: Path) -> None:
         assert len(teacher.batches) == 1
 
 
-def test_a_batch_that_never_reached_the_teacher_is_submitted_again(tmp_path: Path) -> None:
+def test_a_batch_that_never_reached_the_teacher_is_submitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ghostwriter.distilling.batch, "LISTED_SECONDS", 0)
     home, writer = Home(tmp_path), make_writer(answers=10)
     answers = answers_of(home, pairs(60))
     with BatchTeacher(TeacherScript(fault=lambda number: "drop" if number == 2 else None)) as teacher, pytest.raises(TeacherError):
@@ -95,6 +97,39 @@ def test_a_batch_that_never_reached_the_teacher_is_submitted_again(tmp_path: Pat
         batch_of(writer, home, answers, teacher)
         assert len(teacher.batches) == 1
     assert sends(home) == {("free", False): 10, ("in_flight", True): 10}
+
+
+def test_a_batch_that_the_teacher_lists_a_moment_later_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ghostwriter.distilling.batch, "LOOK_SECONDS", 0.01)
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with BatchTeacher(lose_created=True, unlisted_looks=2) as teacher:
+        answers = answers_of(home, pairs(60))
+        with pytest.raises(TeacherError, match="lost"):
+            open_batch(writer, home, answers, endpoint(teacher))
+        assert batch_of(writer, home, answers, teacher) == "batch_1"
+        assert len(teacher.batches) == 1
+
+
+def test_an_output_file_that_is_gone_closes_the_batch_as_perhaps_paid(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=10)
+    with BatchTeacher(lose_output=True) as teacher:
+        answers = answers_of(home, pairs(60))
+        batch = batch_of(writer, home, answers, teacher)
+        batch_status(endpoint(teacher), batch)
+        assert apply_batch(writer, home, endpoint(teacher), batch) == {"answered": 0, "refused": 0, "left": 10}
+        assert sends(home) == {("perhaps_paid", True): 10}
+        assert forget_batch(writer, home) is None
+
+
+def test_a_batch_that_would_buy_much_again_is_not_submitted_unasked(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with BatchTeacher() as teacher:
+        answers = answers_of(home, pairs(60))
+        distill(make_writer(answers=60), home, answers, endpoint(teacher))
+        with pytest.raises(BuysAgain, match=r"60 answers would be bought again, where the ledger holds 60"):
+            open_batch(make_writer(answers=60, prompt="zh"), home, answers, endpoint(teacher))
+        assert teacher.batches == {}
+        assert open_batch(make_writer(answers=60, prompt="zh"), home, answers, endpoint(teacher), buy_again=True) == "batch_1"
 
 
 def test_a_refused_upload_leaves_nothing_open(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from ghostwriter.database import open_database
 from ghostwriter.distilling.corpus import read_corpus
 from ghostwriter.distilling.distill import distill, estimate
+from ghostwriter.distilling.forecast import BuysAgain
 from ghostwriter.distilling.split import is_heldout
 from ghostwriter.errors import BudgetExceeded, ConnectionMissing, CorpusTooSmall
 from ghostwriter.home import Home
@@ -175,6 +176,22 @@ def test_the_cap_stops_the_run_and_a_higher_one_goes_on_from_there(either_databa
         folder = distill(capped("1"), home, answers, endpoint(teacher))
         assert teacher.completions == 60
     assert len(distilled(folder)) == 60
+
+
+def test_a_changed_prompt_buys_nothing_again_until_a_person_says_so(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(answers=60)
+    with TeacherServer() as teacher:
+        answers = answers_of(home, pairs(60))
+        distill(writer, home, answers, endpoint(teacher))
+        changed = make_writer(answers=60, temperature=0.5, budget=PRICES)
+        words = r"60 answers would be bought again, where the ledger holds 60: 60 because the settings changed\. Cost: about .*--buy-again"
+        with pytest.raises(BuysAgain, match=words):
+            distill(changed, home, answers, endpoint(teacher))
+        assert teacher.completions == 60
+        distill(changed, home, answers, endpoint(teacher), buy_again=True)
+        assert teacher.completions == 120
+        distill(changed, home, answers_of(home, pairs(64)), endpoint(teacher))  # news alone asks nobody
+        assert teacher.completions < 140
 
 
 def test_rejected_answers_are_replaced_by_further_samples_and_counted(tmp_path: Path) -> None:
