@@ -119,7 +119,8 @@ class Handler(BaseHTTPRequestHandler):
         return container
 
     def _complain(self, problem: Problem) -> None:
-        log.warning("%s %s: %s", printable(self.command), printable(self.path), problem)
+        if not isinstance(problem, Missing):  # a launcher asks for what it may have left behind
+            log.warning("%s %s: %s", printable(self.command), printable(self.path), problem)
         before = "" if problem.status in (404, 502) else "The guarded Docker API refuses this: "
         content = json.dumps({"message": f"{before}{problem}"}).encode()
         self._say(Answer(problem.status, "application/json", content))

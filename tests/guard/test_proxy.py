@@ -201,6 +201,7 @@ def test_a_refusal_is_one_line_of_the_log(url: str, caplog: pytest.LogCaptureFix
     forged = body(**{"x\nForged \x1b[31m": 1})
     requests.post(f"{url}/containers/create?name={NAME}", json=forged, timeout=5)
     raw(url, b"GET /\x1b[31m HTTP/1.1\r\nHost: g\r\n\r\n")
+    assert requests.get(f"{url}/containers/{NAME}/json", timeout=5).status_code == 404
     assert caplog.messages == [
         f"POST /containers/create?name={NAME}: x\\nForged \\x1b[31m is not allowed.",
         r"GET /\x1b[31m: 'GET' '/\x1b[31m' is not allowed.",
