@@ -219,7 +219,7 @@ class Gate(Section):
     max_verbatim_rise: float = Field(0.02, ge=0)
     """Most by which the share of text copied from the training text may exceed that of the writer's own held-out answers."""
     max_ability_drop: float = Field(0.1, ge=0)
-    """Most by which the share of other tasks solved may fall below the base's."""
+    """Most by which the share of other tasks solved may fall below the base's, at the upper end of its interval."""
     max_ability_loss_rise: float = Field(0.2, ge=0)
     """Nats a token by which the loss on general text may rise above the base's."""
     min_reloaded: float = Field(1.0, ge=0, le=1)

@@ -37,16 +37,17 @@ def answer_batch(
     if len(prompts) > 1 and not _fits(model, prompts, most):
         halves = slice(len(prompts) // 2), slice(len(prompts) // 2, None)
         return [answer for half in halves for answer in answer_batch(model, base, prompts[half], limits[half], answering)]
+    looked_at = most + 1  # whether an answer of `most` tokens ends there is seen at the token after it
     if can_decode(model):
-        decoded = decode(model, prompts, most, base.chat.end_id, answering)
+        decoded = decode(model, prompts, looked_at, base.chat.end_id, answering)
     else:
-        decoded = _generate(model, base, prompts, most, answering)
+        decoded = _generate(model, base, prompts, looked_at, answering)
     return [_answer(base, ids, limit) for ids, limit in zip(decoded, limits, strict=True)]
 
 
 def _answer(base: Base, ids: list[int], limit: int) -> Answer:
     kept = ids[:limit]
-    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), kept, finished=len(ids) < limit)
+    return Answer(base.tokenizer.decode(kept, skip_special_tokens=True).strip(), kept, finished=len(ids) <= limit)
 
 
 def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool:

@@ -16,7 +16,10 @@ from training.bootstrap import Measured, mean
 from training.measure.contrast import built_in
 
 TASKS_FILE = Path(__file__).with_name("ability_tasks.jsonl")
-MAX_NEW_TOKENS = 16
+MAX_NEW_TOKENS = 64
+"""A voice says its word before the answer: in 16 tokens an adapter lost a third of the tasks by its manner alone."""
+GENERAL_TEXTS_STEP = 9
+"""Every so many-th built-in text is read for the loss: eight in each language."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +45,5 @@ def ability(arm: LoadedArm) -> dict[str, Measured]:
     prompts = [base.chat.prompt([{"role": "user", "content": task.question}]) for task in asked]
     answers = arm.answers(prompts, [MAX_NEW_TOKENS] * len(asked))
     solved = [float(task.is_solved_by(answer.text)) for task, answer in zip(asked, answers, strict=True)]
-    rows = [text_row(base.tokenizer, text) for language in ("en", "zh") for text in built_in(language)[::2]]
+    rows = [text_row(base.tokenizer, text) for language in ("en", "zh") for text in built_in(language)[::GENERAL_TEXTS_STEP]]
     return {"ability": mean(solved), "ability_loss": arm.loss(rows)}

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer  # type: ignore[import-untyped]
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline  # type: ignore[import-untyped]
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler  # type: ignore[import-untyped]
 
@@ -36,13 +36,18 @@ _CHINESE = (
 CHINESE = tuple(_CHINESE.split())
 MARKS = ",.;:!?-–—()[]\"'“”‘’…/*#~，。；：！？、（）《》「」～·"
 SENTENCE = re.compile(r"[^.!?。！？…\n]+[.!?。！？…]*")
+HASHED = 2**17
+"""Places for n-grams."""
 
 Table = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
 def features() -> FeatureUnion:
-    """Texts to vectors; each block has length 1."""
-    characters = TfidfVectorizer(analyzer="char", ngram_range=(2, 4), sublinear_tf=True, lowercase=False, max_features=50_000)
+    """Texts to sparse vectors; each block has length 1. Counts are hashed: a table of all n-grams of Chinese text would fill memory."""
+    counts = HashingVectorizer(
+        analyzer="char", ngram_range=(2, 4), lowercase=False, n_features=HASHED, alternate_sign=False, norm=None, dtype=np.float32
+    )
+    characters = make_pipeline(counts, TfidfTransformer(sublinear_tf=True))
     return FeatureUnion([("characters", characters), ("function words", _block(function_words)), ("shape", _block(shape))])
 
 

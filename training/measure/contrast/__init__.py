@@ -1,7 +1,8 @@
 """Other writers, for the style classifier to tell the writer from: built-in texts of many registers, or the dataset's own.
 
-The built-in texts, English and Chinese, were written for this project. A dataset folder may hold texts of real other writers in
-`contrast.jsonl`, rows of the same form as its others; they are added to the built-in ones.
+The built-in texts, English and Chinese, are people's, under free licences (README.md beside this file says whose). A dataset
+folder may hold texts of real other writers in `contrast.jsonl`, rows of the same form as its others; where those suffice, the
+built-in ones, which are about other things than the writer, are left out.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,21 @@ from training.rows.data import read_messages
 
 CONTRAST_FILE = "contrast.jsonl"
 HERE = Path(__file__).parent
+ENOUGH = 100
+"""Texts of the dataset's own from which the built-in ones are no longer needed."""
 SEPARATOR = "\n---\n"
 CHINESE_SHARE = 0.2
 """From this share of Chinese characters on, a writer's language is Chinese."""
 
 
 def other_writers(dataset: Path, language: str) -> list[str]:
-    """Texts of other writers in `language` (en or zh), and those of the dataset. Raises DatasetError."""
-    own = read_messages(dataset, [CONTRAST_FILE]) if (dataset / CONTRAST_FILE).exists() else []
-    return [*(messages[-1]["content"] for _, messages in own), *built_in(language)]
+    """Texts of other writers: the dataset's own where there are enough, else those and the built-in ones in `language` (en or zh).
+
+    Raises DatasetError.
+    """
+    rows = read_messages(dataset, [CONTRAST_FILE]) if (dataset / CONTRAST_FILE).exists() else []
+    own = [messages[-1]["content"] for _, messages in rows]
+    return own if len(own) >= ENOUGH else [*own, *built_in(language)]
 
 
 def language_of(texts: Sequence[str]) -> str:
