@@ -55,6 +55,7 @@ def main() -> None:
             candidate=ADAPTERS[0],
             questions=options.questions,
             max_new_tokens=options.max_new_tokens,
+            cut_answers=True,
             models=models,
         )
         result = evaluate(request, StopFlag())

@@ -157,6 +157,7 @@ def evaluate_one(home: Path, name: str, adapters: dict[str, Path]) -> EvaluateRe
         candidate=name,
         questions=QUESTIONS,
         max_new_tokens=MAX_NEW_TOKENS,
+        cut_answers=True,
         models=home / "models",
     )
     return evaluate(request, StopFlag())

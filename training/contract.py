@@ -134,7 +134,10 @@ class EvaluateRequest(Frozen):
     candidate: str
     """The arm whose differences from all others are reported."""
     questions: int = Field(200, ge=1)
-    max_new_tokens: int = Field(512, ge=1)
+    max_new_tokens: int | None = Field(None, ge=1)
+    """Tokens an answer may have; None: what 99 % of the writer's own answers need (training.answer.limit)."""
+    cut_answers: bool = False
+    """Whether max_new_tokens may cut more than 5 % of the writer's own held-out answers; else such a request is refused."""
     answering: Answering = GREEDY
     """How answers are chosen; a request of an earlier version says nothing and means greedily."""
     batch: int | None = Field(None, ge=1)

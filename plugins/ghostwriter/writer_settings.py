@@ -171,7 +171,11 @@ class Evaluation(Section):
     """Instead of a share, the held-out questions by name: a text file with one question a line, its id (what you like may
     follow after two spaces) or its text; a line that begins with # is a comment.
     A relative path lies beside the writers' folder. Name them before the first night: what was trained on cannot be held out."""
-    max_new_tokens: int = Field(512, ge=1)
+    max_new_tokens: int | None = Field(None, ge=1)
+    """Tokens an answer may have; by default what 99 % of the writer's own answers need. A limit that cuts more than 5 % of them is
+    refused, since a student that learned the writer's lengths could never end."""
+    cut_answers: bool = False
+    """Answers may be cut all the same: for a demo or a test that has no time."""
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
     lm_eval: tuple[str, ...] = ()

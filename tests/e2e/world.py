@@ -48,6 +48,7 @@ recipe = "tiny"
 [evaluation]
 questions = 4
 max_new_tokens = 16
+cut_answers = true
 [gate]
 min_questions = 4
 max_rep4_rise = 1

@@ -17,6 +17,7 @@ import numpy as np
 from training.answer import lm_eval_tasks
 from training.answer.arms import LoadedArm, SharedBase
 from training.answer.generate import Answer
+from training.answer.limit import answer_limit
 from training.answer.reload import reloaded_share
 from training.bootstrap import Measured, mean
 from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
@@ -78,7 +79,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         exam = load_exam(request)
         evaluate_tracking.start(run, request)
         shared = SharedBase(request, stop)
-        given = _ask_arms(request, exam, shared)
+        given = _ask_arms(request.model_copy(update={"max_new_tokens": _limit(request, exam, shared.base)}), exam, shared)
         manner = _style(request, exam, given)
         measured, withheld = _measure(request, exam, given, manner, shared.base)
         samples = _samples(exam, given)
@@ -109,6 +110,14 @@ def load_exam(request: EvaluateRequest) -> Exam:
     return Exam([heldout[index] for index in chosen], training, _answers([*training, *distilled]))
 
 
+def _limit(request: EvaluateRequest, exam: Exam, base: Base) -> int:
+    """Tokens an answer may have. Raises DatasetError."""
+    heldout, training = ([len(ids) for ids in base.chat.encode(texts)] for texts in (exam.writer, _answers(exam.training)))
+    limit = answer_limit(request.max_new_tokens, [*heldout, *training], heldout, may_cut=request.cut_answers)
+    log.info("Answers may have %d tokens.", limit)
+    return limit
+
+
 def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[str, ArmAnswers]:
     total = len(request.arms) * len(exam.heldout)
     given: dict[str, ArmAnswers] = {}
@@ -132,6 +141,7 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: Load
     chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
+    assert request.max_new_tokens
     limits = [request.max_new_tokens] * len(prompts)
     answers = loaded.answers(prompts, limits, lambda done: progress.update(before + done, arm.name), request.answering)
     figures = {"heldout_loss": loaded.loss(rows)}

@@ -195,7 +195,7 @@ def _ability_kept(evaluation: EvaluateResult, thresholds: Gate) -> list[Check]:
     change, checks = evaluation.differences[BASE], []
     if drop := change.get("ability"):
         most = thresholds.max_ability_drop
-        figures = f"other tasks solved {_change(drop)} against base, must not fall by more than {most:g} for certain"
+        figures = f"other tasks solved {_change(drop)} against base, may not certainly fall by {most:g}"
         passed = drop.high >= -most  # 33 tasks: four that fall otherwise by chance are no proof
         checks.append(Check(measure="ability", passed=passed, figures=figures, fault="it has forgotten what the base could do"))
     if rise := change.get("ability_loss"):

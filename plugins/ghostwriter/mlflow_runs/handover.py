@@ -91,6 +91,7 @@ def request_evaluation(
         candidate=first.arm,
         questions=min(settings.questions, read_manifest(first.dataset).files[HELDOUT_FILE].rows),
         max_new_tokens=settings.max_new_tokens,
+        cut_answers=settings.cut_answers,
         answering=writer.answering,
         ability=settings.ability,
         lm_eval=settings.lm_eval,

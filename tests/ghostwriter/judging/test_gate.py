@@ -65,7 +65,8 @@ def test_figures_of_lm_eval_are_shown_and_too_many_for_a_moves_record() -> None:
         ),
         (
             {"ability": 0.35},
-            "it has forgotten what the base could do (other tasks solved -0.45 [-0.47, -0.43] against base, may fall by 0.1).",
+            "it has forgotten what the base could do ("
+            "other tasks solved -0.45 [-0.47, -0.43] against base, may not certainly fall by 0.1).",
         ),
         (
             {"ability_loss": 3.6},
@@ -94,6 +95,13 @@ def test_an_adapter_equal_to_the_champion_is_not_promoted() -> None:
         "Not promoted: it is not certainly better than champion-v3 (style +0.00 [-0.02, +0.02]; "
         "loss on the writer's answers +0.000 [-0.020, +0.020] nats a token)."
     )
+
+
+def test_four_tasks_of_33_that_fall_otherwise_by_chance_are_no_proof_of_forgetting() -> None:
+    found = evaluation()
+    missed = Estimate(value=-4 / 33, low=-0.24, high=0.0, questions=33)
+    differences = {arm: {**figures, "ability": missed} for arm, figures in found.differences.items()}
+    assert decide(found.model_copy(update={"differences": differences}), Gate()).promote
 
 
 def test_a_gain_whose_interval_touches_nothing_is_not_certain() -> None:

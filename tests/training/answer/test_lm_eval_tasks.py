@@ -26,6 +26,7 @@ def request(folder: Path, models: Path, *tasks: str) -> EvaluateRequest:
         candidate="base",
         questions=3,
         max_new_tokens=4,
+        cut_answers=True,
         ability=False,
         lm_eval=tasks,
         models=models,

@@ -13,7 +13,7 @@ from tests.training.child import Child
 from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
 from training.answer.generate import answer_batch
 from training.contract import GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, TrainRequest, write_json
-from training.errors import AdapterError, Stopped
+from training.errors import AdapterError, DatasetError, Stopped
 from training.fit.train import train
 from training.measure.evaluate import evaluate, load_exam
 from training.models.model import load_base
@@ -41,7 +41,16 @@ def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes:
     arms = (ArmRequest(name="base"), ArmRequest(name="direct", adapter=adapter), ArmRequest(name="few-shot", examples=2))
     fields = {"run_folder": folder, "dataset": dataset, "base": "tiny-random-qwen2", "precision": "fp32", "arms": arms, "models": models}
     made = EvaluateRequest.model_validate(
-        {**fields, "candidate": "direct", "ability": False, "questions": 10, "max_new_tokens": 12, "batch": 4, **changes}
+        {
+            **fields,
+            "candidate": "direct",
+            "ability": False,
+            "questions": 10,
+            "max_new_tokens": 12,
+            "cut_answers": True,
+            "batch": 4,
+            **changes,
+        }
     )
     write_json(made, folder / "request.json")
     return made
@@ -168,6 +177,27 @@ def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(models: Path) 
     prompts = [base.chat.prompt([{"role": "user", "content": text}]) for text in ("a", "a much longer question than the others", "b c")]
     together = answer_batch(base.model, base, prompts, [12] * 3)
     assert together == [answer_batch(base.model, base, [prompt], [12])[0] for prompt in prompts]
+
+
+def test_an_answer_that_ends_exactly_at_the_limit_has_ended(models: Path) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
+    written = answer_batch(base.model, base, [prompt], [3])[0]
+    base.chat.end_id = answer_batch(base.model, base, [prompt], [4])[0].ids[3]
+    assert base.chat.end_id not in written.ids
+    assert [answer_batch(base.model, base, [prompt], [limit])[0].finished for limit in (2, 3, 4)] == [False, True, True]
+    assert [answer.finished for answer in answer_batch(base.model, base, [prompt] * 2, [3, 9])] == [True, True]
+
+
+def test_a_limit_that_would_cut_the_writer_is_refused_and_none_named_fits(
+    tmp_path: Path, models: Path, dataset: Path, adapter: Path
+) -> None:
+    arms = {"arms": (ArmRequest(name="base"),), "candidate": "base", "questions": 3}
+    with pytest.raises(DatasetError, match=r"max_new_tokens = 12 would cut 100% of the writer's own held-out answers"):
+        evaluate(request(tmp_path / "cut", models, dataset, adapter, cut_answers=False, **arms), StopFlag())
+    samples = evaluate(request(tmp_path / "fits", models, dataset, adapter, max_new_tokens=None, **arms), StopFlag()).samples
+    longest = max(len(json.loads(line)["base"]) for line in samples.read_text().splitlines())
+    assert longest > 12
 
 
 def test_an_answer_ends_at_the_templates_end_token(models: Path) -> None:

@@ -70,6 +70,7 @@ def ask_evaluation(home: Path, adapter: Path) -> Path:
         candidate="direct",
         questions=10,
         max_new_tokens=12,
+        cut_answers=True,
         batch=2,
         ability=False,
         models=home / "models",
