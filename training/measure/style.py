@@ -36,6 +36,7 @@ MOST_WINDOWS = 4000
 OTHERS, WRITER, BASE_LEARNED = "other writers", "writer", "base learned"
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
+Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class _Group:
     """Where the windows of a group of texts stand among all windows, and which text each belongs to."""
 
     start: int
-    owners: Scores
+    owners: Indices
     texts: Sequence[str]
 
     @property
@@ -124,7 +125,7 @@ def _cross_fitted(
 
 def _cut(groups: Mapping[str, Sequence[str]], length: int) -> tuple[dict[str, _Group], list[str]]:
     """All windows of all groups one after the other."""
-    cut, passages = {}, []
+    cut, passages = dict[str, _Group](), list[str]()
     for name, texts in groups.items():
         pieces = [windows(text, length) for text in texts]
         owners = np.repeat(np.arange(len(texts)), [len(of_text) for of_text in pieces])
