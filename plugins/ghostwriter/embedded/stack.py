@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghostwriter.embedded.mlflow_upgrade import upgrade
 from ghostwriter.embedded.services import Service, Supervisor, require_free_ports
 from ghostwriter.errors import ServiceError
 from ghostwriter.home import ROOT, Home
@@ -43,6 +44,7 @@ class Stack:
         """Migrate Airflow's database, start everything, wait until it is healthy."""
         require_free_ports({"AIRFLOW_PORT": self.ports.airflow, "MLFLOW_PORT": self.ports.mlflow})
         mlflow = self.mlflow_service()
+        upgrade(self.home.path / "mlflow" / "mlflow.db", BIN / "mlflow", self.supervisor.log("mlflow-db-upgrade"))
         self.supervisor.start(mlflow)
         self._migrate()
         services = self.airflow_services()
