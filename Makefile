@@ -50,13 +50,10 @@ format: install-dev ## Format the code
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 start: install ## Airflow and MLflow for your own writers, in the background, without Docker
-	@mkdir -p var; .venv/bin/python -m ghostwriter up > var/up.log 2>&1 & echo $$! > var/up.pid
-	@until grep -qs "Ctrl-C stops" var/up.log; do kill -0 $$(cat var/up.pid) 2> /dev/null || { cat var/up.log; exit 1; }; sleep 1; done
-	@grep -v "Ctrl-C" var/up.log; echo "make stop stops both."
+	@.venv/bin/python -m ghostwriter up --detach
 
 stop: ## Stop what `make start` started
-	@kill $$(cat var/up.pid 2> /dev/null) 2> /dev/null || { echo "Nothing runs."; exit 0; }; \
-	while kill -0 $$(cat var/up.pid) 2> /dev/null; do sleep 1; done; rm -f var/up.pid; echo "Stopped."
+	@.venv/bin/python -m ghostwriter down
 
 up: ## The same in containers (docker-compose.yaml); makes the secrets and the images if there are none
 	@docker compose version > /dev/null 2>&1 || { echo "Docker with Compose 2.26 or newer is needed. Without Docker: make start"; exit 1; }

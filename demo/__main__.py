@@ -39,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the loop has run once")
     arguments = parser.parse_args()
+    os.umask(0o077)
     signal.signal(signal.SIGTERM, interrupt)
     console = Console(highlight=False)
     try:
@@ -75,6 +76,7 @@ def run(console: Console, home: Home, *, once: bool) -> int:
         api = AirflowApi(stack.airflow_url, stack.password())
         connect(api, f"http://{HOST}:{site_port}", f"http://{HOST}:{teacher_port}/v1")
         console.print(f"Airflow  {stack.airflow_url}  (user admin, password {stack.password()})\nMLflow   {stack.mlflow_url}\n")
+        supervisor.tell(stack.airflow_url, stack.mlflow_url)
         loop = follow(console, api, writer, supervisor)
         show_outcome(console, api, stack.mlflow_url, writer, loop)
         console.print(f"\nThe whole loop took {time.monotonic() - started:.0f} s after installation.")

@@ -1,10 +1,14 @@
 """`python -m ghostwriter`: the stages, by hand. Errors a person can act on end with one line on stderr and their own status."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
+from ghostwriter.embedded.running import running
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.home import Home
 
 COMMANDS = {
     "collect": ("collect", "probe"),
@@ -13,7 +17,7 @@ COMMANDS = {
     "champion": ("champion", "rollback"),
     "purge": ("purge",),
     "trust": ("trust",),
-    "up": ("up",),
+    "up": ("up", "down"),
     "migrate": ("migrate",),
 }
 """Modules of ghostwriter.commands and what each adds; only the one that is needed is imported: all of them take seconds."""
@@ -28,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in wanted or COMMANDS:
         import_module(f"ghostwriter.commands.{name}").add_commands(commands)
     chosen = parser.parse_args(arguments)
+    _use_what_runs(getattr(chosen, "home", None) or Home.default().path)
     try:
         return int(chosen.run(chosen))
     except GhostwriterError as error:
@@ -35,5 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_status
 
 
+def _use_what_runs(home: Path) -> None:
+    """Let commands by hand find the Airflow and the MLflow that `up` runs on this machine; what the environment says comes first."""
+    if (airflow := home / "airflow" / "airflow.cfg").exists():
+        os.environ.setdefault("AIRFLOW_HOME", str(airflow.parent.resolve()))
+    if (found := running(home)) and found.mlflow:
+        os.environ.setdefault("MLFLOW_TRACKING_URI", found.mlflow)
+
+
 if __name__ == "__main__":
+    os.umask(0o077)
     sys.exit(main())

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -46,7 +47,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--poll", type=float, default=POLL_SECONDS, metavar="SECONDS", help="time between two looks at a batch (default: %(default)s)"
     )
-    parser.add_argument("--forget-batch", action="store_true", help="give up an open batch first: its requests count as perhaps paid")
+    parser.add_argument("--forget-batch", action="store_true", help="only give up an open batch: its requests count as perhaps paid")
     parser.add_argument("--buy-again", action="store_true", help="also when more than a fifth of what the ledger holds is bought again")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost; ask nothing, spend nothing")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
@@ -57,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, or distil; print the result."""
     home = Home(arguments.home.resolve()) if arguments.home else Home.default()
     writer = _chosen(load_writer(arguments.writer), arguments)
+    if arguments.forget_batch:
+        forgotten = forget_batch(writer, home)
+        print(f"Batch {forgotten} is given up; nothing was asked." if forgotten else "No batch is open.")
+        return 0
     mode = arguments.mode or writer.mode
     answers = arguments.answers or newest(home.answers(writer.stem))
     if arguments.dry_run:
@@ -67,8 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
-        if arguments.forget_batch and (forgotten := forget_batch(writer, home)):
-            print(f"Batch {forgotten} is given up.", file=sys.stderr)
         if endpoint and mode == "distilled" and (arguments.batch or writer.teacher.batch):
             _wait_for_batches(writer, home, answers, endpoint, arguments.poll, buy_again=arguments.buy_again)
         folder = _watched(writer, home, answers, endpoint, mode, buy_again=arguments.buy_again)
@@ -123,6 +126,8 @@ def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:
     if not arguments.base_url:
         from ghostwriter.tasks.connections import teacher_endpoint
 
+        # Outside a task Airflow looks for connections in its database only if told so.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
         return teacher_endpoint(writer.teacher.connection)
     try:
         key = arguments.key_file.read_text(encoding="utf-8").strip() if arguments.key_file else "none"

@@ -11,12 +11,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import requests
 
+from ghostwriter.embedded.running import Tell, alone
 from ghostwriter.errors import ServiceError
 
 STOP_SECONDS = 25
@@ -36,21 +38,27 @@ class Service:
 
 
 class Supervisor:
-    """Runs services until `stop`; use it as a context manager."""
+    """Runs services until `stop`; use it as a context manager. Raises ServiceError when another one runs those of the folder."""
+
+    tell: Tell
+    """Write down where Airflow and MLflow are, for commands by hand."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` receives the logs and the record of what runs."""
+        self._held = ExitStack()
         self.logs = folder / "logs"
         self._record = folder / "services.json"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Supervisor":
+        self.tell = self._held.enter_context(alone(self.logs.parent))
         self.logs.mkdir(parents=True, exist_ok=True)
         stop_leftovers(self._record)
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.stop()
+        with self._held:
+            self.stop()
 
     def start(self, service: Service) -> None:
         """Start a service without waiting for it."""

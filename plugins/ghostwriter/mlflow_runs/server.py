@@ -14,7 +14,10 @@ def tracking_uri() -> str:
     try:
         return os.environ["MLFLOW_TRACKING_URI"]
     except KeyError:
-        raise ConnectionMissing("MLFLOW_TRACKING_URI is not set. Name your MLflow server there, like http://127.0.0.1:5000.") from None
+        raise ConnectionMissing(
+            "No MLflow is known: none of `make start` runs, and MLFLOW_TRACKING_URI is not set. Start it, or name your server there, like "
+            "http://127.0.0.1:5000. In containers: docker compose exec scheduler python -m ghostwriter ..."
+        ) from None
 
 
 def mlflow_client() -> "MlflowClient":

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ghostwriter.commands import distill as command
 from ghostwriter.database import open_database
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT, Home
+from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import SendRow
 from tests.distill_case import answers_of, pairs
 from tests.teacher_server import KEY, TeacherScript, TeacherServer
@@ -121,3 +123,15 @@ def test_ctrl_c_keeps_what_came_and_leaves_nothing_in_flight(home: Home) -> None
         states = connection.execute(select(SendRow.state)).scalars().all()
     assert set(states) == {"paid"}
     assert len(states) == bought < 500
+
+
+def test_forgetting_a_batch_only_forgets(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = open_database(home.database_url)
+    BatchLedger(engine, "tester").intend("run", [PlannedSend("s1", {"key": "k"}, Decimal(1))])
+    with TeacherServer() as teacher:
+        assert run(home, teacher, "--forget-batch") == 0
+        assert run(home, teacher, "--forget-batch") == 0
+        assert teacher.requests == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].endswith("is given up; nothing was asked.")
+    assert shown[1] == "No batch is open."
