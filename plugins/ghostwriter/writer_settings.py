@@ -174,6 +174,10 @@ class Evaluation(Section):
     max_new_tokens: int | None = Field(None, ge=1)
     """Tokens an answer may have; by default what 99 % of the writer's own answers need. A limit that cuts more than 5 % of them is
     refused, since a student that learned the writer's lengths could never end."""
+    contrast: Path | None = None
+    """Other people's answers, best to the same questions, for style to be measured against: a file or folder of recordings (HAR)
+    of question pages, JSONL, text, Markdown or HTML; a relative path lies beside the writers' folder. Without names, never trained
+    on, never shown to a teacher. From 100 texts on they replace the built-in ones."""
     cut_answers: bool = False
     """Answers may be cut all the same: for a demo or a test that has no time."""
     ability: bool = True

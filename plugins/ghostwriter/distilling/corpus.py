@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from ghostwriter.distilling.contrast import contrast_pairs
 from ghostwriter.distilling.split import split
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
 from ghostwriter.home import ROOT
@@ -50,6 +51,8 @@ class Corpus:
     heldout: tuple[Pair, ...]
     questions: tuple[Question, ...]
     dropped: Counter[str] = field(default_factory=Counter)
+    contrast: tuple[Pair, ...] = ()
+    """Other people's, to measure style against; no prompt and no training row is made of them."""
 
     @cached_property
     def lookalikes(self) -> Lookalikes:
@@ -58,7 +61,7 @@ class Corpus:
 
 
 def read_corpus(writer: Writer, answers: Path) -> Corpus:
-    """Split a snapshot of answers. Raises CorpusTooSmall, SnapshotError, or WriterFileError when the extra questions cannot be read."""
+    """Split a snapshot of answers. Raises CorpusTooSmall, SnapshotError, or WriterFileError for a file it names that cannot be read."""
     dropped: Counter[str] = Counter()
     pairs = _pairs(answers, dropped)
     learned, heldout = map(tuple, split(writer, pairs))
@@ -67,7 +70,9 @@ def read_corpus(writer: Writer, answers: Path) -> Corpus:
     questions = [Question(pair.question_id, pair.question) for pair in training]
     if writer.teacher.extra_questions:
         questions += _extra(writer.teacher.extra_questions, pairs, dropped)
-    return Corpus(training, heldout, tuple(questions), dropped)
+    named = writer.evaluation.contrast
+    contrast = contrast_pairs(named, (*training, *heldout)) if named else ()
+    return Corpus(training, heldout, tuple(questions), dropped, tuple(contrast))
 
 
 def _pairs(answers: Path, dropped: Counter[str]) -> list[Pair]:

@@ -17,6 +17,8 @@ from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_manifest, write_snapshot
 
 DIRECT_FILE, DISTILLED_FILE, HELDOUT_FILE = "direct.jsonl", "distilled.jsonl", "heldout.jsonl"
+CONTRAST_FILE = "contrast.jsonl"
+"""Other people's answers, where the writer file names some: style is measured against them, and nothing else is done with them."""
 KIND = "dataset"
 Row = dict[str, Any]
 
@@ -37,11 +39,12 @@ def write_dataset(
         DISTILLED_FILE: list(rows),
         HELDOUT_FILE: [pair_row(pair) for pair in corpus.heldout],
     }
+    others = [_row(pair.id, pair.question_id, "other people", pair.question, pair.answer) for pair in corpus.contrast]
     return write_snapshot(
         parent,
         KIND,
         writer,
-        files,
+        {**files, CONTRAST_FILE: others} if others else files,
         parents=(read_manifest(answers).digest,),
         dropped={**corpus.dropped, **dropped},
         facts=facts,

@@ -52,6 +52,54 @@ def open_har(path: Path, account: str | None = None) -> ListedSource:
     return ListedSource(records, total=totals[-1] if totals else None, skipped=skipped.total() + len(failures), complete=False)
 
 
+def recorded_answers(path: Path) -> list[Record]:
+    """Every answer that a recording holds, whoever wrote it: of question pages, say. Raises SourceFileUnusable when it holds none.
+
+    They are looked for in all JSON that the site sent, so no address of its question pages needs to be known.
+    """
+    document = _load(path)
+    log = document.get("log") if isinstance(document, dict) else None
+    entries = log.get("entries") if isinstance(log, dict) else None
+    replies = [_sent(entry) for entry in entries] if isinstance(entries, list) else [document]
+    found = {str(item["id"]): to_record(item, None) for reply in replies for item in _answers_in(reply)}
+    if not found:
+        raise SourceFileUnusable(
+            f"{path} holds no answers. Open questions in your browser, scroll through, and save all as HAR with content."
+        )
+    return list(found.values())
+
+
+def _sent(entry: Any) -> Any:
+    """The JSON that the site sent in one entry of a recording; None for anything else."""
+    request = entry.get("request") if isinstance(entry, dict) else None
+    url = request.get("url") if isinstance(request, dict) else None
+    reply = _reply(entry) if isinstance(url, str) and _is_zhihu(_host(url)) else None
+    try:
+        return json.loads(reply.body) if reply else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _answers_in(value: Any) -> Iterator[Json]:
+    """All objects that are answers with content, at whatever depth."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if value.get("type") == "answer" and isinstance(value.get("content"), str) and has_id(value):
+                yield value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def _records(pages: list[Json], account: str) -> list[Record]:
     items = [item for page in pages for item in page["data"] if has_id(item)]
     author = list_author(items, account)

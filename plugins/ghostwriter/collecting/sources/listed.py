@@ -20,6 +20,11 @@ class ListedSource:
         self._total = total
         self._skipped = skipped
 
+    @property
+    def records(self) -> Sequence[Record]:
+        """All of them."""
+        return self._records
+
     def check(self) -> None:
         """Nothing to check: the files were read."""
 

@@ -1,0 +1,62 @@
+"""Other people's answers, which style is measured against: from files into `contrast.jsonl` of the dataset.
+
+They stand in a file of their own that no recipe trains on, and no prompt is made of them. Names are dropped, and other personal data
+masked; what the writer wrote is left out.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from ghostwriter.collecting.clean import clean, prose
+from ghostwriter.collecting.personal_data import mask
+from ghostwriter.collecting.sources.errors import SourceFailure
+from ghostwriter.collecting.sources.files import KINDS, open_files
+from ghostwriter.collecting.sources.har import recorded_answers
+from ghostwriter.collecting.sources.record import Record
+from ghostwriter.errors import WriterFileError
+from ghostwriter.home import ROOT
+from ghostwriter.pairs import Pair
+from ghostwriter.similarity import answers_index
+
+log = logging.getLogger(__name__)
+
+RECORDINGS = (".har", ".json")
+READABLE = (*RECORDINGS, ".jsonl", *KINDS)
+SHORTEST = 40
+"""Characters of a text that says anything about who wrote it."""
+
+
+def contrast_pairs(named: Path, writer: Sequence[Pair]) -> list[Pair]:
+    """Other people's (question, answer) below `evaluation.contrast`, without names; none of `writer`'s own. Raises WriterFileError."""
+    path = ROOT / named.expanduser()
+    try:
+        records = list(_records(path))
+    except SourceFailure as failure:
+        raise WriterFileError(f"evaluation.contrast = {str(named)!r}: {failure}") from failure
+    own = answers_index((pair.id, pair.answer) for pair in writer)
+    found: dict[str, Pair] = {}
+    for record in records:
+        text = mask(prose(clean(record.body, record.body_kind).text).text).text.strip()
+        if len(text) >= SHORTEST and not own.find(text):
+            name = "contrast-" + sha256(text.encode()).hexdigest()[:16]
+            found[name] = Pair(name, name, mask(record.question or "").text, text)
+    if not found:
+        raise WriterFileError(
+            f"evaluation.contrast = {str(named)!r} holds no text of {SHORTEST} characters or more by anybody but the writer."
+        )
+    log.info("To measure style against: %d texts of other people, of %d in %s.", len(found), len(records), path)
+    return [found[name] for name in sorted(found)]
+
+
+def _records(path: Path) -> Iterator[Record]:
+    """All records below `path`: recordings of question pages, JSONL, text, Markdown, HTML. Raises SourceFailure."""
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in READABLE) if path.is_dir() else [path]
+    if not files or not files[0].exists():
+        raise WriterFileError(
+            f"evaluation.contrast = {str(path)!r} does not exist, or holds nothing to read. It names a file or folder of other people's"
+            " answers: a recording (HAR) of question pages, JSONL with a key `text`, or .txt, .md or .html files."
+        )
+    for file in files:
+        yield from recorded_answers(file) if file.suffix.lower() in RECORDINGS else open_files(file).records
