@@ -7,6 +7,7 @@ SITE_PORT ?= 8900
 TEACHER_PORT ?= 8901
 BIND ?= 127.0.0.1
 SECRETS ?= secrets
+PYTHON_IMAGE ?= python:3.11-slim-bookworm
 export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
 link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
@@ -69,7 +70,10 @@ down: ## Stop the containers of `make up`; everything stays in their volumes
 	@docker compose --profile '*' down
 
 secrets: ## New random secrets for docker-compose.yaml, in secrets/; existing ones are never overwritten
-	@$(PYTHON) docker/make_secrets.py $(SECRETS)
+	@if python=$$(command -v $(PYTHON) || command -v python3); then $$python docker/make_secrets.py $(SECRETS); else \
+	folder=$$(mkdir -p $(dir $(SECRETS)) && cd $(dir $(SECRETS)) && pwd); \
+	docker run --rm --network none --user "$$(id -u):$$(id -g)" --volume "$$folder:/made" --volume "$(ROOT)/docker:/docker:ro" \
+	$(PYTHON_IMAGE) python /docker/make_secrets.py /made/$(notdir $(SECRETS)); fi
 
 images: ## Build the images of docker-compose.yaml (VARIANT=cuda for GPUs)
 	GHOSTWRITER_COMMIT=$$(git rev-parse HEAD 2> /dev/null || echo unknown) docker compose --profile images build

@@ -6,15 +6,15 @@ a manifest is an unfinished one and is written again.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ghostwriter.errors import SnapshotError
+from ghostwriter.files import make_folder, write_durably
 
 MANIFEST = "manifest.json"
 Row = Mapping[str, Any]
@@ -55,33 +55,48 @@ def write_snapshot(
     facts: Mapping[str, Any] | None = None,
     documents: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write `files` (name to rows) as a new folder under `parent` and return it; a finished one with the same rows is returned as it is.
+    """Write `files` (name to rows) as a new folder under `parent` and return it.
 
+    A finished one with the same rows stays as it is; only what its manifest says of its making is brought up to date.
     `documents` (name to text) stand beside the rows and describe them; the digest is of the rows only.
     """
     encoded = {name: [_encode(row) for row in rows] for name, rows in files.items()}
     entries = {name: FileEntry(sha256=_sha256(lines), rows=len(lines)) for name, lines in encoded.items()}
     digest = hashlib.sha256("".join(f"{name} {entries[name].sha256}\n" for name in sorted(entries)).encode()).hexdigest()
     folder = parent / digest[:16]
-    if (folder / MANIFEST).exists():
+    facts_of_it = {"parents": parents, "dropped": dict(dropped or {}), "facts": dict(facts or {})}
+    if (folder / MANIFEST).exists() and _renewed(folder, facts_of_it):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, lines in encoded.items():
-        _write_atomically(folder / name, b"".join(lines))
+        write_durably(folder / name, b"".join(lines))
     for name, text in (documents or {}).items():
-        _write_atomically(folder / name, text.encode())
+        write_durably(folder / name, text.encode())
     manifest = Manifest(
         kind=kind,
         writer=writer,
         digest=digest,
         created=datetime.now(UTC),
         files=entries,
-        parents=parents,
-        dropped=dict(dropped or {}),
-        facts=dict(facts or {}),
+        **facts_of_it,
     )
-    _write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+    write_durably(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
     return folder
+
+
+def _renewed(folder: Path, facts: Mapping[str, Any]) -> bool:
+    """Bring what a finished snapshot says of its making up to date; False when its manifest cannot be read, so that it is written anew.
+
+    The same rows can come from other answers, at another cost, with other rows left out.
+    """
+    try:
+        before = read_manifest(folder)
+    except ValidationError:
+        return False
+    after = Manifest.model_validate({**before.model_dump(), **facts})
+    if after.model_dump_json() != before.model_dump_json():
+        write_durably(folder / MANIFEST, (after.model_dump_json(indent=2) + "\n").encode())
+    return True
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -112,12 +127,3 @@ def _sha256(lines: Iterable[bytes]) -> str:
     for line in lines:
         digest.update(line)
     return digest.hexdigest()
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -105,6 +105,12 @@ def writers_folder() -> Path:
     return Path(os.environ.get("GHOSTWRITER_WRITERS") or ROOT / "writers")
 
 
+def beside_writers(named: Path) -> Path:
+    """A file that a writer file names: a relative one lies beside the folder of writer files, else beside the code as it once did."""
+    path = writers_folder().resolve().parent / named.expanduser()
+    return path if path.exists() else ROOT / named.expanduser()
+
+
 def writer_stems() -> list[str]:
     """The names of all writer files, sorted."""
     return sorted(path.stem for path in writers_folder().glob("*.toml"))

@@ -1,6 +1,7 @@
 """`make secrets`: random, whole, closed to others, and never made twice over databases that know the old ones."""
 
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -54,3 +55,25 @@ def test_existing_secrets_are_kept(folder: Path) -> None:
     assert refused.returncode == 1
     assert "its secrets are kept, because the databases were made with them" in refused.stderr
     assert (folder / "fernet_key").read_text() == before
+
+
+def test_a_host_without_python_makes_them_in_a_container(tmp_path: Path) -> None:
+    """On a host that has Docker and nothing else; a small program stands for Docker and says what it was asked."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("make", "sh", "bash", "mkdir", "id", "env"):
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
+    (tools / "docker").write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    (tools / "docker").chmod(0o755)
+    asked = subprocess.run(
+        ["make", "--no-print-directory", "secrets", f"SECRETS={tmp_path}/new/secrets"],
+        cwd=ROOT,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert asked[:4] == ["run", "--rm", "--network", "none"]
+    assert f"{tmp_path}/new:/made" in asked
+    assert asked[-3:] == ["python", "/docker/make_secrets.py", "/made/secrets"]

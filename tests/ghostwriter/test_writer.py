@@ -7,7 +7,7 @@ import pytest
 
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
-from ghostwriter.writer import load_writer, readable_writers, writer_stems
+from ghostwriter.writer import beside_writers, load_writer, readable_writers, writer_stems
 from training.contract import Answering
 
 GOOD = """
@@ -119,3 +119,11 @@ def test_one_bad_file_hides_no_other_writer(writers: Path) -> None:
     (writers / "bad.toml").write_text("nonsense = 1")
     assert writer_stems() == ["bad", "good"]
     assert [writer.stem for writer in readable_writers()] == ["good"]
+
+
+def test_a_file_that_a_writer_file_names_lies_beside_the_folder_of_writer_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(tmp_path / "writers"))
+    (tmp_path / "blog.jsonl").touch()
+    assert beside_writers(Path("blog.jsonl")) == tmp_path / "blog.jsonl"
+    assert beside_writers(Path("demo/corpus/lamplight.jsonl")) == ROOT / "demo" / "corpus" / "lamplight.jsonl"
+    assert beside_writers(tmp_path / "none.jsonl") == tmp_path / "none.jsonl"

@@ -14,11 +14,10 @@ from pathlib import Path
 from ghostwriter.distilling.contrast import contrast_pairs
 from ghostwriter.distilling.split import split
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
-from ghostwriter.home import ROOT
 from ghostwriter.pairs import Pair, Question
 from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_rows
-from ghostwriter.writer import Writer
+from ghostwriter.writer import Writer, beside_writers
 
 ANSWERS_FILE = "answers.jsonl"
 
@@ -118,7 +117,7 @@ def _rule(writer: Writer) -> str:
 
 def _extra(named: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Question]:
     """The questions of the file, one a line, that the writer has not answered (nor a near duplicate, nor a line before)."""
-    path = ROOT / named.expanduser()
+    path = beside_writers(named)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

@@ -9,8 +9,7 @@ from ghostwriter.collecting.sources.record import Source
 from ghostwriter.collecting.sources.stackexchange import StackExchangeSource
 from ghostwriter.collecting.sources.transport import Pacer
 from ghostwriter.collecting.sources.zhihu import ZhihuSource
-from ghostwriter.home import ROOT
-from ghostwriter.writer import Writer
+from ghostwriter.writer import Writer, beside_writers
 
 
 def open_source(writer: Writer, *, cookie: str | None, user_agent: str | None, site: str | None, pace: float | None) -> Source:
@@ -30,5 +29,5 @@ def open_source(writer: Writer, *, cookie: str | None, user_agent: str | None, s
 
 
 def _path(account: str) -> Path:
-    """A file or folder named in a writer file; relative ones lie beside the writers' folder."""
-    return ROOT / Path(account).expanduser()
+    """A file or folder named in a writer file."""
+    return beside_writers(Path(account))
