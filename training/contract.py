@@ -9,6 +9,7 @@ A dataset folder holds, beside its manifest, JSONL files whose rows carry `messa
     direct.jsonl      the writer's own pairs of the training split
     distilled.jsonl   the teacher's answers to questions of the training split
     heldout.jsonl     the writer's own pairs of the held-out split: never trained on, never shown to the teacher
+    twins.jsonl       may be there: plain rewrites of answers of direct.jsonl, to the same questions; for measures only
 
 The multiplication check's dataset has the same form: `direct.jsonl` are worked chains, `heldout.jsonl` those of unseen pairs,
 and `reworded.jsonl` and `beyond.jsonl` are examined too. Its rows also carry `x`, `y` and `phrasing`.
@@ -37,6 +38,7 @@ METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "
 """Names of measures in MLflow that say more than those in the result; the same for an arm and for the candidate's run above it."""
 
 HELDOUT_FILE = "heldout.jsonl"
+TWINS_FILE = "twins.jsonl"
 LM_EVAL = "lm_eval/"
 """What the names of measures from lm-eval's tasks begin with."""
 REQUEST_FILE = "request.json"
@@ -172,6 +174,10 @@ class EvaluateResult(Frozen):
     """Each other arm, and `writer`, to measure: the candidate's figure minus theirs, paired by question."""
     withheld: dict[str, str]
     """Measures that are not there, and why."""
+    separation: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """View of style to AUC of the writer's held-out answers: against `other writers`, and against `plain rewrites` where there are any."""
+    shuffled: dict[str, Estimate] = Field(default_factory=dict)
+    """View of style to what it gives the writer's held-out answers with their sentences in another order, minus the writer's score."""
     reloaded: float | None
     """Share of some questions on which plain peft and transformers, given the candidate's adapter, choose the tokens of the answer that
     was scored (training.reload); None for a candidate without an adapter."""

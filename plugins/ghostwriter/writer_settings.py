@@ -171,6 +171,9 @@ class Evaluation(Section):
     """Instead of a share, the held-out questions by name: a text file with one question a line, its id (what you like may
     follow after two spaces) or its text; a line that begins with # is a comment.
     A relative path lies beside the writers' folder. Name them before the first night: what was trained on cannot be held out."""
+    twins: Path | None = None
+    """Plain rewrites of the writer's answers (JSONL: `question`, `plain`), which the measures of style must tell from the writer.
+    Those of training answers are used. A relative path lies beside the writers' folder."""
     max_new_tokens: int | None = Field(None, ge=1)
     """Tokens an answer may have; by default what 99 % of the writer's own answers need. A limit that cuts more than 5 % of them is
     refused, since a student that learned the writer's lengths could never end."""

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,17 @@ from training.answer.generate import Answer
 from training.answer.limit import answer_limit
 from training.answer.reload import reloaded_share
 from training.bootstrap import Measured, mean
-from training.contract import HELDOUT_FILE, RESULT_FILE, TRAINING_FILES, ArmRequest, EvaluateRequest, EvaluateResult, read_json, write_json
+from training.contract import (
+    HELDOUT_FILE,
+    RESULT_FILE,
+    TRAINING_FILES,
+    TWINS_FILE,
+    ArmRequest,
+    EvaluateRequest,
+    EvaluateResult,
+    read_json,
+    write_json,
+)
 from training.measure import tracked as evaluate_tracking
 from training.measure.ability import ability
 from training.measure.contrast import language_of, other_writers
@@ -35,7 +45,7 @@ from training.signals import StopFlag
 from training.tracking.run import open_run
 
 if TYPE_CHECKING:
-    from training.measure.style import Style
+    from training.measure.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +60,8 @@ class Exam:
     heldout: list[list[Message]]
     training: list[list[Message]]
     trained_texts: list[str]
+    twins: dict[int, str] = field(default_factory=dict)
+    """Plain rewrites of the writer's training answers, by their place among `training`."""
 
     @property
     def writer(self) -> list[str]:
@@ -80,8 +92,8 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         evaluate_tracking.start(run, request)
         shared = SharedBase(request, stop)
         given = _ask_arms(request.model_copy(update={"max_new_tokens": _limit(request, exam, shared.base)}), exam, shared)
-        manner = _style(request, exam, given)
-        measured, withheld = _measure(request, exam, given, manner, shared.base)
+        seen = _views(request, exam, given)
+        measured, withheld = _measure(request, exam, given, seen, shared.base)
         samples = _samples(exam, given)
         result = EvaluateResult(
             samples=_write_samples(request.run_folder, samples),
@@ -89,12 +101,14 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
             scores=scores(measured, request.seed),
             differences=differences(measured, request.candidate, request.seed),
             withheld=withheld,
+            separation=seen.separation,
+            shuffled=seen.shuffled,
             reloaded=given[request.candidate].reloaded,
             questions=len(exam.heldout),
             run_id=run.run_id,
             seconds=round(time.monotonic() - began, 3),
         )
-        evaluate_tracking.end(run, request, samples, result, manner)
+        evaluate_tracking.end(run, request, samples, result, seen.styles["style"])
     write_json(result, result_path)
     log.info("Evaluated %s on %d questions in %.0f s.", ", ".join(given), result.questions, result.seconds)
     return result
@@ -107,7 +121,17 @@ def load_exam(request: EvaluateRequest) -> Exam:
     training = [messages for _, messages in read_messages(request.dataset, TRAINING_FILES["direct"])]
     others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
     distilled = [messages for _, messages in read_messages(request.dataset, others)]
-    return Exam([heldout[index] for index in chosen], training, _answers([*training, *distilled]))
+    trained_texts = _answers([*training, *distilled])
+    return Exam([heldout[index] for index in chosen], training, trained_texts, _twins(request.dataset, training))
+
+
+def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
+    """The dataset's plain rewrites of the training answers, if it has any, by the place of the answer to the same question."""
+    if not (dataset / TWINS_FILE).exists():
+        return {}
+    plain = {messages[-2]["content"]: messages[-1]["content"] for _, messages in read_messages(dataset, [TWINS_FILE])}
+    asked = [messages[-2]["content"] for messages in training]
+    return {place: plain[question] for place, question in enumerate(asked) if question in plain}
 
 
 def _limit(request: EvaluateRequest, exam: Exam, base: Base) -> int:
@@ -166,17 +190,17 @@ def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]
     return [[*earlier, *messages] for messages in exam.heldout]
 
 
-def _style(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> "Style":
-    from training.measure.style import style  # scikit-learn comes with it: the answers begin sooner
+def _views(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> "Views":
+    from training.measure.views import views  # scikit-learn comes with it: the answers begin sooner
 
     training = _answers(exam.training)
     others = other_writers(request.dataset, language_of(training))
     texts = {name: _texts(arm) for name, arm in given.items()}
-    return style(training, others, exam.writer, texts.get(BASE, []), texts)
+    return views(training, others, exam.writer, texts, texts.get(BASE, []), exam.twins, request.seed)
 
 
 def _measure(
-    request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], manner: "Style", base: Base
+    request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], seen: "Views", base: Base
 ) -> tuple[Measures, dict[str, str]]:
     """All figures of all arms and of the writer, and why some are withheld."""
     writer = exam.writer
@@ -193,12 +217,11 @@ def _measure(
         measured[name] |= figures
     distances, why_not = _distances(request, exam, given, base)
     for name, figures in measured.items():
-        if name in manner.scores:
-            figures["style"] = mean(manner.scores[name])
+        figures |= {view: mean(found.scores[name]) for view, found in seen.styles.items() if name in found.scores}
         if name in distances:
             figures["style_distance"] = distances[name]
-    reasons = {"style": manner.withheld, "style_distance": why_not, "ability": "" if request.ability else "it was not asked for"}
-    return measured, {name: why for name, why in reasons.items() if why}
+    reasons = {"style_distance": why_not, "ability": "" if request.ability else "it was not asked for"}
+    return measured, {**seen.withheld, **{name: why for name, why in reasons.items() if why}}
 
 
 def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], base: Base) -> tuple[dict[str, Measured], str]:

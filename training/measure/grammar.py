@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -94,7 +93,8 @@ class Grammar:
         found = np.full(len(codes), 1 / size)
         for order, level in zip(range(1, ORDER + 1), reversed(self._levels), strict=True):
             found = level.probability(codes % size**order, found)
-        return np.log10(found)
+        logarithms: Numbers = np.log10(found)
+        return logarithms
 
 
 class _Level:
@@ -107,9 +107,7 @@ class _Level:
     def _contexts(self) -> tuple[Ids, Numbers, Numbers]:
         """Contexts, how often each was seen, and how many different tokens came after it."""
         contexts, first, kinds = np.unique(self._grams // self._size, return_index=True, return_counts=True)
-        ends = [*first[1:], len(self._grams)]
-        totals = np.add.reduceat(self._counts, first) if len(first) else np.zeros(0)
-        assert all(start < end for start, end in pairwise([0, *ends]))
+        totals = np.add.reduceat(self._counts, first)
         return contexts, totals, kinds.astype(np.float64)
 
     def probability(self, codes: Ids, lower: Numbers) -> Numbers:

@@ -4,6 +4,7 @@
 |---|---|---|
 | heldout_loss | nats a token of the writer's real answers | lower |
 | style | likeness to the writer: 0 is other writers, 1 the writer (training.style) | higher |
+| style_grammar | the same in another view: 0 is plain rewrites or other writers (training.measure.style_grammar) | higher |
 | style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.style_distance) | lower |
 | rep4, distinct2, longest_loop, unfinished_share, empty_share, length_ratio, odd_length_share | training.degeneration | near the writer's |
 | verbatim_share, longest_copy | training.memorisation | near the writer's |
@@ -20,6 +21,7 @@ from training.contract import Estimate
 HIGHER_IS_BETTER = {
     "heldout_loss": False,
     "style": True,
+    "style_grammar": True,
     "style_distance": False,
     "rep4": False,
     "distinct2": True,

@@ -1,6 +1,7 @@
 """How much texts sound like the writer: authorship verification, from other writers to the writer.
 
-0 are other writers, 1 the writer's own held-out answers. A classifier (logistic regression over
+1 are the writer's own held-out answers, 0 other writers, or plain rewrites of the writer where those are nearer (they have the
+writer's topics, so a change of topic earns nothing). A classifier (logistic regression over
 training.measure.style_features) learns the writer's training answers against other writers and the base's answers.
 All texts are cut to windows of equal length first: else a longer text has smoother features, and the figure is one of
 length. Nothing is scored by a classifier that learned it: other writers' texts and the base's answers are divided into
@@ -33,7 +34,8 @@ WINDOWS_OF_A_TEXT = 8
 """At most."""
 MOST_WINDOWS = 4000
 """Of the writer's training answers, and of other writers, that are learned; texts are left out evenly."""
-OTHERS, WRITER, BASE_LEARNED = "other writers", "writer", "base learned"
+OTHERS, TWINS, WRITER = "other writers", "plain rewrites", "writer"
+BASE_LEARNED = "base learned"
 
 Scores = np.ndarray[tuple[int], np.dtype[np.float64]]
 Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
@@ -47,6 +49,8 @@ class Style:
     scores: dict[str, Scores] = field(default_factory=dict)
     auc: float | None = None
     withheld: str = ""
+    separation: dict[str, float] = field(default_factory=dict)
+    """AUC of the writer's held-out answers against each kind of text that is not the writer's."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,17 @@ class _Group:
 
 
 def style(
-    training: Sequence[str], others: Sequence[str], writer: Sequence[str], base: Sequence[str], arms: Mapping[str, Sequence[str]]
+    training: Sequence[str],
+    others: Sequence[str],
+    writer: Sequence[str],
+    base: Sequence[str],
+    arms: Mapping[str, Sequence[str]],
+    twins: Sequence[str] = (),
 ) -> Style:
     """Score each arm's answers to the questions that `writer` answers in the same order.
 
-    `training` are the writer's other answers; `base` the untrained model's answers to the same questions, or empty.
+    `training` are the writer's other answers; `base` the untrained model's answers to the same questions, or empty; `twins` plain
+    rewrites of training answers, or empty.
     """
     if min(len(writer), len(training)) < MIN_TEXTS:
         counts = f"{len(writer)} held-out answers and {len(training)} training answers"
@@ -79,15 +89,32 @@ def style(
             withheld=f"there are {foreign_windows} passages of {length} characters by other writers, and it needs {MIN_OTHER_WINDOWS}:"
             " name more of their texts under `contrast` in the writer file"
         )
-    likeness = _cross_fitted(training, others, base, {WRITER: writer, **arms}, length)
-    (own, own_texts), (foreign, foreign_texts) = likeness[WRITER], likeness[OTHERS]
-    auc = float(roc_auc_score([1] * len(own) + [0] * len(foreign), np.concatenate([own, foreign])))
-    if auc < MIN_AUC:
-        return Style(
-            {}, auc, f"the classifier cannot tell the writer's held-out answers from other writers' (AUC {auc:.2f}, needs {MIN_AUC})"
-        )
-    floor, ceiling = float(foreign_texts.mean()), float(own_texts.mean())
-    return Style({arm: (by_text - floor) / (ceiling - floor) for arm, (_, by_text) in likeness.items()}, auc)
+    likeness = _cross_fitted(training, {OTHERS: others, TWINS: twins}, base, {WRITER: writer, **arms}, length)
+    apart = separation({name: by_text for name, (_, by_text) in likeness.items()})
+    apart |= {OTHERS: separation({name: likeness[name][0] for name in (WRITER, OTHERS)})[OTHERS]}  # windows: all are equally long
+    if unclear := unseparated(apart):
+        return Style({}, apart[OTHERS], f"the classifier {unclear}", apart)
+    return Style(scaled({name: by_text for name, (_, by_text) in likeness.items()}, list(apart)), apart[OTHERS], "", apart)
+
+
+def separation(found: Mapping[str, Scores]) -> dict[str, float]:
+    """AUC of the writer's held-out answers against other writers, and against plain rewrites where there are any."""
+    own, kinds = found[WRITER], [name for name in (OTHERS, TWINS) if len(found.get(name, ()))]
+    labels = {name: [1] * len(own) + [0] * len(found[name]) for name in kinds}
+    return {name: float(roc_auc_score(labels[name], np.concatenate([own, found[name]]))) for name in kinds}
+
+
+def unseparated(apart: Mapping[str, float]) -> str:
+    """What a view cannot tell the writer from, in words; empty when it can."""
+    unclear = [f"{name} (AUC {auc:.2f}, needs {MIN_AUC})" for name, auc in apart.items() if auc < MIN_AUC]
+    return f"cannot tell the writer's held-out answers from {' or '.join(unclear)}" if unclear else ""
+
+
+def scaled(found: Mapping[str, Scores], strangers: Sequence[str]) -> dict[str, Scores]:
+    """Every figure on the scale: 1 is the writer's mean, 0 that of the strangers who are nearest. NaN, of a text without words, is 0."""
+    floor = max(float(np.nanmean(found[name])) for name in strangers)
+    ceiling = float(np.nanmean(found[WRITER]))
+    return {name: np.nan_to_num((values - floor) / (ceiling - floor)) for name, values in found.items()}
 
 
 def window_length(texts: Sequence[str]) -> int:
@@ -104,23 +131,28 @@ def windows(text: str, length: int) -> list[str]:
 
 
 def _cross_fitted(
-    training: Sequence[str], others: Sequence[str], base: Sequence[str], groups: Mapping[str, Sequence[str]], length: int
+    training: Sequence[str],
+    strangers: Mapping[str, Sequence[str]],
+    base: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+    length: int,
 ) -> dict[str, tuple[Scores, Scores]]:
-    """For each group and other writers: the probability of being the writer's, by window and as means by text."""
-    learned = {"training": _thinned(training), OTHERS: _thinned(others), BASE_LEARNED: base}
+    """For each group and the strangers: the probability of being the writer's, by window and as means by text."""
+    foreign = {name: _thinned(texts) for name, texts in strangers.items() if texts}
+    learned = {"training": _thinned(training), **foreign, BASE_LEARNED: base}
     cut, passages = _cut({**learned, **groups}, length)
     table = features().fit_transform(passages)
     likeness = {name: np.zeros(len(group.owners)) for name, group in cut.items()}
-    own, negatives = cut["training"], [cut[OTHERS], cut[BASE_LEARNED]]
+    own, negatives = cut["training"], [cut[name] for name in (*foreign, BASE_LEARNED)]
     for fold in range(FOLDS):
         kept = np.concatenate([group.start + np.flatnonzero(group.owners % FOLDS != fold) for group in negatives])
         rows = np.concatenate([np.arange(len(passages))[own.rows], kept])
         classifier = _classifier().fit(table[rows], np.arange(len(rows)) < len(own.owners))
-        for name in (*groups, OTHERS):
+        for name in (*groups, *foreign):
             scored = np.flatnonzero(cut[name].owners % FOLDS == fold)
             if len(scored):
                 likeness[name][scored] = classifier.predict_proba(table[cut[name].start + scored])[:, 1]
-    return {name: (likeness[name], _by_text(cut[name], likeness[name])) for name in (*groups, OTHERS)}
+    return {name: (likeness[name], _by_text(cut[name], likeness[name])) for name in (*groups, *foreign)}
 
 
 def _cut(groups: Mapping[str, Sequence[str]], length: int) -> tuple[dict[str, _Group], list[str]]:

@@ -3,7 +3,8 @@
 Nini et al. (arXiv 2403.08462) compare an n-gram model of the writer's masked text (training.measure.grammar) with models of as much
 text by others, drawn several times, and take the mean logarithm of the ratio. It shares neither features nor training with
 training.measure.style, so the two err in different ways. As there, no text is scored by a model that has read it, nor a plain rewrite
-by one that has read its original; 0 is the mean of other writers and 1 that of the writer's held-out answers.
+by one that has read its original. 1 is the mean of the writer's held-out answers; 0 that of plain rewrites or of other writers,
+whichever is nearer to the writer: where there are rewrites, a change of topic earns nothing.
 """
 
 import random
@@ -11,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from training.measure.grammar import Grammar, Grams, ids_of
-from training.measure.style import FOLDS, OTHERS, WRITER, Scores, Style, between, withheld_for_few
+from training.measure.grammar import Grammar, Grams, Ids, ids_of
+from training.measure.style import FOLDS, MIN_TEXTS, OTHERS, TWINS, WRITER, Scores, Style, scaled, separation, unseparated
 
 DRAWS = 8
 """Pairs of models, each of texts drawn anew."""
@@ -20,7 +21,6 @@ MOST_TOKENS = 200_000
 """Of each model."""
 MOST_SCORED = 400
 """Texts of other writers, and plain rewrites, that are scored for the floor."""
-TWINS = "plain rewrites"
 
 
 def grammar_style(
@@ -36,9 +36,14 @@ def grammar_style(
     `training` are the writer's other answers; `base` the untrained model's answers to the same questions, or empty; `twins` plain
     rewrites of training answers, by their place there.
     """
-    if too_few := withheld_for_few(training, others, writer):
-        return Style(withheld=too_few)
-    return between(_cross_fitted(training, others, base, {WRITER: writer, **arms}, twins or {}), "grammar")
+    if min(len(writer), len(training), len(others)) < MIN_TEXTS:
+        counts = f"{len(writer)} held-out answers, {len(training)} training answers and {len(others)} texts of other writers"
+        return Style(withheld=f"there are {counts}; it needs {MIN_TEXTS} of each")
+    ratios = _cross_fitted(training, others, base, {WRITER: writer, **arms}, twins or {})
+    apart = separation(ratios)
+    if unclear := unseparated(apart):
+        return Style({}, apart[OTHERS], f"the grammars {unclear}", apart)
+    return Style(scaled(ratios, list(apart)), apart[OTHERS], "", apart)
 
 
 def _cross_fitted(
@@ -74,22 +79,22 @@ def _cross_fitted(
 class _Ratio:
     """Models of the writer and of others, in pairs of equal size."""
 
-    def __init__(self, known: Sequence[np.ndarray], foreign: Sequence[np.ndarray], draw: random.Random) -> None:  # type: ignore[type-arg]
+    def __init__(self, known: Sequence[Ids], foreign: Sequence[Ids], draw: random.Random) -> None:
         room = min(MOST_TOKENS, *(sum(map(len, texts)) for texts in (known, foreign)))
         self._pairs = [tuple(Grammar(_drawn(texts, room, draw)) for texts in (known, foreign)) for _ in range(DRAWS)]
 
     def of(self, texts: Sequence[str]) -> Scores:
-        """The mean over tokens and pairs for each text; 0 for a text without any token."""
+        """The mean over tokens and pairs for each text; NaN for a text without any token."""
         if not texts:
             return np.zeros(0)
         grams = Grams.of([ids_of(text) for text in texts])
         ratios = np.mean([own.log10(grams.codes) - other.log10(grams.codes) for own, other in self._pairs], axis=0)
         sums = np.bincount(grams.texts, weights=ratios, minlength=len(texts))
         lengths = np.bincount(grams.texts, minlength=len(texts))
-        return np.where([bool(text.strip()) for text in texts], sums / lengths, 0.0)
+        return np.where([bool(text.strip()) for text in texts], sums / lengths, np.nan)
 
 
-def _drawn(texts: Sequence[np.ndarray], room: int, draw: random.Random) -> np.ndarray:  # type: ignore[type-arg]
+def _drawn(texts: Sequence[Ids], room: int, draw: random.Random) -> Ids:
     """The runs of about `room` tokens of texts in random order."""
     chosen, size = [], 0
     for ids in draw.sample(list(texts), len(texts)):

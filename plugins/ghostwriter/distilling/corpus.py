@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ghostwriter.distilling.contrast import contrast_pairs
 from ghostwriter.distilling.split import split
+from ghostwriter.distilling.twins import read_twins
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
 from ghostwriter.pairs import Pair, Question
 from ghostwriter.similarity import answers_index, questions_index
@@ -52,6 +53,8 @@ class Corpus:
     dropped: Counter[str] = field(default_factory=Counter)
     contrast: tuple[Pair, ...] = ()
     """Other people's, to measure style against; no prompt and no training row is made of them."""
+    twins: tuple[Pair, ...] = ()
+    """Training pairs with a plain rewrite in place of the answer; for measures only."""
 
     @cached_property
     def lookalikes(self) -> Lookalikes:
@@ -71,7 +74,8 @@ def read_corpus(writer: Writer, answers: Path) -> Corpus:
         questions += _extra(writer.teacher.extra_questions, pairs, dropped)
     named = writer.evaluation.contrast
     contrast = contrast_pairs(named, (*training, *heldout)) if named else ()
-    return Corpus(training, heldout, tuple(questions), dropped, tuple(contrast))
+    twins = read_twins(writer.evaluation.twins, training)
+    return Corpus(training, heldout, tuple(questions), dropped, tuple(contrast), tuple(twins))
 
 
 def _pairs(answers: Path, dropped: Counter[str]) -> list[Pair]:

@@ -15,6 +15,7 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.pairs import Pair
 from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_manifest, write_snapshot
+from training.contract import TWINS_FILE
 
 DIRECT_FILE, DISTILLED_FILE, HELDOUT_FILE = "direct.jsonl", "distilled.jsonl", "heldout.jsonl"
 CONTRAST_FILE = "contrast.jsonl"
@@ -40,6 +41,8 @@ def write_dataset(
         HELDOUT_FILE: [pair_row(pair) for pair in corpus.heldout],
     }
     others = [_row(pair.id, pair.question_id, "other people", pair.question, pair.answer) for pair in corpus.contrast]
+    if corpus.twins:
+        files[TWINS_FILE] = [_row(f"{pair.id}-plain", pair.question_id, "plain", pair.question, pair.answer) for pair in corpus.twins]
     return write_snapshot(
         parent,
         KIND,
@@ -105,8 +108,9 @@ def check_leaks(heldout: Sequence[Pair], training: Iterable[tuple[str, str, str]
 
 
 def _training_texts(corpus: Corpus) -> Iterable[tuple[str, str, str]]:
-    """What prompts are made of: the training pairs, and questions that have no answer of the writer."""
+    """What prompts and measures are made of: training pairs, their plain rewrites, and questions without an answer of the writer."""
     yield from ((pair.id, pair.question, pair.answer) for pair in corpus.training)
+    yield from ((pair.id, pair.question, pair.answer) for pair in corpus.twins)
     yield from ((question.id, question.text, "") for question in corpus.questions if question.origin == "extra")
 
 

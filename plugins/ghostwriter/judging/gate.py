@@ -1,5 +1,6 @@
 """The gate: whether a candidate may become the champion. One pure function of figures, with every number and reason in words.
 
+Style counts as better only where its two views agree; where one is withheld the other decides, with none the loss.
 Everything in `limits` must hold and one of `gains` must be there for certain: its 95 % interval, not its value, lies on the
 better side. So two equal adapters never change places. What was not measured is said, and never counts as a gain.
 """
@@ -16,7 +17,9 @@ from training.contract import LM_EVAL, Estimate, EvaluateResult
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
 """What the champion's arm is called in an evaluation, before its version."""
-MAY_BE_MISSING = ("style", "ability", "ability_loss", "content")
+STYLE_VIEWS = {"style": "style", "style_grammar": "grammar"}
+"""Measures that say how much an arm sounds like the writer, built differently, and what they are called in a verdict."""
+MAY_BE_MISSING = (*STYLE_VIEWS, "ability", "ability_loss", "content")
 
 
 class Check(BaseModel):
@@ -131,20 +134,33 @@ def _enough(questions: int, least: int) -> Check:
     return Check(measure="questions", passed=questions >= least, figures=figures, fault="there are too few questions to tell")
 
 
+def _style_views(evaluation: EvaluateResult, rival: str) -> dict[str, Estimate]:
+    """What each view there is says of the candidate minus the rival."""
+    found = evaluation.differences[rival]
+    return {name: found[measure] for measure, name in STYLE_VIEWS.items() if measure in found}
+
+
 def _style_kept(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> list[Check]:
-    change = evaluation.differences[rival].get("style")
-    if change is None:
+    """No view may see a fall for certain, and one at least must see none."""
+    views, most = _style_views(evaluation, rival), thresholds.max_style_drop
+    if not views:
         return []
-    figures = f"style {_change(change)} against {rival}, may fall by {thresholds.max_style_drop:.2f}"
+    passed = any(change.low >= -most for change in views.values()) and all(change.high >= -most for change in views.values())
+    figures = f"{_views_in_words(views)} against {rival}, may fall by {most:.2f}"
     fault = f"it may write less like the writer than {rival}"
-    return [Check(measure="style", passed=change.low >= -thresholds.max_style_drop, figures=figures, fault=fault)]
+    return [Check(measure="style", passed=passed, figures=figures, fault=fault)]
 
 
 def _style_gain(evaluation: EvaluateResult, rival: str) -> list[Check]:
-    change = evaluation.differences[rival].get("style")
-    if change is None:
+    views = _style_views(evaluation, rival)
+    if not views:
         return []
-    return [Check(measure="style", passed=change.low > 0, figures=f"style {_change(change)}", fault="")]
+    passed = all(change.low > 0 for change in views.values())
+    return [Check(measure="style", passed=passed, figures=_views_in_words(views), fault="")]
+
+
+def _views_in_words(views: Mapping[str, Estimate]) -> str:
+    return ", ".join(f"{name} {_change(change)}" for name, change in views.items())
 
 
 def _content_kept(content: Content | None, rival: str) -> list[Check]:

@@ -1,5 +1,7 @@
 """The leakage check sees every way in."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,11 @@ import pytest
 
 from ghostwriter.distilling.corpus import Corpus, read_corpus
 from ghostwriter.distilling.dataset import Leak, pair_row, write_dataset
+from ghostwriter.errors import WriterFileError
 from ghostwriter.home import Home
 from ghostwriter.pairs import Pair, Question
+from ghostwriter.snapshot import read_rows
+from ghostwriter.writer_settings import Evaluation
 from tests.distill_case import answers_of, make_writer, pairs
 
 
@@ -52,3 +57,32 @@ def test_a_heldout_question_among_the_extra_ones_fails_the_build(case: tuple[Hom
     asked = Question("extra", corpus.heldout[0].question, "extra")
     with pytest.raises(Leak):
         write(case, Corpus(corpus.training, corpus.heldout, (*corpus.questions, asked)), [])
+
+
+def test_plain_rewrites_of_training_answers_stand_in_a_file_of_their_own(case: tuple[Home, Path, Corpus], tmp_path: Path) -> None:
+    _, answers, corpus = case
+    file = tmp_path / "twins.jsonl"
+    asked = [*corpus.training[:3], corpus.heldout[0]]
+    lines = [json.dumps({"question": pair.question, "plain": f"Plainly, {pair.id}."}) for pair in asked]
+    file.write_text("\n".join(lines))
+    evaluation = Evaluation(twins=file)
+    found = read_corpus(make_writer().model_copy(update={"evaluation": evaluation}), answers)
+    folder = write(case, found, [])
+    rows = read_rows(folder, "twins.jsonl")
+    assert [row["messages"][1]["content"] for row in rows] == [f"Plainly, {pair.id}." for pair in corpus.training[:3]]
+    assert folder != write(case, corpus, [])
+
+
+def test_a_rewrite_that_holds_a_heldout_answer_fails_the_build(case: tuple[Home, Path, Corpus]) -> None:
+    pair, leaked = case[2].training[0], case[2].heldout[0]
+    twin = Pair(pair.id, pair.question_id, pair.question, leaked.answer)
+    with pytest.raises(Leak, match=leaked.id):
+        write(case, replace(case[2], twins=(twin,)), [])
+
+
+def test_a_file_of_rewrites_that_cannot_be_read_is_named(case: tuple[Home, Path, Corpus], tmp_path: Path) -> None:
+    file = tmp_path / "twins.jsonl"
+    file.write_text('{"question": "Why?"}')
+    writer = make_writer().model_copy(update={"evaluation": Evaluation(twins=file)})
+    with pytest.raises(WriterFileError, match=r"evaluation\.twins = .*twins\.jsonl.*`question`.*`plain`"):
+        read_corpus(writer, case[1])

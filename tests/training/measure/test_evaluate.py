@@ -20,7 +20,7 @@ from training.models.model import load_base
 from training.signals import StopFlag
 
 DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_share", "length_ratio", "odd_length_share"}
-SHOWN_SOMETIMES = {"style", "style_distance"}
+SHOWN_SOMETIMES = {"style", "style_grammar", "style_distance"}
 MEASURES = DEGENERATION | {"verbatim_share", "longest_copy"}
 
 

@@ -61,7 +61,7 @@ def test_the_same_authors_only_longer_are_no_writer() -> None:
     others = said_again(texts, 300, len(texts))
     found = style(said_again(texts, 1600, 48), others, said_again(texts[::3], 1600, 12), [], {})
     assert found.scores == {}
-    assert "cannot tell the writer's held-out answers from other writers' (AUC 0." in found.withheld
+    assert "cannot tell the writer's held-out answers from other writers (AUC 0." in found.withheld
 
 
 def test_windows_are_equally_long_and_lie_evenly_over_a_text() -> None:
