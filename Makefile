@@ -12,7 +12,7 @@ export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
 link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
 
-.PHONY: help demo test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
+.PHONY: help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -21,6 +21,9 @@ help: ## Show this list
 
 demo: install ## The whole loop on this machine: collect, distil, train, evaluate, promote (10 minutes on 2 cores the first time)
 	@$(if $(TEACHER),TEACHER=$(TEACHER)) .venv/bin/python -m demo $(if $(ONCE),--once)
+
+demo-night: install ## Another night of the demo: three new answers, a short training, the comparison with the champion (5 minutes)
+	@$(if $(TEACHER),TEACHER=$(TEACHER)) .venv/bin/python -m demo --night
 
 test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
 	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 LARGEST_PAGE = 20
 EXCERPT_CHARACTERS = 110
+NEWS_SECONDS = 1.0
 Json = dict[str, Any]
 
 
@@ -138,9 +139,13 @@ class Site:
         }
 
 
-def load_corpus(path: Path, account: str) -> list[Json]:
-    """The items of a corpus file, newest first. Rows have id, question_id, question, answer, created, updated, reuse."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+def load_corpus(path: Path, account: str, news: Path | None = None) -> list[Json]:
+    """The items of a corpus file, and of `news` once it is there, newest first.
+
+    Rows have id, question_id, question, answer, created, updated, reuse.
+    """
+    texts = [file.read_text(encoding="utf-8") for file in (path, news) if file and file.exists()]
+    rows = [json.loads(line) for text in texts for line in text.splitlines() if line.strip()]
     return [item(row, account) for row in sorted(rows, key=lambda row: -row["created"])]
 
 
@@ -264,6 +269,7 @@ def main() -> None:
     """Serve a corpus until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description="A local site that speaks Zhihu's member-answers JSON.")
     parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--news", type=Path, help="a second corpus, whose answers appear as soon as the file is there")
     parser.add_argument("--account", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900)
@@ -271,9 +277,14 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with Site(arguments.account, load_corpus(arguments.corpus, arguments.account), arguments.port, arguments.host) as site:
+
+    def items() -> list[Json]:
+        return load_corpus(arguments.corpus, arguments.account, arguments.news)
+
+    with Site(arguments.account, items(), arguments.port, arguments.host) as site:
         print(f"{site.url}/api/v4/members/{arguments.account}/answers: {len(site.items)} answers. Ctrl-C stops.", flush=True)
-        stopped.wait()
+        while not stopped.wait(NEWS_SECONDS):
+            site.items = items()
 
 
 if __name__ == "__main__":
