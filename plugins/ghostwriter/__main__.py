@@ -17,6 +17,7 @@ COMMANDS = {
     "champion": ("champion", "rollback"),
     "purge": ("purge",),
     "trust": ("trust",),
+    "run": ("run",),
     "up": ("up", "down"),
     "migrate": ("migrate",),
 }

@@ -13,7 +13,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
+from sqlalchemy.orm import Session
 
+from ghostwriter.collecting.answers import snapshot_answers
+from ghostwriter.collecting.archive import counts
+from ghostwriter.database import open_database
 from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch, open_batch
 from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
@@ -33,7 +37,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = commands.add_parser("distill", help="have the teacher answer in the writer's style, and build the dataset")
     parser.add_argument("writer", metavar="WRITER", help="a file in writers/, without .toml")
     parser.add_argument("--home", type=Path, help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
-    parser.add_argument("--answers", type=Path, metavar="FOLDER", help="snapshot of answers (default: the writer's newest)")
+    parser.add_argument("--answers", type=Path, metavar="FOLDER", help="snapshot of answers (default: what the archive holds now)")
     parser.add_argument(
         "--base-url", metavar="URL", help="the teacher's address, like https://api.example.com/v1 (default: the Airflow connection's)"
     )
@@ -63,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Batch {forgotten} is given up; nothing was asked." if forgotten else "No batch is open.")
         return 0
     mode = arguments.mode or writer.mode
-    answers = arguments.answers or newest(home.answers(writer.stem))
+    answers = arguments.answers or _answers(writer, home)
     if arguments.dry_run:
         plan = estimate(writer, home, answers, mode=mode)
         print(plan.model_dump_json() if arguments.json else plan)
@@ -102,6 +106,15 @@ def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpo
         while batch_status(endpoint, batch) == "open":
             time.sleep(poll_seconds)
         apply_batch(writer, home, endpoint, batch)
+
+
+def _answers(writer: Writer, home: Home) -> Path:
+    """A snapshot of what the archive holds now; the newest one there is, where the archive has nothing of the writer."""
+    engine = open_database(home.database_url)
+    with Session(engine) as session:
+        archived, _ = counts(session, writer.stem)
+    engine.dispose()
+    return snapshot_answers(writer, home) if archived else newest(home.answers(writer.stem))
 
 
 def newest(folder: Path) -> Path:

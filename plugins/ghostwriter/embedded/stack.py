@@ -43,15 +43,21 @@ class Stack:
     def start(self) -> None:
         """Migrate Airflow's database, start everything, wait until it is healthy."""
         require_free_ports({"AIRFLOW_PORT": self.ports.airflow, "MLFLOW_PORT": self.ports.mlflow})
-        mlflow = self.mlflow_service()
-        upgrade(self.home.path / "mlflow" / "mlflow.db", BIN / "mlflow", self.supervisor.log("mlflow-db-upgrade"))
-        self.supervisor.start(mlflow)
-        self._migrate()
+        mlflow = self.start_mlflow()
+        self.migrate()
         services = self.airflow_services()
         for service in services:
             self.supervisor.start(service)
         for service in (mlflow, *services):
             self.supervisor.wait_healthy(service)
+
+    def start_mlflow(self) -> Service:
+        """Start MLflow alone, its database brought up to date; wait until it is healthy before it is used."""
+        require_free_ports({"MLFLOW_PORT": self.ports.mlflow})
+        service = self.mlflow_service()
+        upgrade(self.home.path / "mlflow" / "mlflow.db", BIN / "mlflow", self.supervisor.log("mlflow-db-upgrade"))
+        self.supervisor.start(service)
+        return service
 
     def password(self) -> str:
         """The password of Airflow's user `admin`, made once and kept in a file only its owner can read."""
@@ -104,7 +110,7 @@ class Stack:
         environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "GIT_PYTHON_REFRESH": "quiet"}
         return Service("mlflow", command, environment, folder=folder, health_url=f"{self.mlflow_url}/health")
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
         """Before anything else of Airflow: the first command also writes the secret keys all components share."""
         with self.supervisor.log("airflow-db-migrate").open("wb") as log:
             status = subprocess.run(

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,20 @@ log = logging.getLogger(__name__)
 AIRFLOW_RUN_TAG = "ghostwriter.airflow_run"
 
 
+@dataclass(frozen=True)
+class RunByHand:
+    """Stands where an Airflow run would: a command's run, called like one, without a page."""
+
+    dag_id: str
+    run_id: str
+    run_after: datetime
+    run_type: str = "by hand"
+
+
 def airflow_run(dag_run: Any) -> tuple[str, str]:
-    """The name of an Airflow run and the address of its page."""
+    """The name of an Airflow run and the address of its page, which a run by hand has not."""
+    if isinstance(dag_run, RunByHand):
+        return f"{dag_run.dag_id}/{dag_run.run_id}", ""
     from airflow.configuration import conf
 
     url = f"{conf.get('api', 'base_url', fallback='')}/dags/{dag_run.dag_id}/runs/{dag_run.run_id}"
@@ -49,11 +63,8 @@ def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_na
         run_id = str(found[0].info.run_id)
         client.update_run(run_id, status="RUNNING")
         return run_id
-    tags = {
-        AIRFLOW_RUN_TAG: airflow_name,
-        "ghostwriter.airflow_url": airflow_url,
-        "mlflow.note.content": f"Airflow run: [{airflow_name}]({airflow_url})",
-    }
+    note = f"Airflow run: [{airflow_name}]({airflow_url})" if airflow_url else f"Run by hand: {airflow_name}"
+    tags = {AIRFLOW_RUN_TAG: airflow_name, "ghostwriter.airflow_url": airflow_url, "mlflow.note.content": note}
     return str(client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
 
 
