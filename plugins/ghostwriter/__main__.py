@@ -17,6 +17,8 @@ COMMANDS = {
     "champion": ("champion", "rollback"),
     "purge": ("purge",),
     "trust": ("trust",),
+    "new": ("new",),
+    "doctor": ("doctor",),
     "run": ("run",),
     "up": ("up", "down"),
     "migrate": ("migrate",),

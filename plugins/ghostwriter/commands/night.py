@@ -167,3 +167,9 @@ def use_connections(stack: Stack) -> None:
         os.environ.setdefault(name, value)
     if is_own and not (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").exists():
         stack.migrate()
+
+
+def own_airflow(home: Home) -> None:
+    """The same for a home folder, without anything running."""
+    with Supervisor(home.path / "by-hand") as supervisor:
+        use_connections(Stack(home, Ports.from_environment(), supervisor))
