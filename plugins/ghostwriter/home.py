@@ -32,6 +32,11 @@ class Home:
         """Base models made ready once for training (safetensors folders)."""
         return self.path / "models"
 
+    @property
+    def kept_answers(self) -> Path:
+        """What models answered in earlier evaluations, so that none is asked twice (`training.answer.kept_rows`); of all writers."""
+        return self.models / "answers"
+
     def answers(self, writer: str) -> Path:
         """Snapshots of a writer's cleaned answers, one folder each."""
         return self.path / "answers" / writer

@@ -1,7 +1,8 @@
 """Takes an answer, or a whole writer, out of everything here, and says what remains where.
 
 What is removed last is what says where the rest is: MLflow, run folders, datasets, snapshots, ledger, archive. The order, and
-the names written into the purge's row before anything is removed, let a run after a kill go on.
+the names written into the purge's row before anything is removed, let a run after a kill go on. What models answered in earlier
+evaluations is kept under digests of prompts, which do not say whose they are: it goes as a whole, and the next evaluation asks anew.
 """
 
 import json
@@ -110,7 +111,7 @@ def _purge_answer(
     runs = run_folders(home, stem, found.datasets)
     datasets = [home.datasets(stem) / name for name in found.datasets]
     snapshots = [home.answers(stem) / name for name in found.snapshots]
-    for folder in (*runs, *datasets, *snapshots):
+    for folder in (*runs, *datasets, *snapshots, home.kept_answers):
         remove(folder)
     _remove_leftovers(home, stem)
     # Votes on answers, once they are kept: their rows go here, before the archive's.
@@ -129,7 +130,7 @@ def _purge_writer(writer: Writer, home: Home, client: "MlflowClient | None", eng
     stem = writer.stem
     _check_no_batch(engine, stem)
     runs = remove_experiment(client, stem) if client else 0
-    for folder in (home.runs(stem), home.datasets(stem), home.answers(stem), home.models / "champions" / stem):
+    for folder in (home.runs(stem), home.datasets(stem), home.answers(stem), home.kept_answers, home.models / "champions" / stem):
         remove(folder)
         remove_leftovers(folder.parent)
     _remove_leftovers(home, stem)
@@ -142,7 +143,7 @@ def _purge_writer(writer: Writer, home: Home, client: "MlflowClient | None", eng
 
 def _remove_leftovers(home: Home, stem: str) -> None:
     """What a kill left of a folder, and what the site answered when something went wrong."""
-    for parent in (home.runs(stem), home.datasets(stem), home.answers(stem)):
+    for parent in (home.runs(stem), home.datasets(stem), home.answers(stem), home.models):
         remove_leftovers(parent)
     for path in (home.path / "errors").glob(f"{stem}-*.txt"):
         path.unlink()

@@ -54,6 +54,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.mkdir(parents=True)
     (run.parent / "request.json").write_text(json.dumps({"dataset": str(dataset)}))
     (run / "samples.jsonl").write_text(json.dumps({"truth": SECRET}))
+    home.kept_answers.mkdir(parents=True)
+    (home.kept_answers / "0123.jsonl").write_text(json.dumps({"of": "4567", "text": SECRET}) + "\n")
     (home.path / "errors").mkdir()
     (home.path / "errors" / "tester-20261130.txt").write_text(SECRET)
     _log_run(MlflowClient(store(folder)), folder, dataset)
@@ -112,7 +114,8 @@ def places_of(words: str, folder: Path) -> list[str]:
 
 def test_an_answer_that_is_purged_is_in_no_file_any_more(copy: Path) -> None:
     before = places_of(SECRET, copy)
-    assert {Path(place).name for place in before} >= {"answers.jsonl", "ghostwriter.db", "samples.jsonl", "report.html", "distilled.jsonl"}
+    holders = {"answers.jsonl", "ghostwriter.db", "samples.jsonl", "0123.jsonl", "report.html", "distilled.jsonl"}
+    assert {Path(place).name for place in before} >= holders
     done = purged(copy)
     assert places_of(SECRET, copy) == []
     assert {**done.counts, "teacher_answers": 0} == {
