@@ -25,19 +25,18 @@ demo: install ## The whole loop on this machine: collect, distil, train, evaluat
 demo-night: install ## Another night of the demo: three new answers, a short training, the comparison with the champion (5 minutes)
 	@$(if $(TEACHER),TEACHER=$(TEACHER)) .venv/bin/python -m demo --night
 
-test: install-dev chromium ## All tests: both sides beside each other, then real Airflow, MLflow and browser
-	@echo "Testing both sides beside each other (about 6 minutes; each prints when it ends) ..."
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-airflow test-training
-	@$(MAKE) --no-print-directory test-e2e
+test: install-dev chromium ## All tests: real Airflow, MLflow and browser, and beside them one side after the other
+	@echo "Testing, two parts at a time (each prints when it ends) ..."
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-e2e test-training test-airflow
 
 test-airflow:
 	.venv/bin/python -m pytest tests/ghostwriter tests/demo tests/dags tests/guard tests/docker/test_make_secrets.py
 
-test-training: # one thread: two would wait for each other at every small product while the other side's tests run
+test-training: # one thread: two would wait for each other at every small product while other tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
 
 test-e2e: install-dev chromium ## Only the nights, the chain and the screens: real Airflow, real MLflow, real browser
-	.venv/bin/python -m pytest tests/e2e
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests/e2e
 
 chromium: ## The browser of the tests; Debian's is installed when there is none
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || { $(call install_chromium); }

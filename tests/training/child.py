@@ -1,5 +1,6 @@
 """The training command in a process forked from one that has imported everything: a real process, started in no time."""
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -18,13 +19,17 @@ PRELOADED = [
 
 
 class Child:
-    """`python -m training ARGUMENTS` as a process; what it says is in the file `said`."""
+    """`python -m training ARGUMENTS` (or another module's `main`) as a process; what it says is in the file `said`."""
 
-    def __init__(self, said: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, said: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, module: str = "training.__main__"
+    ) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.said = said
-        self._process = context.Process(target=run, args=(str(said), [str(argument) for argument in arguments], dict(environment or {})))
+        self._process = context.Process(
+            target=run, args=(str(said), module, [str(argument) for argument in arguments], dict(environment or {}))
+        )
         self._process.start()
 
     @property
@@ -45,12 +50,11 @@ class Child:
         return status
 
 
-def run(said: str, arguments: list[str], environment: dict[str, str]) -> None:
+def run(said: str, module: str, arguments: list[str], environment: dict[str, str]) -> None:
     """What the forked process does."""
     import torch
 
-    from training.__main__ import main
-
+    main = importlib.import_module(module).main
     output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)

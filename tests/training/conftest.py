@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.tiny_model import make_tiny_model
+from tests.training.tracking.mlflow_server import mlflow_server
 from training.contract import Recipe, TrainRequest, load_recipe, write_json
 
 torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
@@ -85,6 +86,13 @@ def command(*arguments: str | Path) -> list[str]:
 def environment() -> dict[str, str]:
     """What a launcher gives: little."""
     return {**{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real MLflow server, started once: that takes ten seconds of a core."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
+        yield uri
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """`champion` and `rollback` by hand, on a real MLflow store."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from ghostwriter.writer import load_writer
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """A store with two promoted versions of lamplight: 2 is the champion, 1 the one before."""
     folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder / "mlflow.db")
     client, home = MlflowClient(f"sqlite:///{folder}/mlflow.db"), Home(folder / "home")
     experiment = client.create_experiment("lamplight", artifact_location=str(folder / "artifacts"))
     for number, champion in (("1", None), ("2", "1")):

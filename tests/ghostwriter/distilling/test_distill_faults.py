@@ -157,13 +157,13 @@ def test_a_wait_longer_than_an_outage_ends_the_run_at_once(tmp_path: Path) -> No
 
 
 def test_a_run_that_ends_waits_for_no_turn_of_a_slow_limit(tmp_path: Path) -> None:
-    home, writer = Home(tmp_path), make_writer(answers=40, requests_per_minute=6, failed_share=0)
+    home, writer = Home(tmp_path), make_writer(answers=40, requests_per_minute=12, failed_share=0)
     with TeacherServer(TeacherScript(fault=lambda number: "401")) as teacher:
         answers, started = answers_of(home, pairs(60)), time.monotonic()
         with pytest.raises(TeacherKeyRefused):
             distill(writer, home, answers, endpoint(teacher))
         assert teacher.requests == 1
-    assert time.monotonic() - started < 60  # the last of eight workers would have its turn after 70 s
+    assert time.monotonic() - started < 30  # the last of eight workers would have its turn after 35 s
 
 
 def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a form says before any snapshot is read, and what a tracking server is told after."""
 
 import re
+import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -56,9 +57,12 @@ def test_a_datasets_totals_are_numbers_with_names(tmp_path: Path) -> None:
     assert metrics["diversity/writer/words"] == metrics["diversity/teacher/words"]
 
 
-def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_datasets_totals_are_a_finished_run_that_a_retry_finds_again(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     home, writer, uri = Home(tmp_path), make_writer(answers=10, budget=PRICES), f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     client = MlflowClient(uri)

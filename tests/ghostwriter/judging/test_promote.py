@@ -33,14 +33,6 @@ def writer() -> Writer:
     return load_writer("lamplight")
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, made once: that takes seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def client(tmp_path: Path, empty_store: Path) -> MlflowClient:
     shutil.copy(empty_store, tmp_path / "mlflow.db")

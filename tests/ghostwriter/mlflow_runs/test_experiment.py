@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def test_an_experiment_says_what_it_holds_and_has_views_of_it() -> None:
     assert state["selectedColumns"][:2] == ["metrics.`style`", "metrics.`heldout_loss_nats_per_token`"]
 
 
-def test_what_a_person_changed_of_an_experiment_stays(tmp_path: Path) -> None:
+def test_what_a_person_changed_of_an_experiment_stays(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.create_experiment("tester", tags={"mlflow.note.content": "mine"})
     describe_experiment(client, experiment, make_writer(), "http://mlflow:5000")

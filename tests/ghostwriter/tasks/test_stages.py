@@ -1,6 +1,7 @@
 """What the training DAG's tasks do with a finished evaluation: decision to MLflow, champion moved or not, a true final status."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,16 +31,9 @@ BY_HAND = SimpleNamespace(run_type="manual", triggering_user_name="ada")
 NIGHTLY = SimpleNamespace(run_type="asset_triggered", triggering_user_name=None)
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path.read_bytes()
-
-
 @pytest.fixture
-def client(tmp_path: Path, empty_store: bytes, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    (tmp_path / "mlflow.db").write_bytes(empty_store)
+def client(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("GHOSTWRITER_HOME", str(tmp_path / "home"))
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")

@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.training.child import Child
-from tests.training.tracking.mlflow_server import free_port, mlflow_server, silent_server
+from tests.training.tracking.mlflow_server import free_port, reached_at, silent_server
 from training.contract import Tracking, TrainRequest, write_json
 from training.errors import DatasetError, TrainingError
 from training.fit.train import train
@@ -22,10 +22,9 @@ from training.tracking.run import open_run, send_rest
 Make = Callable[..., TrainRequest]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
-        yield uri
+@pytest.fixture
+def server(mlflow_uri: str) -> str:
+    return mlflow_uri
 
 
 @pytest.fixture(autouse=True)
@@ -152,9 +151,7 @@ def test_one_refused_entry_does_not_hold_up_the_rest(server: str, tmp_path: Path
     assert run_of(server, tmp_path).data.metrics == {"train/loss": 1.0}
 
 
-def test_without_a_server_training_goes_on_and_is_sent_later(
-    request_training: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_server_training_goes_on_and_is_sent_later(request_training: Make, server: str, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     request = tracked(request_training(), uri)
@@ -164,8 +161,7 @@ def test_without_a_server_training_goes_on_and_is_sent_later(
     assert f"python -m training send {request.run_folder}" in caplog.text
     with pytest.raises(TrainingError, match="does not answer"):
         send_rest(request.run_folder)
-    (tmp_path / "mlflow").mkdir()
-    with mlflow_server(tmp_path / "mlflow", port):
+    with reached_at(port, server):
         send_rest(request.run_folder)
         run = run_of(uri, request.run_folder)
         assert run.info.status == "FINISHED"
