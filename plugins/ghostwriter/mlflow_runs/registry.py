@@ -48,6 +48,19 @@ class Registry:
         found = self._ask("POST", "runs/search", json=query) or {}
         return sorted(found.get("runs", []), key=lambda run: -int(run["info"].get("start_time", 0)))
 
+    def candidates(self, stem: str, number: int) -> list[Json]:
+        """The newest runs of nights in a writer's experiment; none when there is no experiment."""
+        experiment = _part(self._ask("GET", "experiments/get-by-name", params={"experiment_name": stem}), "experiment")
+        if experiment is None:
+            return []
+        query = {
+            "experiment_ids": [experiment["experiment_id"]],
+            "filter": "tags.`ghostwriter.kind` = 'candidate'",
+            "order_by": ["attributes.start_time DESC"],
+            "max_results": number,
+        }
+        return list((self._ask("POST", "runs/search", json=query) or {}).get("runs", []))
+
     def table(self, run_id: str, name: str) -> list[Json]:
         """The rows of a table that was logged to a run; none when it was not."""
         answer = self._send("GET", "get-artifact", params={"run_id": run_id, "path": name})

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader
 
+from ghostwriter.judging.measure_names import measure_name
 from ghostwriter.mlflow_runs.links import public_address
 from ghostwriter.mlflow_runs.registry import MlflowSilent
 from ghostwriter.page.champions import Champion, Version, read_champion
@@ -32,6 +33,7 @@ HEADERS = {
 
 app = FastAPI(title="Ghostwriter", dependencies=[Depends(requires_authenticated())], docs_url=None, redoc_url=None, openapi_url=None)
 templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+templates.filters["words"] = measure_name
 
 
 def writers_of_user(user: GetUserDep, session: SessionDep) -> list[Writer]:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from ghostwriter.judging.moves import CHAMPION, PREVIOUS
 from ghostwriter.judging.promote import model_name
 from ghostwriter.mlflow_runs.experiment import SCORES
-from ghostwriter.mlflow_runs.registry import Json, Registry, named
+from ghostwriter.mlflow_runs.registry import Json, MlflowSilent, Registry, named
 
 EVALUATION, SAMPLES = "evaluate", "samples.json"
+SHOWN_ANSWERS = 3
 NO_ANSWER = ("question", "writer")
 """Columns of the samples that no arm gave."""
 
@@ -48,6 +49,8 @@ class Champion:
     moved_by: str = ""
     why: str = ""
     measures: tuple[Measure, ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
+    """Some held-out questions with the champion's answers."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,20 @@ def read_champion(registry: Registry, stem: str) -> Champion | None:
     champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
     since, who, why = _last_move(model)
     measures = tuple(_measures(registry, versions, champion, previous)) if champion else ()
-    return Champion(name, versions, champion, previous, since, who, why, measures)
+    shown = next((version for version in versions if version.number == champion), None)
+    answers = _answers(registry, shown) if shown else ()
+    return Champion(name, versions, champion, previous, since, who, why, measures, answers)
+
+
+def _answers(registry: Registry, version: Version) -> tuple[tuple[str, str], ...]:
+    """Nothing when MLflow has no samples of the version, or is too slow to give them: the rest of the page matters more."""
+    try:
+        evaluation = find_evaluation(registry, version)
+        rows = registry.table(evaluation.run_id, SAMPLES) if evaluation else []
+    except MlflowSilent:
+        return ()
+    arm = evaluation.arm if evaluation else ""
+    return tuple((row["question"], row[arm]) for row in rows[:SHOWN_ANSWERS] if arm in row)
 
 
 def find_evaluation(registry: Registry, version: Version) -> Evaluation | None:

@@ -42,6 +42,11 @@ class Night:
     paused: bool
 
     @property
+    def began(self) -> datetime | None:
+        """When the newest collection started: the night as a person counts it."""
+        return next((run.when for run in self.runs if run.stage == "collect"), None)
+
+    @property
     def outcome(self) -> StageRun | None:
         """What happened last: the run that started last."""
         return max(self.runs, key=lambda run: run.when, default=None)

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
+from ghostwriter.judging.measure_names import measure_name
 from ghostwriter.mlflow_runs.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.page.champions import Champion, read_champion
+from ghostwriter.page.chart import chart
+from ghostwriter.page.history import MEASURES, CandidateNight, read_history
 from ghostwriter.page.nights import Night, read_night
 from ghostwriter.page.state import State, read_state
 from ghostwriter.writer import Writer, readable_writers
@@ -30,6 +34,14 @@ class Card:
     state: State | None
     champion: Champion | None
     problems: tuple[str, ...]
+    history: tuple[CandidateNight, ...] = ()
+    """Its nights so far, the oldest first."""
+
+    @property
+    def charts(self) -> list[tuple[str, Markup]]:
+        """Style and loss over the nights: the measure in words, and the picture."""
+        drawn = ((measure_name(measure), chart(self.history, measure)) for measure in MEASURES)
+        return [(name, picture) for name, picture in drawn if picture]
 
     def local(self, when: datetime) -> str:
         """A time on the writer's own clock."""
@@ -45,11 +57,12 @@ def cards(session: Session, writers: list[Writer]) -> list[Card]:
     """One card a writer. MLflow is asked for all of them at once, so that its silence costs the page the same wait for one or for ten."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         asked = [pool.submit(_champion, writer.stem) for writer in writers]
-        rest = [(read_night(session, writer.stem), _state(writer)) for writer in writers]
+        nights = [read_night(session, writer.stem) for writer in writers]
+        rest = [(night, _state(writer, night.began)) for writer, night in zip(writers, nights, strict=True)]
         champions = [future.result() for future in asked]
     return [
-        Card(writer, night, state, champion, tuple(problem for problem in (trouble, silence) if problem))
-        for writer, (night, (state, trouble)), (champion, silence) in zip(writers, rest, champions, strict=True)
+        Card(writer, night, state, champion, tuple(problem for problem in (trouble, silence) if problem), history)
+        for writer, (night, (state, trouble)), (champion, history, silence) in zip(writers, rest, champions, strict=True)
     ]
 
 
@@ -64,15 +77,16 @@ def open_registry(seconds: float = SECONDS) -> Registry:
     return Registry(uri, seconds)
 
 
-def _champion(stem: str) -> tuple[Champion | None, str]:
+def _champion(stem: str) -> tuple[Champion | None, tuple[CandidateNight, ...], str]:
     try:
-        return read_champion(open_registry(), stem), ""
+        registry = open_registry()
+        return read_champion(registry, stem), read_history(registry, stem), ""
     except MlflowSilent as silent:
-        return None, str(silent)
+        return None, (), str(silent)
 
 
-def _state(writer: Writer) -> tuple[State | None, str]:
+def _state(writer: Writer, night: datetime | None) -> tuple[State | None, str]:
     try:
-        return read_state(Home.default().database_url, writer), ""
+        return read_state(Home.default().database_url, writer, night), ""
     except (DBAPIError, OSError) as error:
         return None, f"The archive cannot be read ({type(error).__name__})."

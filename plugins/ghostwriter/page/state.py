@@ -16,18 +16,23 @@ from ghostwriter.writer import Writer
 
 @dataclass(frozen=True)
 class State:
-    """Answers in the archive, those of them gone from the site, and money in the vendor's currency since the month began."""
+    """Answers in the archive, those of them gone from the site, and money in the vendor's currency since the month began.
+
+    `night` is the money since the last night began; None when there was none.
+    """
 
     archived: int
     gone: int
     spent: float
+    night: float | None = None
 
 
-def read_state(url: str, writer: Writer) -> State:
-    """The figures of a writer. Raises sqlalchemy's DBAPIError when the database cannot be read."""
+def read_state(url: str, writer: Writer, night: datetime | None = None) -> State:
+    """The figures of a writer, whose last night began at `night`. Raises sqlalchemy's DBAPIError when the database cannot be read."""
     with Session(_engine(url)) as session:
         archived, gone = counts(session, writer.stem)
-        return State(archived, gone, _spent_since(session, writer, month_start(datetime.now(UTC), writer.schedule.timezone)))
+        month = _spent_since(session, writer, month_start(datetime.now(UTC), writer.schedule.timezone))
+        return State(archived, gone, month, None if night is None else _spent_since(session, writer, night))
 
 
 def month_start(now: datetime, timezone: str) -> datetime:
