@@ -3,18 +3,18 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, dag, task
-from airflow.sdk.exceptions import AirflowSkipException
 
-from ghostwriter.tasks import forms
-from ghostwriter.tasks.assets import answers_asset, last_location
+from ghostwriter.tasks import dataset_stages as stages, forms
+from ghostwriter.tasks.assets import answers_asset, dataset_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
 
 def collect_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer."""
-    answers = answers_asset(writer.stem)
+    answers, dataset = answers_asset(writer.stem), dataset_asset(writer.stem)
     schedule = writer.schedule
 
     @dag(
@@ -22,7 +22,7 @@ def collect_dag(writer: Writer) -> DAG:
         dag_display_name=f"{writer.name}: 1 collect",
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
         params=forms.collecting(),
-        **dag_defaults(writer, "nightly"),
+        **dag_defaults(writer, "nightly", starts_paused=True),
     )
     def collect() -> None:
         """### Site -> archive -> snapshot of answers
@@ -35,7 +35,7 @@ def collect_dag(writer: Writer) -> DAG:
         renew the connection, or import a HAR file (see the README). What was collected is kept; trigger it again and it goes on.
         """
 
-        @task(retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
+        @stoppable(retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
         @actionable
         def read_site(*, params: dict) -> dict[str, object]:
             """Fetch new and changed answers into the archive."""
@@ -48,20 +48,21 @@ def collect_dag(writer: Writer) -> DAG:
             report = collect_answers(writer, home, full=params["full"], **site_access(writer.source))
             return report.model_dump(mode="json")
 
-        @task(outlets=[answers], inlets=[answers])
+        @task(outlets=[answers])
         @actionable
-        def snapshot(report: dict[str, object], *, outlet_events: dict, inlet_events: dict) -> str:
-            """Write the cleaned answers as a snapshot; skipped, without an event, when they are those of the last one."""
-            from ghostwriter.collecting.answers import snapshot_answers
-            from ghostwriter.home import Home
-
-            folder = str(snapshot_answers(writer, Home.default()))
-            if folder == last_location(inlet_events[answers]):
-                raise AirflowSkipException(f"Nothing new: {report['known']} answers are known, {folder} is still their snapshot.")
+        def snapshot(report: dict[str, object], *, outlet_events: dict) -> str:
+            """Write the cleaned answers as a snapshot, and wake distilling; skipped when they are distilled already."""
+            folder = stages.take_snapshot(writer, report["known"])
             outlet_events[answers].extra = {"location": folder}
             return folder
 
-        snapshot(read_site())
+        @task(outlets=[dataset], trigger_rule="none_failed")
+        @actionable
+        def wake_training(*, outlet_events: dict) -> None:
+            """Wake training when an earlier night left a dataset nobody trained on; else skipped."""
+            outlet_events[dataset].extra = {"location": stages.dataset_that_waits(writer)}
+
+        snapshot(read_site()) >> wake_training()
 
     return collect()
 

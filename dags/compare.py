@@ -5,7 +5,7 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 from ghostwriter.launchers.stages import gpu_stage, gpu_stages
 from ghostwriter.mlflow_runs import comparison
 from ghostwriter.tasks import forms, stages
-from ghostwriter.tasks.assets import dataset_asset, location
+from ghostwriter.tasks.assets import dataset_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
@@ -39,8 +39,8 @@ def compare_dag(writer: Writer) -> DAG:
 
         @task(inlets=[dataset], doc_md="Write a training request for each arm.")
         @actionable
-        def plan(mlflow_run: str, *, params: dict, inlet_events: dict) -> list:
-            folder = location(params["dataset"], {}, inlet_events[dataset], f"datasets of {writer.name}")
+        def plan(mlflow_run: str, *, params: dict) -> list:
+            folder = stages.dataset_to_compare(writer, params["dataset"])
             return [stages.plan_arm(writer, folder, arm, params["recipe"], mlflow_run) for arm in params["arms"]]
 
         @task(doc_md="Write the request that examines all arms together.")

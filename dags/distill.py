@@ -3,9 +3,10 @@
 from airflow.sdk import DAG, dag, task
 
 from ghostwriter.tasks import dataset_stages as stages, forms
-from ghostwriter.tasks.assets import answers_asset, dataset_asset, location
+from ghostwriter.tasks.assets import answers_asset, dataset_asset
 from ghostwriter.tasks.batch_trigger import DistillInBatch
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
@@ -19,7 +20,7 @@ def distill_dag(writer: Writer) -> DAG:
         dag_display_name=f"{writer.name}: 2 distil",
         schedule=[answers],
         params=forms.distilling(writer),
-        **dag_defaults(writer, "nightly"),
+        **dag_defaults(writer, "nightly", "distill"),
     )
     def distill() -> None:
         """### Snapshot of answers -> teacher -> dataset
@@ -28,16 +29,15 @@ def distill_dag(writer: Writer) -> DAG:
         writer's real answer to that question is never shown to it, and no held-out text ever is. Starts by itself after collecting;
         training follows by itself. From the form it can also say what it would cost, and ask nobody.
 
-        **How long:** as long as the teacher takes; its log says how far it is. Every answer is paid for once.
-        **When it fails:** the log's last line says what to do (a wrong key, a teacher that is down, the budget's cap). Then clear the
-        task or trigger again: it goes on from the ledger.
+        **How long:** as long as the teacher takes; its log says how far it is. Every answer is paid for once. **When it fails:** the
+        log's last line says what to do (a wrong key, a teacher that is down, the cap). Then clear the task: it goes on from the ledger.
         """
 
         @task(inlets=[answers])
         @actionable
-        def find_answers(*, params: dict, triggering_asset_events: dict, inlet_events: dict) -> str:
-            """Which snapshot of answers this run works on."""
-            return str(location(params["answers"], triggering_asset_events, inlet_events[answers], f"answers of {writer.name}"))
+        def find_answers(*, params: dict, dag_run: object) -> str:
+            """Which snapshot of answers this run works on; skipped when an event woke it for nothing new."""
+            return stages.answers_to_distill(writer, params, dag_run)
 
         @task.short_circuit
         @actionable
@@ -45,13 +45,17 @@ def distill_dag(writer: Writer) -> DAG:
             """Say what asking would cost before anything is spent; ends here when the form wants no more."""
             return stages.estimate_cost(writer.with_teacher_answers(params["wanted"]), folder, params, ti)
 
-        @task(outlets=[dataset], pool=TEACHER_POOL, retries=1)
+        @stoppable(pool=TEACHER_POOL, retries=3)
         @actionable
-        def ask_teacher(folder: str, *, params: dict, outlet_events: dict) -> str:
-            """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset."""
-            made = stages.distill(writer.with_teacher_answers(params["wanted"]), folder, params["mode"])
-            outlet_events[dataset].extra = {"location": made}
-            return made
+        def ask_teacher(folder: str, *, params: dict, dag_run: object) -> str:
+            """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset of the newest answers."""
+            return stages.distill(writer, folder, params, dag_run)
+
+        @task(outlets=[dataset], trigger_rule="none_failed")
+        @actionable
+        def wake_training(*, outlet_events: dict) -> None:
+            """Wake training; skipped after an experiment of the form's."""
+            outlet_events[dataset].extra = {"location": stages.dataset_that_waits(writer)}
 
         @task(retries=2)
         @actionable
@@ -65,9 +69,9 @@ def distill_dag(writer: Writer) -> DAG:
             waited = DistillInBatch(task_id="wait_for_batch", stem=writer.stem, answers=folder, pool=TEACHER_POOL, retries=1)
             affordable >> waited
             folder = waited.output
-        dataset_folder = ask_teacher(folder)
-        affordable >> dataset_folder
+        affordable >> (dataset_folder := ask_teacher(folder))
         record_totals(dataset_folder)
+        dataset_folder >> wake_training()
 
     return distill()
 

@@ -5,9 +5,10 @@ from airflow.sdk import DAG, dag, setup, task, teardown
 from ghostwriter.launchers.stages import gpu_stage
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.approval import approval
-from ghostwriter.tasks.assets import champion_asset, dataset_asset, location
+from ghostwriter.tasks.assets import champion_asset, dataset_asset
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
 from ghostwriter.tasks.notify import on_new_champion
+from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
@@ -20,7 +21,7 @@ def train_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_train",
         dag_display_name=f"{writer.name}: 3 train and promote",
         schedule=[dataset],
-        **dag_defaults(writer, "nightly"),
+        **dag_defaults(writer, "nightly", "train"),
         params=forms.training(writer),
     )
     def train() -> None:
@@ -35,8 +36,8 @@ def train_dag(writer: Writer) -> DAG:
         @setup
         @task(inlets=[dataset], doc_md="Open the MLflow run that holds everything below, and write the training request.")
         @actionable
-        def plan(*, params: dict, triggering_asset_events: dict, inlet_events: dict, dag_run: object) -> dict:
-            folder = location(params["dataset"], triggering_asset_events, inlet_events[dataset], f"datasets of {writer.name}")
+        def plan(*, params: dict, dag_run: object) -> dict:
+            folder = stages.dataset_to_train(writer, params["dataset"], dag_run)
             return stages.plan_training(writer, folder, params["arm"], params["recipe"], dag_run)
 
         @task(doc_md="Fetch the champion and write the evaluation request.")
@@ -44,7 +45,7 @@ def train_dag(writer: Writer) -> DAG:
         def plan_evaluation(mlflow_run: str, trained: dict) -> str:
             return stages.plan_evaluation(writer, [trained["request"]], mlflow_run)
 
-        @task(pool=TEACHER_POOL, retries=1, doc_md="Have the judge compare what the candidate and its rival say.")
+        @stoppable(pool=TEACHER_POOL, retries=3, doc_md="Have the judge compare what the candidate and its rival say.")
         @actionable
         def compare_content(mlflow_run: str, evaluated: dict) -> dict:
             return stages.compare_content(writer, evaluated["request"], mlflow_run)
@@ -62,8 +63,8 @@ def train_dag(writer: Writer) -> DAG:
 
         @teardown
         @task(doc_md="End the MLflow run with a true status.")
-        def close_run(mlflow_run: str, *, ti: object) -> None:
-            stages.close_run(mlflow_run, ti)
+        def close_run(mlflow_run: str, *, params: dict, ti: object) -> None:
+            stages.close_run(writer, mlflow_run, params, ti)
 
         mlflow_run = (planned := plan())["run_id"]
         trained = gpu_stage("train", planned["request"])

@@ -29,6 +29,10 @@ MARKS = {
 }
 
 
+WAKING = {"collect": "snapshot", "distill": "wake_training"}
+"""The task of a DAG that wakes the next; skipped when there is nothing new, and then the next is triggered as a person would."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One line of the display: the tasks of a DAG that make up one step of the loop."""
@@ -63,11 +67,9 @@ def follow(console: Console, api: AirflowApi, writer: Writer, supervisor: Superv
     with Display(console, api, writer, loop) as display:
         loop.runs["collect"] = api.trigger(f"{writer.stem}_collect")
         _wait(api, writer, "collect", loop, display, supervisor)
-        if loop.tasks["collect"]["snapshot"]["state"] == "skipped":
-            loop.runs["distill"] = api.trigger(f"{writer.stem}_distill")
-        for dag in ("distill", "train"):
-            if dag not in loop.runs:
-                loop.runs[dag] = _started(api, f"{writer.stem}_{dag}", known[dag])
+        for before, dag in (("collect", "distill"), ("distill", "train")):
+            woken = loop.tasks[before][WAKING[before]]["state"] != "skipped"
+            loop.runs[dag] = _started(api, f"{writer.stem}_{dag}", known[dag]) if woken else api.trigger(f"{writer.stem}_{dag}")
             _wait(api, writer, dag, loop, display, supervisor)
     return loop
 

@@ -43,6 +43,8 @@ LM_EVAL = "lm_eval/"
 """What the names of measures from lm-eval's tasks begin with."""
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
+LAUNCHER_VARIABLE = "GHOSTWRITER_LAUNCHER_PID"
+"""Environment variable with the id of the process that started a stage on this machine and waits for it: the stage ends with it."""
 
 
 class Tracking(Frozen):

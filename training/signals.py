@@ -6,15 +6,25 @@ from typing import NoReturn
 
 from training.errors import Stopped
 
+LONGEST_END_SECONDS = 60
+"""From the first signal to the end; then the kernel ends the process, wherever it is. Whoever sent the signal may be gone by then."""
+
 
 class StopFlag:
-    """Set by the first SIGTERM or SIGINT after `listen`; a second one ends the process at once."""
+    """Set by the first SIGTERM or SIGINT after `listen`; a second one ends the process at once.
+
+    SIGHUP says that whoever started this process is gone. It may follow one of the others, and hurries nothing; a process that was
+    started to outlive its terminal (`nohup`) ignores it.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def listen(self) -> "StopFlag":
-        for number in (signal.SIGTERM, signal.SIGINT):
+        heard = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            heard.append(signal.SIGHUP)
+        for number in heard:
             signal.signal(number, self._arrived)
         return self
 
@@ -33,5 +43,8 @@ class StopFlag:
         raise Stopped(f"Stopped by {name}. {kept}")
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-        signal.signal(number, signal.SIG_DFL)
+        if not self.is_set:
+            self.signal = number
+            signal.alarm(LONGEST_END_SECONDS)
+        if number != signal.SIGHUP:
+            signal.signal(number, signal.SIG_DFL)

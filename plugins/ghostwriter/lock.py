@@ -4,14 +4,17 @@ The lock goes with the process, whatever ends it: an advisory lock of the Postgr
 """
 
 import fcntl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Engine, text
 
 from ghostwriter.errors import GhostwriterError
+
+POLL_SECONDS = 0.2
 
 
 class AlreadyRunning(GhostwriterError):
@@ -22,12 +25,16 @@ class AlreadyRunning(GhostwriterError):
 
 
 @contextmanager
-def only_one(engine: Engine, writer: str, doing: str = "distilling") -> Iterator[None]:
-    """Hold the lock of what is done for the writer. Raises AlreadyRunning when another process does."""
-    holder = _postgres_lock(engine, writer) if engine.dialect.name == "postgresql" else _file_lock(engine, writer)
-    with holder as free:
-        if not free:
-            raise AlreadyRunning(f"Another process is {doing} for {writer!r}. Wait until it has ended, or end it; then run again.")
+def only_one(engine: Engine, writer: str, doing: str = "distilling", *, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock of what is done for the writer; waits `patience` seconds for it. Raises AlreadyRunning when another process does."""
+    take = _postgres_lock if engine.dialect.name == "postgresql" else _file_lock
+    deadline = time.monotonic() + patience
+    with ExitStack() as held:
+        while not held.enter_context(take(engine, writer)):
+            held.close()
+            if time.monotonic() >= deadline:
+                raise AlreadyRunning(f"Another process is {doing} for {writer!r}. Wait until it has ended, or end it; then run again.")
+            time.sleep(POLL_SECONDS)
         yield
 
 

@@ -1,7 +1,8 @@
 """Snapshots: folders written once, of JSONL files and a `manifest.json` that is written last, by rename.
 
 A folder is named by the digest of what it holds, so the same rows always give the same folder; a folder without
-a manifest is an unfinished one and is written again.
+a manifest is an unfinished one and is written again. Which of them the nights go on from stands beside them in
+`current.json`, since a folder of old may become the newest state again (an answer that was changed and changed back).
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from ghostwriter.errors import SnapshotError
 from ghostwriter.files import make_folder, write_durably
 
 MANIFEST = "manifest.json"
+CURRENT = "current.json"
 Row = Mapping[str, Any]
 
 
@@ -82,6 +84,36 @@ def write_snapshot(
     )
     write_durably(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
     return folder
+
+
+def set_current(folder: Path) -> None:
+    """Make a finished snapshot the one its siblings' readers go on from."""
+    write_durably(folder.parent / CURRENT, (json.dumps({"folder": folder.name}) + "\n").encode())
+
+
+def newest(parent: Path) -> Path | None:
+    """The snapshot the nights go on from: the one `current.json` names, else the last one written; None without a valid one."""
+    current = parent / _current_name(parent)
+    if current != parent and _created(current):
+        return current
+    written = {path.parent: created for path in parent.glob(f"*/{MANIFEST}") if (created := _created(path.parent))}
+    return max(written, key=lambda folder: written[folder], default=None)
+
+
+def _current_name(parent: Path) -> str:
+    """The name in `current.json`; empty without one that can be read."""
+    try:
+        return Path(str(json.loads((parent / CURRENT).read_bytes())["folder"])).name
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _created(folder: Path) -> datetime | None:
+    """When a snapshot was written; None for one that is unfinished or whose manifest cannot be read."""
+    try:
+        return read_manifest(folder).created
+    except (SnapshotError, ValidationError):
+        return None
 
 
 def _renewed(folder: Path, facts: Mapping[str, Any]) -> bool:

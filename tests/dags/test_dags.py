@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
 
 from ghostwriter.home import ROOT
 from ghostwriter.tasks.forms import training
@@ -50,7 +52,8 @@ def test_the_assets_chain_the_dags(bag: DagBag) -> None:
         return [asset.name for asset in bag.dags[dag].timetable.asset_condition.objects]
 
     assert outlets("lamplight_collect", "snapshot") == scheduled_on("lamplight_distill") == ["answers/lamplight"]
-    assert outlets("lamplight_distill", "ask_teacher") == scheduled_on("lamplight_train") == ["dataset/lamplight"]
+    assert outlets("lamplight_distill", "wake_training") == scheduled_on("lamplight_train") == ["dataset/lamplight"]
+    assert outlets("lamplight_collect", "wake_training") == ["dataset/lamplight"]
     assert outlets("lamplight_train", "promote") == ["champion/lamplight"]
 
 
@@ -64,6 +67,21 @@ def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: DagBag) ->
     assert {train.get_task(task).pool for task in ("train", "evaluate")} == {"gpu"}
     assert bag.dags["lamplight_distill"].get_task("ask_teacher").pool == "teacher"
     assert {dag.max_active_runs for name, dag in bag.dags.items() if name.startswith("lamplight")} == {1}
+
+
+def test_a_new_writer_has_one_switch_and_it_is_off(bag: DagBag) -> None:
+    assert [stage for stage in STAGES if bag.dags[f"lamplight_{stage}"].is_paused_upon_creation] == ["collect"]
+
+
+def test_what_is_furthest_goes_first_so_that_a_night_ends_before_the_next_writers_begins(bag: DagBag) -> None:
+    def weights(stage: str) -> dict[str, int]:
+        tasks = bag.dags[f"lamplight_{stage}"].tasks
+        rules = {task.task_id: validate_and_load_priority_weight_strategy(task.weight_rule) for task in tasks}
+        return {task.task_id: rules[task.task_id].get_weight(SimpleNamespace(task=task)) for task in tasks}
+
+    collect, distill, train = (weights(stage) for stage in ("collect", "distill", "train"))
+    assert max(collect.values()) < min(distill.values()) <= max(distill.values()) < min(train.values())
+    assert train["train"] < train["evaluate"] < train["promote"]
 
 
 def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_for_them(bag: DagBag) -> None:

@@ -63,7 +63,11 @@ def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: L
 def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: World, first: Loop) -> None:
     paid = world.teacher.completions
     again = world.go()
-    assert {name: task["state"] for name, task in again.tasks["collect"].items()} == {"read_site": "success", "snapshot": "skipped"}
+    assert {name: task["state"] for name, task in again.tasks["collect"].items()} == {
+        "read_site": "success",
+        "snapshot": "skipped",
+        "wake_training": "skipped",
+    }
     assert again.tasks["train"]["promote"]["state"] == "skipped"
     verdict = world.api.xcom(f"{STEM}_train", again.runs["train"], "judge")
     assert verdict["summary"] == "Not promoted: this adapter is the champion already."
@@ -79,6 +83,7 @@ def test_the_form_can_ask_only_what_it_would_cost(world: World, first: Loop) -> 
         "estimate_cost": "success",
         "ask_teacher": "skipped",
         "record_totals": "skipped",
+        "wake_training": "skipped",
     }
     assert world.api.xcom(dag, run_id, "estimate_cost", "estimate")["to_buy"] > 0
     log = [line for line in world.api.log_lines(dag, run_id, "estimate_cost", 1) if line.startswith(("estimate_cost: ", "Plan: "))]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.contract import LAUNCHER_VARIABLE
 from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
 
 STOP_SECONDS = 50
@@ -149,9 +150,17 @@ def describe(failures: dict[int, Any], count: int) -> str:
 
 
 def end_with_parent() -> None:
-    """In one of several processes: be killed when the one that started it is, so that no orphan trains beside the next attempt."""
+    """Be told by the kernel when the process that started this one is gone, so that no orphan trains beside the next attempt.
+
+    One of several processes is killed. A stage that a launcher waits for gets SIGHUP, and ends with its checkpoint.
+    """
+    launcher = os.environ.pop(LAUNCHER_VARIABLE, "")
     if ERROR_FILE in os.environ:
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    elif launcher and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGHUP)
+        if os.getppid() != int(launcher):  # it ended before the kernel was asked
+            os.kill(os.getpid(), signal.SIGHUP)
 
 
 def report(message: str) -> None:

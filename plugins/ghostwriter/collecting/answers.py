@@ -16,7 +16,7 @@ from ghostwriter.collecting.personal_data import mask
 from ghostwriter.database import open_database
 from ghostwriter.home import Home
 from ghostwriter.similarity import ANSWER_THRESHOLD, repeated_answers
-from ghostwriter.snapshot import write_snapshot
+from ghostwriter.snapshot import set_current, write_snapshot
 from ghostwriter.writer import Writer
 
 ANSWERS_FILE = "answers.jsonl"
@@ -40,7 +40,10 @@ class Selection:
 
 
 def snapshot_answers(writer: Writer, home: Home) -> Path:
-    """Write the trainable answers of the archive as a snapshot folder and return it; the same answers give the same folder."""
+    """Write the trainable answers of the archive as a snapshot folder, now the current one, and return it.
+
+    The same answers give the same folder.
+    """
     engine = open_database(home.database_url)
     try:
         with Session(engine) as session:
@@ -48,7 +51,7 @@ def snapshot_answers(writer: Writer, home: Home) -> Path:
     finally:
         engine.dispose()
     facts = {"changed": dict(sorted(selection.changed.items())), "near_duplicate_threshold": ANSWER_THRESHOLD}
-    return write_snapshot(
+    folder = write_snapshot(
         home.answers(writer.stem),
         "answers",
         writer.stem,
@@ -56,6 +59,8 @@ def snapshot_answers(writer: Writer, home: Home) -> Path:
         dropped=dict(sorted(selection.dropped.items())),
         facts=facts,
     )
+    set_current(folder)
+    return folder
 
 
 def select_trainable(answers: Iterator[Answer], *, consent: bool) -> Selection:

@@ -22,7 +22,7 @@ from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch
 from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
-from ghostwriter.snapshot import MANIFEST, read_manifest
+from ghostwriter.snapshot import newest, read_manifest
 from ghostwriter.teacher.progress import LogLines, Progress
 from ghostwriter.writer import Writer, load_writer
 from ghostwriter.writer_settings import MODES, Mode
@@ -114,15 +114,15 @@ def _answers(writer: Writer, home: Home) -> Path:
     with Session(engine) as session:
         archived, _ = counts(session, writer.stem)
     engine.dispose()
-    return snapshot_answers(writer, home) if archived else newest(home.answers(writer.stem))
+    return snapshot_answers(writer, home) if archived else _newest_answers(home.answers(writer.stem))
 
 
-def newest(folder: Path) -> Path:
-    """The newest finished snapshot in a folder. Raises SnapshotError when there is none."""
-    finished = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
-    if not finished:
+def _newest_answers(folder: Path) -> Path:
+    """The snapshot to distil. Raises SnapshotError when there is none."""
+    found = newest(folder)
+    if found is None:
         raise SnapshotError(f"There are no answers in {folder}. Collect first, or name a snapshot with --answers.")
-    return max(finished, key=lambda path: read_manifest(path).created)
+    return found
 
 
 def _chosen(writer: Writer, arguments: argparse.Namespace) -> Writer:

@@ -36,10 +36,10 @@ from ghostwriter.home import Home
 from ghostwriter.lock import only_one
 from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend
 from ghostwriter.teacher.budget import Prices, Purse
-from ghostwriter.teacher.buy import ADVICE, answer_row
+from ghostwriter.teacher.buy import ADVICE
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
-from ghostwriter.teacher.ledger import Answer, Ledger, SendState
+from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
 from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)

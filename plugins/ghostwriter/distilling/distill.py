@@ -58,11 +58,13 @@ def distill(
     mode: Mode | None = None,
     progress: Listener | None = None,
     buy_again: bool = False,
+    patience: float = 0.0,
 ) -> Path:
     """Build the dataset of a finished snapshot of answers and return its folder.
 
-    Raises CorpusTooSmall before any call, and BuysAgain unless `buy_again`; BudgetExceeded, TeacherError and its kinds, Leak.
-    Whatever was bought is in the ledger then, and a rerun goes on from there.
+    Another process that distils for the writer is waited for `patience` seconds. Raises CorpusTooSmall before any call, and BuysAgain
+    unless `buy_again`; BudgetExceeded, TeacherError and its kinds, Leak. Whatever was bought is in the ledger then, and a rerun goes
+    on from there.
     """
     started, mode = time.monotonic(), mode or writer.mode
     writer = writer.asking(mode)
@@ -75,7 +77,8 @@ def distill(
     elif endpoint is None:
         raise ConnectionMissing(f"Mode {mode!r} asks a teacher, and none was named. Give its connection, or choose mode 'direct'.")
     else:
-        folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress or LogLines(), buy_again=buy_again)
+        progress = progress or LogLines()
+        folder = _with_teacher(writer, home, answers, corpus, endpoint, mode, progress, buy_again=buy_again, patience=patience)
     log.info("Dataset %s written in %s.", folder, duration(time.monotonic() - started))
     return folder
 
@@ -106,11 +109,12 @@ def _with_teacher(
     progress: Listener,
     *,
     buy_again: bool,
+    patience: float,
 ) -> Path:
     home.check_space()
     engine = open_database(home.database_url)
     try:
-        with only_one(engine, writer.stem):
+        with only_one(engine, writer.stem, patience=patience):
             ledger = Ledger(engine, writer.ledger(mode))
             _check_no_batch(BatchLedger(engine, ledger.writer))
             _close_interrupted(ledger)

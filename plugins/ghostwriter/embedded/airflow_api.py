@@ -17,12 +17,12 @@ class AirflowApi:
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
-        self._password = password
+        self.password = password
         self._session = requests.Session()
 
     def login(self) -> None:
         """Fetch a token; called again by itself when the token has expired."""
-        answer = self._session.post(f"{self.url}/auth/token", json={"username": "admin", "password": self._password}, timeout=30)
+        answer = self._session.post(f"{self.url}/auth/token", json={"username": "admin", "password": self.password}, timeout=30)
         if answer.status_code >= 400:
             raise ServiceError(f"Airflow at {self.url} refused the password of admin ({answer.status_code}).")
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -34,6 +34,14 @@ class AirflowApi:
     def patch(self, path: str, body: Json) -> Json:
         """PATCH /api/v2/PATH."""
         return self._call("PATCH", path, json=body)
+
+    def post(self, path: str, body: Json) -> Json:
+        """POST /api/v2/PATH."""
+        return self._call("POST", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """DELETE /api/v2/PATH."""
+        self._call("DELETE", path)
 
     def put_connection(self, connection_id: str, kind: str, host: str, password: str, **more: object) -> None:
         """Create a connection, or bring an existing one up to date; `more` are further fields, as the API names them."""
@@ -51,6 +59,10 @@ class AirflowApi:
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run."""
         self._call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+
+    def pause(self, dag_id: str) -> None:
+        """Let a DAG start no new run."""
+        self._call("PATCH", f"dags/{dag_id}", json={"is_paused": True})
 
     def has_dag(self, dag_id: str) -> bool:
         """Whether Airflow has parsed the DAG yet."""

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,8 @@ import requests
 from ghostwriter.embedded.running import Tell, alone
 from ghostwriter.errors import ServiceError
 
-STOP_SECONDS = 25
+STOP_SECONDS = 65
+"""For a service and everything below it to end: a training may take a minute to its checkpoint."""
 POLL_SECONDS = 0.25
 
 
@@ -35,6 +36,8 @@ class Service:
     folder: Path | None = None
     health_url: str | None = None
     health_seconds: float = 90
+    stops_last: bool = False
+    """Whether the others tell it how they ended."""
 
 
 class Supervisor:
@@ -43,12 +46,14 @@ class Supervisor:
     tell: Tell
     """Write down where Airflow and MLflow are, for commands by hand."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` receives the logs and the record of what runs."""
+    def __init__(self, folder: Path, stop_seconds: float = STOP_SECONDS) -> None:
+        """`folder` receives the logs and the record of what runs; what has not ended after `stop_seconds` is killed."""
+        self._stop_seconds = stop_seconds
         self._held = ExitStack()
         self.logs = folder / "logs"
         self._record = folder / "services.json"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stops_last: set[str] = set()
 
     def __enter__(self) -> "Supervisor":
         self.tell = self._held.enter_context(alone(self.logs.parent))
@@ -74,6 +79,8 @@ class Supervisor:
                 umask=0o077,
             )
         self._running[service.name] = process
+        if service.stops_last:
+            self._stops_last.add(service.name)
         self._write_record()
 
     def wait_healthy(self, service: Service) -> None:
@@ -92,13 +99,12 @@ class Supervisor:
                 raise ServiceError(f"{name} ended by itself (exit status {process.returncode}). {self._tail(name)}")
 
     def stop(self, name: str | None = None) -> None:
-        """Terminate one service, or all of them; kill what has not ended after 25 s."""
-        chosen = {name: self._running.pop(name)} if name else self._running
-        stop_groups([process.pid for process in chosen.values()])
-        for process in chosen.values():
-            process.wait()
-        if not name:
-            self._running = {}
+        """End one service, or all of them: those that others report to after the rest. What does not end in time is killed."""
+        for chosen in ([name],) if name else (set(self._running) - self._stops_last, self._stops_last & set(self._running)):
+            ending = {each: self._running.pop(each) for each in chosen}
+            stop_families([process.pid for process in ending.values()], self._stop_seconds)
+            for process in ending.values():
+                process.wait()
         self._write_record()
 
     def log(self, name: str) -> Path:
@@ -123,18 +129,44 @@ def stop_leftovers(record: Path) -> list[str]:
         return []
     recorded: dict[str, tuple[int, float]] = json.loads(record.read_text() or "{}")
     left = {name: pid for name, (pid, birth) in recorded.items() if birth and _birth(pid) == birth}
-    stop_groups(list(left.values()))
+    stop_families(list(left.values()))
     record.unlink(missing_ok=True)
     return list(left)
 
 
-def stop_groups(leaders: Sequence[int]) -> None:
-    """Terminate process groups by their leaders' ids; kill what is left of them after 25 s."""
+def stop_families(leaders: Sequence[int], seconds: float = STOP_SECONDS) -> None:
+    """End the processes with these ids and all below them: Airflow gives each task a process group of its own.
+
+    SIGTERM goes to the leaders' groups; a worker hands it on to its task. What is left after a minute is killed.
+    """
+    families = _families(leaders)
     _signal_groups(leaders, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while any(_alive(leader) for leader in leaders) and time.monotonic() < deadline:
+    deadline = time.monotonic() + seconds
+    while any(_runs(process) for process in families) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
+        families |= _families(leaders)
     _signal_groups(leaders, signal.SIGKILL)
+    for process in families:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _families(leaders: Sequence[int]) -> set[psutil.Process]:
+    """The members of these process groups, and all their descendants."""
+    everyone = list(psutil.process_iter(["ppid"]))
+    family = {process.pid for process in everyone if _group(process.pid) in leaders}
+    grown = 0
+    while len(family) > grown:
+        grown = len(family)
+        family |= {process.pid for process in everyone if process.info["ppid"] in family}
+    return {process for process in everyone if process.pid in family}
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def require_free_ports(ports: Mapping[str, int], host: str = "127.0.0.1") -> None:
@@ -173,9 +205,9 @@ def _birth(pid: int) -> float:
         return 0.0
 
 
-def _alive(pid: int) -> bool:
+def _runs(process: psutil.Process) -> bool:
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

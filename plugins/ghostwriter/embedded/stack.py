@@ -15,7 +15,8 @@ from ghostwriter.home import ROOT, Home
 
 HOST = "127.0.0.1"
 BIN = Path(sys.executable).parent
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = ("api-server", "dag-processor", "triggerer", "scheduler")
+"""Of Airflow, in the order they start."""
 TASKS_AT_ONCE = 4
 
 
@@ -41,15 +42,19 @@ class Stack:
         self.mlflow_url = f"http://{HOST}:{ports.mlflow}"
 
     def start(self) -> None:
-        """Migrate Airflow's database, start everything, wait until it is healthy."""
+        """Migrate Airflow's database, start everything, wait until it is healthy.
+
+        The scheduler comes last: it takes up the tasks of before at once, and each asks the API server or loses a try.
+        """
         require_free_ports({"AIRFLOW_PORT": self.ports.airflow, "MLFLOW_PORT": self.ports.mlflow})
         mlflow = self.start_mlflow()
         self.migrate()
-        services = self.airflow_services()
-        for service in services:
+        *others, scheduler = self.airflow_services()
+        for service in others:
             self.supervisor.start(service)
-        for service in (mlflow, *services):
+        for service in (mlflow, *others):
             self.supervisor.wait_healthy(service)
+        self.supervisor.start(scheduler)
 
     def start_mlflow(self) -> Service:
         """Start MLflow alone, its database brought up to date; wait until it is healthy before it is used."""
@@ -92,6 +97,7 @@ class Stack:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__EXPOSE_CONFIG": "False",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # a new writer file is seen after seconds, not minutes
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a task that is marked failed hears of it, and stops spending, after a second
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a killed machine's tasks are picked up after a minute
         }
 
@@ -99,7 +105,10 @@ class Stack:
         """The four components; the API server's health page stands for all of them."""
         environment = self.airflow_environment()
         health = {"api-server": f"{self.airflow_url}/api/v2/monitor/health"}
-        return [Service(f"airflow-{name}", [BIN / "airflow", name], environment, health_url=health.get(name)) for name in COMPONENTS]
+        return [
+            Service(f"airflow-{name}", [BIN / "airflow", name], environment, health_url=health.get(name), stops_last=name == "api-server")
+            for name in COMPONENTS
+        ]
 
     def mlflow_service(self) -> Service:
         """The tracking server: one worker, no job processes (they cost 1.2 GiB), artifacts served by itself."""
@@ -108,7 +117,7 @@ class Stack:
         command: list[str | Path] = [BIN / "mlflow", "server", "--host", HOST, "--port", str(self.ports.mlflow), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "artifacts")]
         environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "GIT_PYTHON_REFRESH": "quiet"}
-        return Service("mlflow", command, environment, folder=folder, health_url=f"{self.mlflow_url}/health")
+        return Service("mlflow", command, environment, folder=folder, health_url=f"{self.mlflow_url}/health", stops_last=True)
 
     def migrate(self) -> None:
         """Before anything else of Airflow: the first command also writes the secret keys all components share."""

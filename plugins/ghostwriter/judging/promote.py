@@ -3,9 +3,8 @@
 import hashlib
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from ghostwriter.database import open_database
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import Home
 from ghostwriter.judging.moves import CHAMPION, PREVIOUS, Move, finish_move, make_move, now
-from ghostwriter.lock import AlreadyRunning, only_one
+from ghostwriter.lock import only_one
 from ghostwriter.writer import Writer
 
 if TYPE_CHECKING:
@@ -138,17 +137,9 @@ def roll_back(client: "MlflowClient", home: Home, stem: str, *, who: str, why: s
 @contextmanager
 def registry_lock(home: Home, stem: str) -> Iterator[None]:
     """Hold the lock under which the writer's aliases are moved; waits up to a minute for it. Raises AlreadyRunning."""
-    engine, deadline = open_database(home.database_url), time.monotonic() + LOCK_SECONDS
+    engine = open_database(home.database_url)
     try:
-        with ExitStack() as held:
-            while True:
-                try:
-                    held.enter_context(only_one(engine, f"{stem}-champion", "moving the champion"))
-                    break
-                except AlreadyRunning:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.2)
+        with only_one(engine, f"{stem}-champion", "moving the champion", patience=LOCK_SECONDS):
             yield
     finally:
         engine.dispose()

@@ -1,11 +1,13 @@
 """Start a GPU stage on its request file, and wait for its result.
 
 Launcher `local`: a subprocess in the training environment. It holds a lock on its run folder for as long as it lives,
-so that whoever runs the same request again (a retry after this process was killed) waits for the one that is at work
-instead of starting a second training beside it.
+so that whoever runs the same request again waits for the one that is at work instead of starting a second training beside it.
+When the process that started it is killed, the kernel tells it, and it ends with a checkpoint within a minute; one that does not
+is killed by the next attempt.
 """
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -13,14 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
-from ghostwriter.errors import LaunchError
+import psutil
+
+from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.home import ROOT
-from training.contract import RESULT_FILE
+from training.contract import LAUNCHER_VARIABLE, RESULT_FILE
 
 Stage = Literal["train", "evaluate", "examine"]
 STOP_SECONDS = 60
+"""For a process that was told to end, to save its checkpoint."""
+STOPPED_STATUS = 143
+"""Exit status of a process that ended because it was told to."""
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS")
 
 
@@ -42,7 +49,10 @@ class LocalStage:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, say: Callable[[str], None]) -> Path:
-        """Run the stage, passing each line it prints to `say`; returns the result file. Raises LaunchError with its last lines."""
+        """Run the stage, passing each line it prints to `say`; returns the result file.
+
+        Raises LaunchError with its last lines, and LaunchInterrupted when a signal ended it.
+        """
         with _RunLock(self.request.parent, say) as lock:
             self._process = subprocess.Popen(
                 [training_python(), "-m", "training", self.stage, self.request],
@@ -56,10 +66,14 @@ class LocalStage:
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
+            lock.note(self._process.pid)
             with self._process:
                 lines = self._follow(say)
             status = self._process.returncode
         result = self.request.parent / RESULT_FILE
+        if status == STOPPED_STATUS or status < 0:
+            ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "was told to end"
+            raise LaunchInterrupted(f"training {self.stage} {ended}. Run the task again: it goes on from its checkpoint.")
         if status or not result.exists():
             raise LaunchError(f"training {self.stage} ended with status {status} and no result. Its last lines:\n" + "\n".join(lines[-8:]))
         return result
@@ -84,24 +98,48 @@ class LocalStage:
 
 
 class _RunLock:
-    """An exclusive lock on a run folder, inherited by the process that works in it."""
+    """An exclusive lock on a run folder, inherited by the process that works in it, whose id stands in the lock's file."""
 
     def __init__(self, run_folder: Path, say: Callable[[str], None]) -> None:
         self._path = run_folder / "lock"
         self._say = say
 
-    def __enter__(self) -> IO[bytes]:
-        self._file = self._path.open("ab")
-        said = False
+    def __enter__(self) -> Self:
+        self._file = self._path.open("a+b")
+        told, alone_since = False, None
         while not _locked(self._file):
-            if not said:
+            if not told:
                 self._say("An earlier process still works on this run; waiting for it to end.")
-                said = True
+                told = True
+            orphan = self._orphan()
+            alone_since = (alone_since or time.monotonic()) if orphan else None
+            if orphan and alone_since and time.monotonic() - alone_since > STOP_SECONDS:
+                self._say(f"It was told to end {STOP_SECONDS} s ago; it is killed.")
+                orphan.kill()
             time.sleep(1)
-        return self._file
+        return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self._file.close()
+
+    def fileno(self) -> int:
+        """Of the file that is locked."""
+        return self._file.fileno()
+
+    def note(self, pid: int) -> None:
+        """Write down which process works here, and whose it is."""
+        self._file.truncate(0)
+        self._file.write(json.dumps([pid, psutil.Process(pid).create_time(), os.getpid()]).encode())
+        self._file.flush()
+
+    def _orphan(self) -> psutil.Process | None:
+        """The process at work, when whoever started it is gone."""
+        try:
+            pid, born, launcher = json.loads(self._path.read_bytes())
+            process = psutil.Process(pid)
+            return process if process.create_time() == born and process.ppid() != launcher else None
+        except (ValueError, psutil.NoSuchProcess):
+            return None
 
 
 def _locked(file: IO[bytes]) -> bool:
@@ -115,4 +153,4 @@ def _locked(file: IO[bytes]) -> bool:
 def _environment() -> dict[str, str]:
     """What the training side may see of the environment: nothing of Airflow's, and no secret."""
     passed = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("MLFLOW_HTTP_")}
-    return {**passed, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}
+    return {**passed, LAUNCHER_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}

@@ -12,6 +12,7 @@ from ghostwriter.errors import LaunchError
 from ghostwriter.launchers.local import LocalStage, Stage
 from ghostwriter.launchers.outcome import LINKS, stage_outcome
 from ghostwriter.tasks.body import GPU_POOL, actionable
+from ghostwriter.tasks.stoppable import end_with_worker
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class LocalStageOperator(BaseOperator):
     @actionable
     def execute(self, context: Any) -> dict[str, str]:
         """Run the stage to its end."""
+        end_with_worker()
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
         self._running.run(self.log.info)

@@ -68,6 +68,17 @@ def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_na
     return str(client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
 
 
+def finished_run(client: "MlflowClient", experiment_name: str, params: Mapping[str, str]) -> str | None:
+    """The id of a run of a candidate with these parameters whose verdict was carried out; None when there is none."""
+    experiment = client.get_experiment_by_name(experiment_name)
+    if experiment is None:
+        return None
+    wanted = [f"params.{name} = '{value}'" for name, value in params.items()]
+    query = " and ".join(["attributes.status = 'FINISHED'", f"tags.`{KIND_TAG}` = 'candidate'", *wanted])
+    found = client.search_runs([experiment.experiment_id], query, max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
 def log_input(client: "MlflowClient", run_id: str, folder: Path, context: str) -> None:
     """Name a snapshot as input of a run, by the digest under which training names it too: `context` is like `training`."""
     from mlflow.entities import Dataset, DatasetInput, InputTag

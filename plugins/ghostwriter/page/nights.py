@@ -17,6 +17,8 @@ from ghostwriter.tasks.notify import PROBLEM
 STAGES = {"collect": "Collect", "distill": "Distil", "train": "Train and judge"}
 RESULTS = {"collect": "read_site", "train": "judge"}
 """The task of a stage whose result says in words what came of it."""
+FIRST = {"distill": "find_answers", "train": "plan"}
+"""The task of a stage that looks whether there is anything to do."""
 GOOD, BAD, BUSY, QUIET = "good", "bad", "busy", "quiet"
 
 
@@ -92,6 +94,8 @@ def in_words(stage: str, state: str, tasks: Mapping[str, str | None], told: Mapp
         return (QUIET, "Nothing new, so nothing was trained.") if nothing_new else (GOOD, str(result.get("statement", "New answers.")))
     if stage == "train" and result:
         return (GOOD if tasks.get("promote") == "success" else QUIET), str(result["summary"])
+    if (stage, tasks.get(FIRST.get(stage, ""))) in (("distill", "skipped"), ("train", "skipped")):
+        return QUIET, "Nothing new, so nothing was done."
     if stage == "distill" and tasks.get("ask_teacher") == "skipped":
         return QUIET, "Only the cost was asked for; the log of estimate_cost says it."
     return GOOD, "A dataset is ready." if stage == "distill" else "Done."

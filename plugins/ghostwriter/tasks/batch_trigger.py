@@ -17,6 +17,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from ghostwriter.errors import TeacherError
 from ghostwriter.home import Home
 from ghostwriter.tasks.body import actionable
+from ghostwriter.tasks.dataset_stages import answers_to_distill
+from ghostwriter.tasks.stoppable import end_body
 from ghostwriter.writer import load_writer
 
 POLL_SECONDS = 60.0
@@ -75,14 +77,22 @@ class DistillInBatch(BaseOperator):
         from ghostwriter.distilling.batch import open_batch
         from ghostwriter.tasks.connections import teacher_endpoint
 
-        writer = load_writer(self.stem).with_teacher_answers(context["params"]["wanted"])
-        if context["params"]["mode"] != "distilled":
-            return str(self.answers)
-        batch = open_batch(writer, Home.default(), Path(self.answers), teacher_endpoint(writer.teacher.connection), buy_again=True)
+        form, plain = context["params"], load_writer(self.stem)
+        answers = answers_to_distill(plain, form, context["dag_run"])
+        writer = plain.with_teacher_answers(form["wanted"])
+        if form["mode"] != "distilled":
+            return answers
+        buy_again = form["buy_again"] or answers == self.answers  # estimate_cost has asked about these
+        endpoint = teacher_endpoint(writer.teacher.connection)
+        batch = open_batch(writer, Home.default(), Path(answers), endpoint, buy_again=buy_again)
         if batch is None:
-            return str(self.answers)
+            return answers
         self.defer(trigger=BatchTrigger(writer.teacher.connection, batch, self.poll_seconds), method_name="apply")
         raise AssertionError("defer() raises")
+
+    def on_kill(self) -> None:
+        """Airflow ends the task: what a batch has is in the ledger, and the next attempt finds it there."""
+        end_body()
 
     @actionable
     def apply(self, context: Any, event: dict[str, Any]) -> str:

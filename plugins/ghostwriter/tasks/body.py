@@ -29,13 +29,23 @@ AGAIN = {"retries": 2, "retry_delay": timedelta(minutes=1), "retry_exponential_b
 """For what is away for a moment (MLflow, a worker that was killed). What a person must act on is never tried again: see `actionable`."""
 
 
-def dag_defaults(writer: Writer, kind: str) -> dict[str, Any]:
-    """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`."""
+PRIORITY = {"collect": 1, "distill": 10, "train": 100}
+"""Of a DAG's first task; each later one adds those before it (`weight_rule`). So of twenty writers' nights the one that is furthest
+goes first, and ends before the next begins, instead of all twenty ending in the morning."""
+
+
+def dag_defaults(writer: Writer, kind: str, stage: str = "collect", *, starts_paused: bool = False) -> dict[str, Any]:
+    """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`.
+
+    A new writer has one switch, that of collecting: an event that a switched-off DAG misses is lost to it.
+    """
+    order = {"priority_weight": PRIORITY[stage], "weight_rule": "upstream"}
     return {
         "max_active_runs": 1,
         "auto_register": False,  # ghostwriter.tasks.writer_dags says why
+        "is_paused_upon_creation": starts_paused,
         "tags": [OWNER, writer.stem, kind],
-        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN},
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN, **order},
     }
 
 

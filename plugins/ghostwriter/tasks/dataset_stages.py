@@ -5,22 +5,78 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostwriter.home import Home
+from ghostwriter.snapshot import set_current
+from ghostwriter.tasks.chain import chosen_or_newest, is_woken, next_work, read_level
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Mode
 
 log = logging.getLogger(__name__)
 
+LAST_ATTEMPT_SECONDS = 15.0
+"""For the attempt before this one, told to end, to let go of the writer: a cleared task starts again at once."""
 
-def distill(writer: Writer, answers: str, mode: Mode) -> str:
-    """Build the dataset; returns its folder. Mode `direct` needs no connection, `self-instruct` the student's."""
-    from ghostwriter.distilling.distill import distill as distill_answers
-    from ghostwriter.home import Home
-    from ghostwriter.tasks.connections import teacher_endpoint
+
+def take_snapshot(writer: Writer, known: int) -> str:
+    """Write the archive's answers as the current snapshot; returns its folder. Raises AirflowSkipException when they are distilled."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from ghostwriter.collecting.answers import snapshot_answers
 
     home = Home.default()
+    folder = snapshot_answers(writer, home)
+    if next_work(read_level(home, writer.stem)) != "distil":
+        raise AirflowSkipException(f"Nothing new: {known} answers are known, and their snapshot {folder} is distilled.")
+    return str(folder)
+
+
+def answers_to_distill(writer: Writer, form: Mapping[str, Any], dag_run: Any) -> str:
+    """The snapshot a run works on. Raises AirflowSkipException when an event woke the run for answers that are distilled already."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    home = Home.default()
+    if is_woken(dag_run) and next_work(read_level(home, writer.stem)) != "distil":
+        raise AirflowSkipException("The newest answers are distilled already. To distil them again, trigger this DAG from its form.")
+    return str(chosen_or_newest(form["answers"], home.answers(writer.stem), f"answers of {writer.name}"))
+
+
+def distill(writer: Writer, estimated: str, form: Mapping[str, Any], dag_run: Any) -> str:
+    """Build the dataset; returns its folder. Mode `direct` needs no connection, `self-instruct` the student's.
+
+    Buying again was asked about for the answers `estimated`; newer ones ask for themselves. The nights go on from the dataset unless it
+    is an experiment of the form's.
+    """
+    from ghostwriter.distilling.distill import distill as distill_answers
+    from ghostwriter.tasks.connections import teacher_endpoint
+
+    home, mode = Home.default(), form["mode"]
     home.check_space()
-    endpoint = None if mode == "direct" else teacher_endpoint(writer.asking(mode).teacher.connection)
-    return str(distill_answers(writer, home, Path(answers), endpoint, mode=mode, buy_again=True))  # estimate_cost has asked
+    answers = Path(answers_to_distill(writer, form, dag_run))
+    wanted = writer.with_teacher_answers(form["wanted"])
+    endpoint = None if mode == "direct" else teacher_endpoint(wanted.asking(mode).teacher.connection)
+    buy_again = form["buy_again"] or str(answers) == estimated
+    made = distill_answers(wanted, home, answers, endpoint, mode=mode, buy_again=buy_again, patience=LAST_ATTEMPT_SECONDS)
+    if is_nightly(writer, form):
+        set_current(made)
+    else:
+        log.info("The form asked for something other than the writer file, so the nights do not go on from %s.", made)
+    return str(made)
+
+
+def is_nightly(writer: Writer, form: Mapping[str, Any]) -> bool:
+    """Whether what the form asks for is what the writer file asks for each night, or the form says to go on from it."""
+    as_written = (form["mode"], form["wanted"], form["answers"]) == (writer.mode, writer.teacher.answers, None)
+    return as_written or bool(form.get("nightly"))
+
+
+def dataset_that_waits(writer: Writer) -> str:
+    """The newest dataset, when only training is left to do. Raises AirflowSkipException when it is not."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    home = Home.default()
+    level = read_level(home, writer.stem)
+    if next_work(level) != "train":
+        raise AirflowSkipException("No dataset waits to be trained on.")
+    return str(chosen_or_newest(None, home.datasets(writer.stem), f"datasets of {writer.name}"))
 
 
 def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_instance: Any) -> bool:
@@ -29,7 +85,6 @@ def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_in
     Raises BuysAgain unless the form allows it.
     """
     from ghostwriter.distilling.distill import estimate
-    from ghostwriter.home import Home
 
     plan = estimate(writer, Home.default(), Path(answers), mode=form["mode"])
     for line in str(plan).splitlines():

@@ -52,6 +52,13 @@ def distilling(writer: Writer) -> dict[str, Param]:
         ),
         "buy_again": Param(False, type="boolean", title="Buy again", description=again, section="Cost"),
         "answers": _folder(writer, home.answers(writer.stem), "Snapshot of answers", "What the night collected, cleaned.", "Which answers"),
+        "nightly": Param(
+            False,
+            type="boolean",
+            title="Train on it tonight",
+            description="Other settings than the writer file's are an experiment, which trains nothing by itself unless this is on.",
+            section="What follows",
+        ),
     }
 
 

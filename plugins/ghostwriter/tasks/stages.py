@@ -1,6 +1,7 @@
 """The bodies of the training DAG's tasks: what they read from and say to MLflow. Arguments are locations and small values."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,16 @@ from ghostwriter.judging.promote import (
 from ghostwriter.judging.provenance import run_tags, version_tags
 from ghostwriter.mlflow_runs.decision_page import DECISION_TAG, log_decision
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
-from ghostwriter.mlflow_runs.pipeline_run import child, close_run as close_pipeline_run, log_input, open_writer_run, shown_again
+from ghostwriter.mlflow_runs.pipeline_run import (
+    child,
+    close_run as close_pipeline_run,
+    finished_run,
+    log_input,
+    open_writer_run,
+    shown_again,
+)
 from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
+from ghostwriter.tasks.chain import can_train, chosen_or_newest, is_woken, mark_trained, read_level
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Arm, EvaluateRequest, EvaluateResult, TrainRequest, TrainResult, load_recipe, read_json
 
@@ -31,6 +40,26 @@ log = logging.getLogger(__name__)
 REJECT = "Reject"
 """The option of Airflow's approval form."""
 APPROVAL_TAG = "ghostwriter.approval"
+
+
+def dataset_to_train(writer: Writer, chosen: str | None, dag_run: Any) -> Path:
+    """The dataset a run works on. Raises AirflowSkipException when an event woke the run and the newest one was trained on."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    home = Home.default()
+    dataset = chosen_or_newest(chosen, home.datasets(writer.stem), f"datasets of {writer.name}")
+    if is_woken(dag_run) and can_train(read_level(home, writer.stem)):
+        settings = {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}
+        if run_id := finished_run(mlflow_client(), writer.stem, settings):  # of an earlier version, which left no mark
+            mark_trained(dataset, run_id)
+    if is_woken(dag_run) and not can_train(read_level(home, writer.stem)):
+        raise AirflowSkipException(f"{dataset} was trained on already. To train on it again, trigger this DAG from its form.")
+    return dataset
+
+
+def dataset_to_compare(writer: Writer, chosen: str | None) -> Path:
+    """The dataset whose arms are compared."""
+    return chosen_or_newest(chosen, Home.default().datasets(writer.stem), f"datasets of {writer.name}")
 
 
 def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run: Any) -> dict[str, str]:
@@ -142,12 +171,18 @@ def roll_back(writer: Writer, why: str, version: int | None, dag_run: Any) -> st
     return new
 
 
-def close_run(run_id: str, task_instance: Any) -> None:
-    """End the MLflow run: FINISHED when a verdict was reached and carried out, or rejected by a person; FAILED otherwise."""
-    verdict, version = (task_instance.xcom_pull(task_ids=task) for task in ("judge", "promote"))
+def close_run(writer: Writer, run_id: str, form: Mapping[str, Any], task_instance: Any) -> None:
+    """End the MLflow run: FINISHED when a verdict was reached and carried out, or rejected by a person; FAILED otherwise.
+
+    A finished run with the writer file's arm and recipe is what the chain takes for trained on.
+    """
+    planned, verdict, version = (task_instance.xcom_pull(task_ids=task) for task in ("plan", "judge", "promote"))
     client = mlflow_client()
     rejected = client.get_run(run_id).data.tags.get(APPROVAL_TAG, "").startswith("Rejected")
-    close_pipeline_run(client, run_id, succeeded=bool(verdict and (version or rejected or not verdict["promote"])))
+    succeeded = bool(verdict and (version or rejected or not verdict["promote"]))
+    close_pipeline_run(client, run_id, succeeded=succeeded)
+    if succeeded and (form["arm"], form["recipe"]) == (writer.training.arm, writer.training.recipe):
+        mark_trained(read_json(TrainRequest, Path(planned["request"])).dataset, run_id)
 
 
 def _not_comparable(client: "MlflowClient", writer: Writer, request: EvaluateRequest, result: EvaluateResult) -> Decision | None:

@@ -1,26 +1,31 @@
 """Sends calls to the teacher, as many at once as it bears, until each has an answer or has failed for good.
 
 Each send goes: throttle -> purse (reserve the worst price) -> ledger (intent, committed) -> teacher -> ledger (answer) -> purse.
-When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what is in flight is waited for and kept.
+When the run must end (cap, key, outage, Ctrl-C), nothing new is sent, and what is in flight is waited for and kept. When Airflow
+ends the task there are five seconds until it kills: what has not come after three is given up, counted as perhaps paid, and named.
 """
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
 from ghostwriter.errors import GhostwriterError, TeacherError
-from ghostwriter.teacher.budget import Message, Prices, Purse
+from ghostwriter.teacher.budget import Message, Prices, Purse, money
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
 from ghostwriter.teacher.journal import Journal
-from ghostwriter.teacher.ledger import Answer
+from ghostwriter.teacher.ledger import Answer, answer_row
+from ghostwriter.teacher.stop import STOP, Stop
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer_settings import Teacher as Settings
+
+log = logging.getLogger(__name__)
 
 TRIES = 5
 """Sends of one call that may end in a fault of its own before it counts as failed."""
@@ -30,6 +35,10 @@ WRITING = 8
 """One worker more for so many: an answer is written down while the next call is in flight."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between two sends of one call: doubled each time, jittered by half."""
+GRACE_SECONDS = 3.0
+"""For what is in flight when a stop is asked for: Airflow kills a task five seconds after it has told it to end."""
+NAMED = 12
+"""Characters of a request's key that name it in the log; the ledger's column `key` begins with them."""
 OVERLOAD = frozenset({"rate_limit", "server_error", "unreachable"})
 """Faults of the teacher, not of the call: they use up no try unless other calls succeed meanwhile."""
 
@@ -69,7 +78,15 @@ class Buyer:
     """Buys answers for one run."""
 
     def __init__(
-        self, teacher: Teacher, journal: Journal, purse: Purse, throttle: Throttle, plan: Plan, settings: Settings, prices: Prices
+        self,
+        teacher: Teacher,
+        journal: Journal,
+        purse: Purse,
+        throttle: Throttle,
+        plan: Plan,
+        settings: Settings,
+        prices: Prices,
+        stop: Stop = STOP,
     ) -> None:
         self._teacher = teacher
         self._journal = journal
@@ -82,6 +99,11 @@ class Buyer:
         self._failures = 0
         self._last_answer = time.monotonic()
         self._stopped: GhostwriterError | None = None
+        self._stop_asked = stop
+        self._asking: set[asyncio.Task[None]] = set()
+        """Workers that wait for the teacher."""
+        self._given_up: dict[str, Decimal] = {}
+        """Worst prices of the calls that a stop did not wait for, by key."""
 
     async def buy(self, calls: Sequence[Call], deliver: Deliver) -> None:
         """Obtain every call and hand each outcome to `deliver` as it comes. Raises the error that ended the run early, if one did."""
@@ -89,8 +111,11 @@ class Buyer:
         queue = iter(calls)
         number = min(self._settings.concurrency + self._settings.concurrency // WRITING, len(calls))
         workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(number)]
-        if workers:
-            await self._all_ended(workers)
+        loop = asyncio.get_running_loop()
+        with self._stop_asked.told_to(lambda: loop.call_soon_threadsafe(self._end_soon)):
+            if workers:
+                await self._all_ended(workers)
+        self._name_given_up()
         if self._stopped:
             raise self._stopped
 
@@ -100,10 +125,28 @@ class Buyer:
             await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             if not all(worker.done() for worker in workers):
-                self._stop(Interrupted("Interrupted; what was bought is kept, run again to go on."))
+                self._stop(_interrupted())
                 await asyncio.wait(workers)
         for worker in workers:
             worker.result()
+
+    def _end_soon(self) -> None:
+        """Send nothing more, and give up what has not come within the grace."""
+        self._stop(_interrupted())
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        for worker in self._asking:
+            worker.cancel()
+
+    def _name_given_up(self) -> None:
+        if self._given_up:
+            log.warning(
+                "%d calls were in flight and were not waited for: counted as perhaps paid, at most %s: %s.",
+                len(self._given_up),
+                money(sum(self._given_up.values(), Decimal(0))),
+                ", ".join(key[:NAMED] for key in self._given_up),
+            )
 
     async def _work(self, queue: Iterator[Call], deliver: Deliver) -> None:
         for call in queue:
@@ -151,10 +194,14 @@ class Buyer:
             await self._purse.reserve(worst)
             send = await self._intend(call, worst)
             try:
-                reply = await self._teacher.ask(messages)
+                reply = await self._ask(messages)
             except CallFault as fault:
                 await self._settle_fault(send, fault, worst, started)
                 raise
+            except asyncio.CancelledError:
+                self._given_up[call.key] = worst
+                await self._journal.settle(send, "perhaps_paid", None, "interrupted")
+                raise _interrupted() from None
             self._throttle.answered(expected, reply.usage.prompt + reply.usage.completion if reply.usage else expected)
             self._last_answer = time.monotonic()
         finally:
@@ -167,6 +214,16 @@ class Buyer:
         except GhostwriterError:
             await self._purse.settle(worst, Decimal(0))
             raise
+
+    async def _ask(self, messages: list[Message]) -> Reply:
+        """The teacher's reply. Raises CallFault, and CancelledError when it is given up."""
+        worker = asyncio.current_task()
+        assert worker
+        self._asking.add(worker)
+        try:
+            return await self._teacher.ask(messages)
+        finally:
+            self._asking.discard(worker)
 
     def _expected_tokens(self, messages: list[Message]) -> float:
         """Of prompt and answer; 0 where nobody limits them."""
@@ -234,18 +291,8 @@ ADVICE = {
 }
 
 
-def answer_row(facts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
-    """The answer as a row of the ledger, with the facts of its call."""
-    usage = answer.usage
-    return {
-        **facts,
-        "text": answer.text,
-        "finish_reason": answer.finish_reason[:32],
-        "prompt_tokens": usage.prompt if usage else None,
-        "cached_tokens": usage.cached if usage else None,
-        "completion_tokens": usage.completion if usage else None,
-        "cost": answer.cost,
-    }
+def _interrupted() -> Interrupted:
+    return Interrupted("Interrupted; what was bought is kept, run again to go on.")
 
 
 def _pause(number: int) -> float:

@@ -143,6 +143,20 @@ def request_key(parameters: Mapping[str, Any], messages: Sequence[Message], samp
     ).hexdigest()
 
 
+def answer_row(facts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """The answer as a row of the ledger, with the facts of its call."""
+    usage = answer.usage
+    return {
+        **facts,
+        "text": answer.text,
+        "finish_reason": answer.finish_reason[:32],
+        "prompt_tokens": usage.prompt if usage else None,
+        "cached_tokens": usage.cached if usage else None,
+        "completion_tokens": usage.completion if usage else None,
+        "cost": answer.cost,
+    }
+
+
 class Ledger:
     """Reads and writes of one writer's calls; every method is one transaction."""
 

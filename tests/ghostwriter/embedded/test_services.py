@@ -41,6 +41,28 @@ def test_leaving_the_supervisor_stops_a_service_and_its_children(tmp_path: Path)
     assert not (tmp_path / "services.json").exists()
 
 
+def test_stopping_ends_what_has_a_group_of_its_own_and_first_those_that_report_to_another(tmp_path: Path) -> None:
+    """As Airflow does it: a worker hands SIGTERM on to its task, which is in a group of its own, and the task still needs the API."""
+    order, task = tmp_path / "order", tmp_path / "task"
+    last_words = "signal.signal(signal.SIGTERM, lambda *_: (open({!r}, 'a').write({!r}), sys.exit(0)))"
+    imports = "import os, signal, subprocess, sys, time"
+    api = f"{imports}\n{last_words.format(str(order), 'api ')}\nprint('up', flush=True)\ntime.sleep(60)"
+    child = f"{imports}\nopen({str(task)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    worker = (
+        f"{imports}\nsubprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)\n"
+        f"{last_words.format(str(order), 'worker ')}\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+    with Supervisor(tmp_path, stop_seconds=2) as supervisor:
+        supervisor.start(Service("api", [sys.executable, "-c", api], stops_last=True))
+        supervisor.start(Service("worker", [sys.executable, "-c", worker]))
+        while not task.exists() or not all(supervisor.log(name).read_text() for name in ("api", "worker")):
+            time.sleep(0.05)
+        orphan = psutil.Process(int(task.read_text()))
+    psutil.wait_procs([orphan], timeout=5)
+    assert not orphan.is_running()
+    assert order.read_text() == "worker api "
+
+
 def test_a_service_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     broken = Service("broken", [sys.executable, "-c", "print('no such option'); raise SystemExit(3)"], health_url="http://127.0.0.1:9/")
     with Supervisor(tmp_path) as supervisor:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ghostwriter.errors import LaunchError
+from ghostwriter.errors import LaunchError, LaunchInterrupted
+from ghostwriter.launchers import local
 from ghostwriter.launchers.local import LocalStage, training_python
 
 
@@ -67,6 +68,36 @@ def test_a_second_launcher_waits_for_the_process_of_a_killed_first(tmp_path: Pat
     lines: list[str] = []
     LocalStage("train", path).run(lines.append)
     assert lines[0] == "An earlier process still works on this run; waiting for it to end."
+
+
+def test_a_process_that_outlives_its_launcher_and_does_not_end_is_killed_by_the_next_attempt(
+    tmp_path: Path, interpreter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "STOP_SECONDS", 1)
+    path = request(tmp_path / "run", f"import time\nopen({str(tmp_path / 'started')!r}, 'w')\ntime.sleep(60)\n")
+    program = (
+        f"from pathlib import Path; from ghostwriter.launchers.local import LocalStage; LocalStage('train', Path({str(path)!r})).run(print)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    while not (tmp_path / "started").exists():
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    request(tmp_path / "run", FINISH)
+    lines: list[str] = []
+    LocalStage("train", path).run(lines.append)
+    assert lines == [
+        "An earlier process still works on this run; waiting for it to end.",
+        "It was told to end 1 s ago; it is killed.",
+        "step 1 of 1",
+    ]
+
+
+@pytest.mark.parametrize(("end", "words"), [("sys.exit(143)", "was told to end"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")])
+def test_a_stage_that_a_signal_ended_is_tried_again(tmp_path: Path, interpreter: Path, end: str, words: str) -> None:
+    with pytest.raises(LaunchInterrupted, match=f"training train {words}. Run the task again") as raised:
+        LocalStage("train", request(tmp_path / "run", f"import os, sys\n{end}")).run(lambda line: None)
+    assert raised.value.retryable
 
 
 def test_stopping_lets_the_process_end_itself(tmp_path: Path, interpreter: Path) -> None:

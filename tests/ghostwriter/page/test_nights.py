@@ -59,6 +59,8 @@ STATEMENT = "3 new, 0 changed, 0 newly gone. 179 saved, as many as the site says
             {},
             ("quiet", "Only the cost was asked for; the log of estimate_cost says it."),
         ),
+        ("distill", "success", {"find_answers": "skipped", "ask_teacher": "skipped"}, {}, ("quiet", "Nothing new, so nothing was done.")),
+        ("train", "success", {"plan": "skipped", "train": "skipped"}, {}, ("quiet", "Nothing new, so nothing was done.")),
         ("train", "running", {"plan": "success", "train": "running", "judge": None}, {}, ("busy", "At work: train.")),
         ("train", "queued", {"plan": None}, {}, ("busy", "Waits for its turn.")),
     ],

@@ -19,6 +19,7 @@ from ghostwriter.mlflow_runs.pipeline_run import shown_again
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.snapshot import read_manifest, write_snapshot
 from ghostwriter.tasks import stages
+from ghostwriter.tasks.chain import mark_trained
 from ghostwriter.tasks.stages import close_run, judge, promote, record_answer, roll_back
 from ghostwriter.writer import Writer, load_writer
 from ghostwriter.writer_settings import Gate
@@ -208,12 +209,13 @@ class Tasks:
     """What finished tasks returned."""
 
     def __init__(self, **returned: Any) -> None:
-        self._returned = returned
+        self.returned = returned
 
     def xcom_pull(self, task_ids: str) -> Any:
-        return self._returned.get(task_ids)
+        return self.returned.get(task_ids)
 
 
+@pytest.mark.parametrize("recipe", [None, "another"])
 @pytest.mark.parametrize(
     ("tasks", "answer", "status"),
     [
@@ -226,11 +228,52 @@ class Tasks:
     ],
     ids=["no verdict", "not promoted", "promoted", "promotion failed", "rejected", "approved, promotion failed"],
 )
-def test_a_run_is_finished_when_its_verdict_was_carried_out(
-    tasks: Tasks, answer: dict[str, Any] | None, status: str, client: MlflowClient
+def test_a_run_is_finished_when_its_verdict_was_carried_out_and_marks_what_the_nights_ask_for(
+    tasks: Tasks,
+    answer: dict[str, Any] | None,
+    status: str,
+    recipe: str | None,
+    client: MlflowClient,
+    writer: Writer,
+    tmp_path: Path,
 ) -> None:
     run_id = new_run(client)
     if answer:
         record_answer(run_id, decide(evaluation(), Gate()), answer)
-    close_run(run_id, tasks)
+    training = tmp_path / "training"
+    dataset = write_snapshot(tmp_path / "datasets", "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]})
+    request = TrainRequest(run_folder=training, dataset=dataset, arm="distilled", recipe=Recipe(base="tiny"), models=tmp_path)
+    training.mkdir()
+    write_json(request, training / "request.json")
+    tasks = Tasks(**tasks.returned, plan={"request": str(training / "request.json")})
+    form = {"arm": writer.training.arm, "recipe": writer.training.recipe if recipe is None else recipe}
+    close_run(writer, run_id, form, tasks)
+    assert (dataset / "trained.json").exists() == (status == "FINISHED" and recipe is None)
     assert client.get_run(run_id).info.status == status
+
+
+def test_a_woken_run_takes_the_newest_dataset_once(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
+    datasets = Home.default().datasets("lamplight")
+    older, newer = (
+        write_snapshot(datasets, "dataset", "lamplight", {"direct.jsonl": [{"id": text}]}, parents=(text,)) for text in ("a", "b")
+    )
+    woken, by_hand = SimpleNamespace(run_type="asset_triggered"), SimpleNamespace(run_type="manual")
+    assert stages.dataset_to_train(writer, None, woken) == newer
+    mark_trained(newer, "run")
+    with pytest.raises(AirflowSkipException, match=f"{newer} was trained on already"):
+        stages.dataset_to_train(writer, None, woken)
+    assert stages.dataset_to_train(writer, None, by_hand) == newer
+    assert stages.dataset_to_train(writer, str(older), by_hand) == older
+
+
+def test_what_an_earlier_version_trained_on_is_known_from_its_mlflow_run(client: MlflowClient, writer: Writer) -> None:
+    dataset = write_snapshot(Home.default().datasets("lamplight"), "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]}, parents=("a",))
+    woken = SimpleNamespace(run_type="asset_triggered")
+    run_id = new_run(client, **{"ghostwriter.kind": "candidate"})
+    for name, value in {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}.items():
+        client.log_param(run_id, name, value)
+    assert stages.dataset_to_train(writer, None, woken) == dataset
+    client.set_terminated(run_id)
+    with pytest.raises(AirflowSkipException, match="was trained on already"):
+        stages.dataset_to_train(writer, None, woken)
+    assert json.loads((dataset / "trained.json").read_text())["mlflow_run"] == run_id

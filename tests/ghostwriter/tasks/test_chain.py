@@ -1,0 +1,178 @@
+"""The nightly chain goes by the data: 500 random weeks of a model of it, and the real reading of what lies in the home folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from ghostwriter.errors import SnapshotError
+from ghostwriter.home import Home
+from ghostwriter.snapshot import CURRENT, MANIFEST, newest, read_manifest, set_current, write_snapshot
+from ghostwriter.tasks.chain import (
+    Level,
+    can_train,
+    chosen_or_newest,
+    is_woken,
+    mark_trained,
+    next_work,
+    read_level,
+)
+from tests.ghostwriter.tasks.chain_model import DAGS, Chain, EdgeChain
+
+Act = Callable[[Chain], None]
+dags = st.sampled_from(DAGS)
+acts: st.SearchStrategy[Act] = st.one_of(
+    st.builds(lambda dag: lambda chain: chain.start(dag), dags),
+    st.builds(lambda dag: lambda chain: chain.end(dag, "ends well"), dags),
+    st.builds(lambda dag: lambda chain: chain.end(dag, "fails"), dags),
+    st.builds(lambda dag: lambda chain: chain.end(dag, "is killed"), dags),
+    st.builds(lambda dag: lambda chain: chain.paused.add(dag), dags),
+    st.builds(lambda dag: lambda chain: chain.paused.discard(dag), dags),
+    st.builds(lambda dag: lambda chain: chain.clear(dag), dags),
+    st.builds(lambda dag: lambda chain: chain.by_hand(dag), dags),
+    st.builds(lambda dag: lambda chain: chain.event(dag), st.sampled_from(("distill", "train"))),
+    st.builds(lambda on: lambda chain: setattr(chain, "lose_events", on), st.booleans()),
+    st.builds(lambda on: lambda chain: setattr(chain, "double_events", on), st.booleans()),
+    st.just(Chain.news),
+    st.just(Chain.take_back),
+)
+nights = st.tuples(st.booleans(), st.lists(acts, max_size=16))
+weeks = st.lists(nights, min_size=7, max_size=7)
+
+
+def live(chain: Chain, week: list[tuple[bool, list[Act]]]) -> Chain:
+    """A week, and a free night after it."""
+    for news, night in week:
+        if news:
+            chain.news()
+        chain.tick()
+        for act in night:
+            act(chain)
+    chain.free_night()
+    return chain
+
+
+@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@given(weeks)
+def test_after_any_week_one_free_night_trains_on_the_last_snapshot_and_none_twice_or_out_of_order(
+    week: list[tuple[bool, list[Act]]],
+) -> None:
+    chain = live(Chain(), week)
+    assert chain.snapshot == chain.dataset == chain.text
+    assert chain.dataset in chain.marks
+    assert len(chain.trained) == len(set(chain.trained))
+    assert chain.order == sorted(chain.order)
+
+
+def test_the_model_catches_a_chain_that_goes_by_its_events() -> None:
+    """Three snapshots come while one is trained on, their order is not kept, and the last event is lost."""
+    chain = EdgeChain()
+    chain.event("train", 1)
+    chain.start("train")
+    for number in (3, 2):
+        chain.event("train", number)
+    chain.texts, chain.lose_events = 3, True
+    chain.news()
+    chain.tick()
+    chain.start("collect")
+    chain.end("collect", "ends well")
+    chain.free_night()
+    assert chain.trained == [1, 3, 2]
+    assert chain.text not in chain.trained
+
+
+@pytest.mark.parametrize(
+    ("level", "work", "woken_training_works"),
+    [
+        (Level(None, None, False), None, False),
+        (Level("b", None, False), "distil", False),
+        (Level("b", "a", False), "distil", True),
+        (Level("b", "a", True), "distil", False),
+        (Level("b", "b", False), "train", True),
+        (Level("b", "b", True), None, False),
+    ],
+)
+def test_what_is_left_to_do_follows_from_the_data(level: Level, work: str | None, woken_training_works: bool) -> None:
+    assert next_work(level) == work
+    assert can_train(level) == woken_training_works
+
+
+def answers(home: Home, text: str) -> Path:
+    return write_snapshot(home.answers("w"), "answers", "w", {"answers.jsonl": [{"id": text}]})
+
+
+def dataset(home: Home, made_from: Path, text: str = "row") -> Path:
+    parents = (read_manifest(made_from).digest,)
+    return write_snapshot(home.datasets("w"), "dataset", "w", {"direct.jsonl": [{"id": made_from.name + text}]}, parents=parents)
+
+
+def test_the_level_is_read_from_manifests_and_the_mark(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert read_level(home, "w") == Level(None, None, False)
+    first = answers(home, "one")
+    assert next_work(read_level(home, "w")) == "distil"
+    made = dataset(home, first)
+    assert next_work(read_level(home, "w")) == "train"
+    mark_trained(made, "run-1")
+    mark_trained(made, "run-2")
+    assert next_work(read_level(home, "w")) is None
+    assert json.loads((made / "trained.json").read_text())["mlflow_run"] == "run-1"
+    answers(home, "two")
+    assert next_work(read_level(home, "w")) == "distil"
+
+
+def test_a_change_that_is_taken_back_makes_the_old_snapshot_the_newest_again(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    first = answers(home, "one")
+    set_current(first)
+    set_current(answers(home, "two"))
+    again = answers(home, "one")
+    set_current(again)
+    assert newest(home.answers("w")) == again == first
+
+
+def test_an_experiment_is_not_what_the_nights_go_on_from(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    made_from = answers(home, "one")
+    nightly = dataset(home, made_from)
+    set_current(nightly)
+    dataset(home, made_from, "an experiment's")
+    assert newest(home.datasets("w")) == nightly
+
+
+@pytest.mark.parametrize("damage", ["gone", "no manifest", "a manifest that is no JSON", "no pointer", "a pointer elsewhere"])
+def test_the_newest_is_always_a_valid_one_below_home(tmp_path: Path, damage: str) -> None:
+    home = Home(tmp_path)
+    first, last = answers(home, "one"), answers(home, "two")
+    set_current(last)
+    if damage == "gone":
+        for path in last.iterdir():
+            path.unlink()
+        last.rmdir()
+    elif damage == "no manifest":
+        (last / MANIFEST).unlink()
+    elif damage == "a manifest that is no JSON":
+        (last / MANIFEST).write_text("{")
+    elif damage == "no pointer":
+        (last.parent / CURRENT).unlink()
+    else:
+        (last.parent / CURRENT).write_text(json.dumps({"folder": "/etc"}))
+    expected = last if damage in ("no pointer", "a pointer elsewhere") else first
+    assert newest(home.answers("w")) == expected
+
+
+def test_the_form_may_name_another_folder_and_nothing_at_all_is_said(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with pytest.raises(SnapshotError, match=r"no answers of W in .*answers/w yet"):
+        chosen_or_newest(None, home.answers("w"), "answers of W")
+    first = answers(home, "one")
+    set_current(answers(home, "two"))
+    assert chosen_or_newest(str(first), home.answers("w"), "answers of W") == first
+
+
+def test_only_an_event_wakes_a_run() -> None:
+    types = {kind: is_woken(SimpleNamespace(run_type=kind)) for kind in ("asset_triggered", "manual", "scheduled", "backfill")}
+    assert types == {"asset_triggered": True, "manual": False, "scheduled": False, "backfill": False}
