@@ -24,9 +24,8 @@ from ghostwriter.judging.promote import model_name, registry_lock
 from ghostwriter.lock import only_one
 from ghostwriter.purging.folders import Found, check_idle, find_answer, remove, remove_leftovers, run_folders
 from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, trained_versions
-from ghostwriter.purging.rows import question_of, remove_answer, remove_writer
+from ghostwriter.purging.rows import ledgers, question_of, remove_answer, remove_writer
 from ghostwriter.teacher.batch_ledger import BatchLedger
-from ghostwriter.writer import Writer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,20 +45,22 @@ class Purged:
     remains: tuple[str, ...]
 
 
-def purge(writer: Writer, home: Home, client: "MlflowClient | None", answer: str | None, who: str) -> Purged:
+def purge(stem: str, home: Home, client: "MlflowClient | None", answer: str | None, who: str) -> Purged:
     """Remove an answer (None: everything of the writer). Without a client MLflow is left alone, which is said.
 
-    May be interrupted and called again. Raises NothingToPurge, AlreadyRunning or StillAtWork before anything is removed.
+    May be interrupted and called again. Raises NothingToPurge, AlreadyRunning, StillAtWork or, with an open batch, GhostwriterError before
+    anything is removed.
     """
     engine = open_database(home.database_url)
     try:
-        with _alone(writer, home, engine), Session(engine, expire_on_commit=False) as session:
-            row = _opened(session, home, writer, answer, who)
+        with _alone(stem, home, engine), Session(engine, expire_on_commit=False) as session:
+            _check_no_batch(engine, stem)
+            row = _opened(session, home, stem, answer, who)
             found = Found.model_validate_json(row.found)
             if answer is None:
-                counts, remains = _purge_writer(writer, home, client, engine)
+                counts, remains = _purge_writer(stem, home, client, engine)
             else:
-                counts, remains = _purge_answer(writer, home, client, engine, answer, found)
+                counts, remains = _purge_answer(stem, home, client, engine, answer, found)
             row.found = json.dumps(counts)
             row.finished = datetime.now(UTC)
             session.commit()
@@ -69,31 +70,31 @@ def purge(writer: Writer, home: Home, client: "MlflowClient | None", answer: str
 
 
 @contextmanager
-def _alone(writer: Writer, home: Home, engine: Engine) -> Iterator[None]:
+def _alone(stem: str, home: Home, engine: Engine) -> Iterator[None]:
     """Nothing collects, distils, judges or promotes for the writer meanwhile."""
     with ExitStack() as held:
-        held.enter_context(collection_lock(home, writer.stem))
-        held.enter_context(only_one(engine, writer.stem))
-        held.enter_context(only_one(engine, writer.judge_ledger, "judging"))
-        held.enter_context(registry_lock(home, writer.stem))
+        held.enter_context(collection_lock(home, stem))
+        held.enter_context(only_one(engine, stem))
+        held.enter_context(only_one(engine, ledgers(stem)[2], "judging"))
+        held.enter_context(registry_lock(home, stem))
         yield
 
 
-def _opened(session: Session, home: Home, writer: Writer, answer: str | None, who: str) -> PurgeRow:
+def _opened(session: Session, home: Home, stem: str, answer: str | None, who: str) -> PurgeRow:
     """The purge's row, committed, with the names of all that holds the answer."""
-    row = open_purge(session, writer.stem, answer, who)
+    row = open_purge(session, stem, answer, who)
     found = Found.model_validate_json(row.found)
     if answer is not None:
         engine = session.get_bind()
         assert isinstance(engine, Engine)
-        question_id = found.question_id or question_of(engine, writer.stem, answer)
-        found = found.joined(find_answer(home, writer.stem, answer, question_id))
+        question_id = found.question_id or question_of(engine, stem, answer)
+        found = found.joined(find_answer(home, stem, answer, question_id))
         if found == Found():
             raise NothingToPurge(
-                f"{writer.stem} has no answer {answer!r}, in the archive or in any snapshot. "
-                f"`python -m ghostwriter export answers {writer.stem}` lists the ids."
+                f"{stem} has no answer {answer!r}, in the archive or in any snapshot. "
+                f"`python -m ghostwriter export answers {stem}` lists the ids."
             )
-    for run_folder in run_folders(home, writer.stem, found.datasets) if answer else home.runs(writer.stem).glob("*"):
+    for run_folder in run_folders(home, stem, found.datasets) if answer else home.runs(stem).glob("*"):
         check_idle(run_folder)
     row.found = found.model_dump_json()
     session.commit()
@@ -101,9 +102,8 @@ def _opened(session: Session, home: Home, writer: Writer, answer: str | None, wh
 
 
 def _purge_answer(
-    writer: Writer, home: Home, client: "MlflowClient | None", engine: Engine, answer: str, found: Found
+    stem: str, home: Home, client: "MlflowClient | None", engine: Engine, answer: str, found: Found
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    stem = writer.stem
     texts, versions = 0, []
     if client:
         clean = {folder.name for folder in home.datasets(stem).glob("*") if folder.is_dir()} - set(found.datasets)
@@ -115,7 +115,7 @@ def _purge_answer(
         remove(folder)
     _remove_leftovers(home, stem)
     # Votes on answers, once they are kept: their rows go here, before the archive's.
-    rows = remove_answer(engine, writer, answer, found.question_id)
+    rows = remove_answer(engine, stem, answer, found.question_id)
     counts = {
         "mlflow_artifacts": texts,
         "run_folders": len(runs),
@@ -123,22 +123,20 @@ def _purge_answer(
         "snapshots": len(snapshots),
         **rows,
     }
-    return counts, (*_adapters(stem, versions), *_elsewhere(writer, client))
+    return counts, (*_adapters(stem, versions), *_elsewhere(client))
 
 
-def _purge_writer(writer: Writer, home: Home, client: "MlflowClient | None", engine: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
-    stem = writer.stem
-    _check_no_batch(engine, stem)
+def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
     runs = remove_experiment(client, stem) if client else 0
     for folder in (home.runs(stem), home.datasets(stem), home.answers(stem), home.kept_answers, home.models / "champions" / stem):
         remove(folder)
         remove_leftovers(folder.parent)
     _remove_leftovers(home, stem)
     # Votes on answers, once they are kept: their rows go here, before the archive's.
-    counts = {"mlflow_runs": runs, **remove_writer(engine, writer)}
+    counts = {"mlflow_runs": runs, **remove_writer(engine, stem)}
     file = f"The writer file {stem}.toml: while it is there, the next night collects everything again."
     trash = "MLflow's trash: the names and figures of the runs, until `mlflow gc` is run there."
-    return counts, (file, *([trash] if client else []), *_elsewhere(writer, client))
+    return counts, (file, *([trash] if client else []), *_elsewhere(client))
 
 
 def _remove_leftovers(home: Home, stem: str) -> None:
@@ -150,6 +148,7 @@ def _remove_leftovers(home: Home, stem: str) -> None:
 
 
 def _check_no_batch(engine: Engine, stem: str) -> None:
+    """What a batch brings later would be kept again."""
     if BatchLedger(engine, stem).open():
         raise GhostwriterError(
             f"A batch of {stem} is with the teacher. Wait until it is applied, or give it up: "
@@ -166,10 +165,10 @@ def _adapters(stem: str, versions: list[str]) -> list[str]:
     ]
 
 
-def _elsewhere(writer: Writer, client: "MlflowClient | None") -> list[str]:
+def _elsewhere(client: "MlflowClient | None") -> list[str]:
     """Places this installation does not reach."""
     places = [
-        f"The source ({writer.source.kind}: {writer.source.account}): nothing was removed there.",
+        "The source, a site or a file: nothing was removed there.",
         "The teacher's vendor, who was sent it in prompts; backups; what an object store was sent (--data-url); the logs of Airflow.",
     ]
     return places if client else ["MLflow: samples and reports of runs. Run this again with MLFLOW_TRACKING_URI set.", *places]

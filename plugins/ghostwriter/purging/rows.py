@@ -8,15 +8,14 @@ from sqlalchemy import Connection, Engine, delete, select, text
 
 from ghostwriter.collecting.archive import Answer, AntiBotStop, Crawl, Revision
 from ghostwriter.teacher.ledger import AnswerRow, ExamplesRow
-from ghostwriter.writer import Writer
 
 CHUNK = 500
 """Keys in one IN clause: below every database's limit of parameters."""
 
 
-def ledgers(writer: Writer) -> tuple[str, ...]:
-    """All names under which a writer's calls stand in the ledger."""
-    return (writer.stem, f"{writer.stem}-student", writer.judge_ledger)
+def ledgers(stem: str) -> tuple[str, str, str]:
+    """All names under which a writer's calls stand in the ledger: of the teacher, the student, the judge (`ghostwriter.writer`)."""
+    return (stem, f"{stem}-student", f"{stem}-judge")
 
 
 def question_of(engine: Engine, writer: str, answer: str) -> str | None:
@@ -25,37 +24,37 @@ def question_of(engine: Engine, writer: str, answer: str) -> str | None:
         return connection.execute(select(Answer.question_id).where(Answer.writer == writer, Answer.id == answer)).scalar()
 
 
-def remove_answer(engine: Engine, writer: Writer, answer: str, question_id: str | None) -> dict[str, int]:
+def remove_answer(engine: Engine, stem: str, answer: str, question_id: str | None) -> dict[str, int]:
     """Remove an answer and its revisions, the teacher's answers to its question or with it as an example, and all verdicts.
 
     A verdict does not say which answers it compared, and is cheap to buy again.
     """
     with _erasing(engine) as connection:
-        asked = _asked_with(connection, ledgers(writer)[:2], answer, question_id)
-        taught = _delete_keys(connection, asked) + _delete_answers(connection, [writer.judge_ledger])
-        for row in _examples_with(connection, writer.stem, answer, question_id):
+        asked = _asked_with(connection, ledgers(stem)[:2], answer, question_id)
+        taught = _delete_keys(connection, asked) + _delete_answers(connection, [ledgers(stem)[2]])
+        for row in _examples_with(connection, stem, answer, question_id):
             connection.execute(
                 delete(ExamplesRow).where(
-                    ExamplesRow.writer == writer.stem,
+                    ExamplesRow.writer == stem,
                     ExamplesRow.rotation == row[0],
                     ExamplesRow.question_id == row[1],
                     ExamplesRow.sample == row[2],
                 )
             )
-        revisions = connection.execute(delete(Revision).where(Revision.writer == writer.stem, Revision.answer == answer))
-        answers = connection.execute(delete(Answer).where(Answer.writer == writer.stem, Answer.id == answer))
+        revisions = connection.execute(delete(Revision).where(Revision.writer == stem, Revision.answer == answer))
+        answers = connection.execute(delete(Answer).where(Answer.writer == stem, Answer.id == answer))
     return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
 
 
-def remove_writer(engine: Engine, writer: Writer) -> dict[str, int]:
+def remove_writer(engine: Engine, stem: str) -> dict[str, int]:
     """Remove everything of a writer but what calls cost."""
     with _erasing(engine) as connection:
-        taught = _delete_answers(connection, ledgers(writer))
-        connection.execute(delete(ExamplesRow).where(ExamplesRow.writer == writer.stem))
-        revisions = connection.execute(delete(Revision).where(Revision.writer == writer.stem))
-        answers = connection.execute(delete(Answer).where(Answer.writer == writer.stem))
+        taught = _delete_answers(connection, ledgers(stem))
+        connection.execute(delete(ExamplesRow).where(ExamplesRow.writer == stem))
+        revisions = connection.execute(delete(Revision).where(Revision.writer == stem))
+        answers = connection.execute(delete(Answer).where(Answer.writer == stem))
         for table in (Crawl, AntiBotStop):
-            connection.execute(delete(table).where(table.writer == writer.stem))
+            connection.execute(delete(table).where(table.writer == stem))
     return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from decimal import Decimal
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +18,7 @@ from mlflow import MlflowClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ghostwriter.__main__ import main
 from ghostwriter.collecting.answers import snapshot_answers
 from ghostwriter.collecting.archive import FULL, Answer, new_crawl, save_records
 from ghostwriter.collecting.collect import collect
@@ -24,11 +26,13 @@ from ghostwriter.collecting.purged import PurgeRow
 from ghostwriter.collecting.sources.record import Record
 from ghostwriter.database import open_database
 from ghostwriter.distilling.distill import distill
+from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
 from ghostwriter.mlflow_runs.pipeline_run import open_run
 from ghostwriter.purging import rows
 from ghostwriter.purging.folders import StillAtWork
 from ghostwriter.purging.purge import NothingToPurge, Purged, purge
+from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import AnswerRow, SendRow
 from ghostwriter.writer import Writer
 from tests.distill_case import endpoint, make_writer, pairs
@@ -103,7 +107,7 @@ def copy(night: Path, tmp_path: Path) -> Path:
 
 
 def purged(folder: Path, answer: str | None = ANSWER) -> Purged:
-    return purge(writer_of(folder), Home(folder / "home"), MlflowClient(store(folder)), answer, "me")
+    return purge("tester", Home(folder / "home"), MlflowClient(store(folder)), answer, "me")
 
 
 def places_of(words: str, folder: Path) -> list[str]:
@@ -206,6 +210,29 @@ def test_nothing_is_removed_while_a_training_works_on_it(copy: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(StillAtWork, match="Let it end, or end its task; then run this again"):
             purged(copy)
+    assert places_of(SECRET, copy) == before
+
+
+def test_a_writer_whose_file_is_gone_is_purged_by_name(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(copy))
+    monkeypatch.setattr("builtins.input", lambda _prompt: "another")
+    assert main(["purge", "tester", "--home", str(copy / "home")]) == 1
+    assert places_of(SECRET, copy) != []
+    assert main(["purge", "tester", "--home", str(copy / "home"), "--yes"]) == 0
+    assert places_of(SECRET, copy) == []
+    assert "40 archived" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["purge", "../tester", "--home", str(copy / "home"), "--yes"])
+
+
+def test_nothing_is_removed_while_a_batch_is_with_the_teacher(copy: Path) -> None:
+    before = places_of(SECRET, copy)
+    engine = open_database(Home(copy / "home").database_url)
+    BatchLedger(engine, "tester").intend("run", [PlannedSend("s1", {"key": "k"}, Decimal(1))])
+    with pytest.raises(GhostwriterError, match="distill tester --forget-batch"):
+        purged(copy)
     assert places_of(SECRET, copy) == before
 
 
