@@ -56,3 +56,9 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
 @pytest.mark.parametrize("measure", HIGHER_IS_BETTER)
 def test_each_measure_has_words_in_both_languages(measure: str) -> None:
     assert len(re.findall(rf"\b{measure}: \"", PAGE.read_text(encoding="utf-8"))) == 2
+
+
+def test_the_page_begins_with_the_picture_and_answers_and_the_table_follows() -> None:
+    page = report(RESULT, SAMPLES, {})
+    places = [page.index(f'id="{part}"') for part in ("scale", "featured", "figures", "list")]
+    assert places == sorted(places)
