@@ -11,12 +11,13 @@ from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
 from tests.e2e.world import free_port
 
-WRITER = f"""
+ROWS = 80
+WRITER = """
 name = "Odessa Lamplight"
 language = "en"
 [source]
 kind = "jsonl"
-account = "{ROOT}/demo/corpus/lamplight.jsonl"
+account = "{answers}"
 [teacher]
 connection = "none"
 model = "none"
@@ -26,6 +27,7 @@ recipe = "tiny"
 [evaluation]
 questions = 5
 max_new_tokens = 8
+cut_answers = true
 ability = false
 [gate]
 max_unfinished_share = 1
@@ -40,7 +42,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An empty home, a writer file, the tiny model, and ports of its own."""
     folder = tmp_path_factory.mktemp("by-hand")
     (folder / "writers").mkdir()
-    (folder / "writers" / "hand.toml").write_text(WRITER)
+    rows = (ROOT / "demo" / "corpus" / "lamplight.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "answers.jsonl").write_text("".join(rows[:ROWS]), encoding="utf-8")
+    (folder / "writers" / "hand.toml").write_text(WRITER.format(answers=folder / "answers.jsonl"))
     models = Home(folder / "home").models
     subprocess.run([training_python(), ROOT / "tests" / "tiny_model.py", models / "tiny-random-qwen2"], check=True, timeout=120)
     settings = {"GHOSTWRITER_HOME": folder / "home", "GHOSTWRITER_WRITERS": folder / "writers"}
