@@ -1,10 +1,11 @@
 """Frozen models, and the JSON files that carry them between processes."""
 
-import os
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from training.files import write_file
 
 
 class Frozen(BaseModel):
@@ -18,12 +19,7 @@ Model = TypeVar("Model", bound=Frozen)
 
 def write_json(value: Frozen, path: Path) -> None:
     """Write `value` to `path` by rename, so that a reader sees a whole file or none."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(value.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_file(path, value.model_dump_json(indent=2) + "\n")
 
 
 def read_json(kind: type[Model], path: Path) -> Model:

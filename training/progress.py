@@ -11,6 +11,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from training.files import write_file
+
 PROGRESS_FILE = "progress.json"
 FILE_SECONDS = 1.0
 
@@ -57,9 +59,8 @@ class Progress:
         self._bar.update(self._task, total=total)
 
     def _write_file(self) -> None:
-        unfinished = self._path.with_name(PROGRESS_FILE + ".unfinished")
-        unfinished.write_text(json.dumps({"stage": self._stage, "done": self._done, "total": self._total, "unit": self._unit}))
-        unfinished.replace(self._path)
+        facts = {"stage": self._stage, "done": self._done, "total": self._total, "unit": self._unit}
+        write_file(self._path, json.dumps(facts), synced=False)
         self._written = time.monotonic()
 
 

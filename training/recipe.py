@@ -10,6 +10,8 @@ from training.frozen import Frozen
 
 RECIPES = Path(__file__).parent / "recipes"
 LATER_SETTINGS = ("max_seconds", "warm_steps")
+MEMORY_SETTINGS = ("recompute", "checkpoint_minutes")
+"""Settings that came later and only say how memory and disk are used: they never count."""
 
 
 class RecipeError(ValueError):
@@ -53,7 +55,12 @@ class Recipe(Frozen):
     seed: int = 0
     keep_epochs: bool = False
     """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""
-    checkpoint_steps: int = Field(50, ge=1)
+    recompute: float = Field(0.0, ge=0, le=1)
+    """Share of the layers whose activations are computed again in the backward pass instead of kept:
+    less memory, a third slower at 1.0. The padded path (no GPU) recomputes all of them or none."""
+    checkpoint_minutes: float = Field(10.0, gt=0)
+    checkpoint_steps: int | None = Field(None, ge=1)
+    """A checkpoint after so many steps, too, however little time they took."""
     log_steps: int = Field(10, ge=1)
 
     @model_validator(mode="after")
@@ -65,9 +72,11 @@ class Recipe(Frozen):
         return self
 
     def as_text(self, without: frozenset[str] = frozenset()) -> str:
-        """The settings as JSON, to be named by their digest: those that came later count once they are set, so that older names stay."""
+        """The settings as JSON, to be named by their digest: those that came later count once they are set, and where a
+        checkpoint was taken every 50 steps unless the recipe said otherwise, that is still written, so that older names stay."""
         unset = {name for name in LATER_SETTINGS if getattr(self, name) is None}
-        return self.model_dump_json(exclude={*without, *unset})
+        before = self.model_copy(update={"checkpoint_steps": self.checkpoint_steps or 50})
+        return before.model_dump_json(exclude={*without, *unset, *MEMORY_SETTINGS})
 
 
 def load_recipe(name: str) -> Recipe:

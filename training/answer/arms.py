@@ -19,7 +19,7 @@ from training.answer.row_loss import nats_of_rows
 from training.bootstrap import Measured, mean, ratio
 from training.contract import GREEDY, LM_EVAL, Answering, ArmRequest, EvaluateRequest, ExamineRequest, Pace
 from training.models.model import Base, attached, load_base
-from training.processes import best_device
+from training.processes import best_device, limit_memory
 from training.rows.data import Row
 from training.signals import StopFlag
 
@@ -40,7 +40,9 @@ class SharedBase:
     def __init__(self, request: EvaluateRequest | ExamineRequest, stop: StopFlag) -> None:
         stop.raise_if_set(KEPT)
         self._request, self._stop = request, stop
-        self.base: Base = load_base(request.base, request.revision, request.precision, request.models, best_device())
+        device = best_device()
+        limit_memory(device)
+        self.base: Base = load_base(request.base, request.revision, request.precision, request.models, device)
 
     @contextmanager
     def arm(self, arm: ArmRequest) -> "Iterator[LoadedArm]":

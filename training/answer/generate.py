@@ -11,6 +11,7 @@ from training.answer.decode import cache_bytes, can_decode, decode
 from training.contract import GREEDY, Answering
 from training.models.decoder import causal_model, head
 from training.models.model import Base
+from training.processes import free_bytes
 
 MEMORY_SHARE = 0.7
 """Of a GPU's free memory, what keys and values may take; the rest is for the passes themselves."""
@@ -53,7 +54,7 @@ def _answer(base: Base, ids: list[int], limit: int) -> Answer:
 def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool:
     if causal_model(model).device.type != "cuda":
         return True
-    return cache_bytes(model, prompts, max_new_tokens) < MEMORY_SHARE * torch.cuda.mem_get_info()[0]
+    return cache_bytes(model, prompts, max_new_tokens) < MEMORY_SHARE * free_bytes(causal_model(model).device)
 
 
 @torch.inference_mode()

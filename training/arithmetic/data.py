@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from training.arithmetic.chains import PHRASINGS, TRAINABLE, Row, as_row, beyond, generate, unseen
 from training.contract import HELDOUT_FILE, TRAINING_FILES, MultiplicationData
+from training.files import write_file
 
 DIRECT_FILE = TRAINING_FILES["direct"][0]
 REWORDED_FILE, BEYOND_FILE, MANIFEST = "reworded.jsonl", "beyond.jsonl", "manifest.json"
@@ -78,9 +78,4 @@ def _read(path: Path) -> list[Row]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_file(path, content)

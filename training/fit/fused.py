@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import linear, rms_norm, silu
+from torch.utils.checkpoint import checkpoint
 
 from training.models.attention import packed_attention
 from training.models.decoder import causal_model
@@ -49,17 +50,35 @@ def plain_kernels() -> Kernels:
     return Kernels("plain", apply_rotary_pos_emb, lambda gate, up: silu(gate) * up, _add_norm)
 
 
-def packed_hidden_states(model: Any, one: Pack, kernels: Kernels) -> torch.Tensor:
-    """Last hidden states (tokens, size) of a pack, from a PEFT model (one adapter on all linear layers, no dropout, a type in FUSABLE)."""
+def packed_hidden_states(model: Any, one: Pack, kernels: Kernels, recompute: float = 0.0) -> torch.Tensor:
+    """Last hidden states (tokens, size) of a pack, from a PEFT model (one adapter on all linear layers, no dropout, a type in FUSABLE).
+
+    The first layers, `recompute` of all, keep only their input and are run again in the backward pass: when it comes to them, what
+    the others kept is free again.
+    """
     decoder = causal_model(model).get_decoder()
     hidden = decoder.embed_tokens(one.ids)
     positions = decoder.rotary_emb(hidden, position_ids=one.positions)
-    normed = _norm(decoder.layers[0].input_layernorm, hidden)
-    for layer, next_norm in zip(decoder.layers, [*(layer.input_layernorm for layer in decoder.layers[1:]), decoder.norm], strict=True):
+    first = round(recompute * len(decoder.layers))
+    for layer in decoder.layers[:first]:
+        hidden = checkpoint(_whole_layer, layer, kernels, hidden, positions, one, use_reentrant=False, preserve_rng_state=False)
+    layers = decoder.layers[first:]
+    norms = [*(layer.input_layernorm for layer in layers), decoder.norm]
+    normed = _norm(norms[0], hidden)
+    for layer, next_norm in zip(layers, norms[1:], strict=True):
         attended = _attention(layer.self_attn, kernels, normed, positions, one)
         hidden, normed = _sum_and_norm(layer.post_attention_layernorm, kernels, hidden, attended)
         hidden, normed = _sum_and_norm(next_norm, kernels, hidden, _mlp(layer.mlp, kernels, normed))
     return normed[0]
+
+
+def _whole_layer(
+    layer: Any, kernels: Kernels, hidden: torch.Tensor, positions: tuple[torch.Tensor, torch.Tensor], one: Pack
+) -> torch.Tensor:
+    """A layer from residual stream to residual stream."""
+    attended = _attention(layer.self_attn, kernels, _norm(layer.input_layernorm, hidden), positions, one)
+    hidden, normed = _sum_and_norm(layer.post_attention_layernorm, kernels, hidden, attended)
+    return hidden + _mlp(layer.mlp, kernels, normed)
 
 
 def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:

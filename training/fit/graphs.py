@@ -7,6 +7,7 @@ pack is run, and the second captured, at the largest size there will be: the gra
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,14 +38,21 @@ class GraphedPasses:
 
     def __init__(self, run: Run, longest: int, most_tokens: int, device: torch.device) -> None:
         self._run, self._longest, self._most_tokens, self._device = run, max(longest, TOKENS), most_tokens, device
-        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._pool = torch.cuda.graph_pool_handle()
         self._captured: dict[tuple[int, int], _Captured] = {}
         self._is_warm, self._has_memory = False, True
 
     def make(self, rows: Sequence[Row]) -> Pack:
         """Rows of one pass as a pack of one of few sizes; of the largest until that has been captured."""
-        return fill_up(pack(rows), self._longest, 0 if self._captured else self._most_tokens)
+        is_first = self._has_memory and not self._captured
+        return fill_up(pack(rows), self._longest, self._most_tokens if is_first else 0)
+
+    @cached_property
+    def _stream(self) -> Any:
+        return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def _pool(self) -> Any:
+        return torch.cuda.graph_pool_handle()
 
     def __call__(self, one: Pack, share: float, optimizer: MasterAdamW) -> torch.Tensor:
         size = one.ids.shape[1], len(one.bounds)
@@ -73,13 +81,17 @@ class GraphedPasses:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 loss = _learn(self._run, fixed, share, optimizer)
         except torch.OutOfMemoryError:
-            log.warning("Too little memory for CUDA graphs; going on without.")
-            self._has_memory = False
-            self._captured.clear()
+            self.go_without()
             optimizer.drop_gradients()
             return False
         self._captured[one.ids.shape[1], len(one.bounds)] = _Captured(graph, fixed, share, loss)
         return True
+
+    def go_without(self) -> None:
+        """Run everything plainly from here on, and give the graphs' memory back."""
+        log.warning("Too little memory for CUDA graphs; going on without.")
+        self._has_memory = False
+        self._captured.clear()
 
 
 def fill_up(one: Pack, longest: int, tokens: int = 0) -> Pack:

@@ -26,7 +26,7 @@ NAMED_ROWS = 8
 class StepResult:
     """What one optimizer step did: `loss` in nats an answer token, `tokens` of all processes without padding.
 
-    `stopping` says whether any process was told to stop.
+    `stopping` says whether any process was told to stop, `saving` whether one has the time for a checkpoint.
     """
 
     loss: float
@@ -34,11 +34,12 @@ class StepResult:
     tokens: int
     answer_tokens: int
     stopping: bool
+    saving: bool
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step to be taken: its `number` (from 0), the rows of all processes, and the rows a forward pass."""
+    """One optimizer step to be taken: its `number` (from 0), the rows of all processes, and the rows per forward pass."""
 
     number: int
     rows: list[Row]
@@ -71,6 +72,7 @@ def train_step(
     processes: Processes,
     *,
     stop: bool,
+    save: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> StepResult:
     """Take one step; `meanwhile` is called while the device works. Raises NonFiniteLoss, naming rows; no weight is changed then."""
@@ -91,7 +93,8 @@ def train_step(
         raise NonFiniteLoss(_name_bad_rows(path, step.rows))
     if not math.isfinite(norm):
         raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {loss:.4f}; rows of the step: {_sources(step.rows)}.")
-    return StepResult(loss, norm, prepared.tokens, total, processes.total(float(stop))[0] > 0)
+    stopping, saving = (votes > 0 for votes in processes.total(float(stop), float(save)))
+    return StepResult(loss, norm, prepared.tokens, total, stopping, saving)
 
 
 def fit_micro_batch(path: ForwardPath, optimizer: MasterAdamW, longest: Row, micro_batch: int, processes: Processes) -> int:

@@ -31,6 +31,8 @@ class MasterAdamW:
                 self._masters[name].grad = total
                 parameters[name].register_post_accumulate_grad_hook(partial(self._arrived, bucket))  # type: ignore[no-untyped-call]
         self._adamw = torch.optim.AdamW(self._masters.values(), weight_decay=weight_decay, fused=True)
+        for master in self._masters.values():  # now and not at the first step, so that what fits beside them is known before it
+            self._adamw.state[master] = _fresh_state(master)
         self._processes: Processes | None = None
         self._travelling: list[Any] = []
 
@@ -89,9 +91,10 @@ class MasterAdamW:
         """Go on from `state`. Raises KeyError, ValueError or RuntimeError when it is another model's."""
         if set(state["masters"]) != set(self._masters):
             raise ValueError("the checkpoint holds other parameters than this adapter has")
-        for name, master in self._masters.items():
+        for index, (name, master) in enumerate(self._masters.items()):  # in place: nothing is there twice
             master.copy_(state["masters"][name])
-        self._adamw.load_state_dict(state["adamw"])
+            for kind, value in state["adamw"]["state"][index].items():
+                self._adamw.state[master][kind].copy_(value)
         self._round_masters()
 
     @torch.no_grad()
@@ -145,6 +148,12 @@ class _Bucket:
     def _views(self, flat: torch.Tensor) -> list[torch.Tensor]:
         sizes = [parameter.numel() for parameter in self.parameters.values()]
         return [part.view_as(one) for part, one in zip(torch.split(flat, sizes), self.parameters.values(), strict=True)]
+
+
+def _fresh_state(master: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What AdamW would make at its first step."""
+    step = torch.zeros((), dtype=torch.float32, device=master.device)
+    return {"step": step, "exp_avg": torch.zeros_like(master), "exp_avg_sq": torch.zeros_like(master)}
 
 
 def _divide(parameters: dict[str, nn.Parameter]) -> list[dict[str, nn.Parameter]]:

@@ -53,7 +53,7 @@ class ForwardPath:
         return self.run(self.make(rows))
 
 
-def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int) -> ForwardPath:
+def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int, recompute: float = 0.0) -> ForwardPath:
     """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be."""
     kind = causal_model(model).config.model_type
     reasons = {
@@ -63,13 +63,18 @@ def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, 
         "the adapter has dropout": any(config.lora_dropout for config in model.peft_config.values()),
     }
     against = next((reason for reason, holds in reasons.items() if holds), None)
-    path = padded(model, pad_id, device) if against else packed(model, max_length, device, choose_kernels(device), most_tokens)
+    if against:
+        path = padded(model, pad_id, device, recompute)
+    else:
+        path = packed(model, max_length, device, choose_kernels(device), most_tokens, recompute)
     log.info("Forward path: %s%s", path.name, f" ({against})" if against else "")
     return path
 
 
-def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
+def padded(model: Any, pad_id: int, device: torch.device, recompute: float = 0.0) -> ForwardPath:
     """Rows padded to the longest, `micro batch` of them at a time."""
+    if recompute:
+        causal_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     def make(rows: Sequence[Row]) -> Batch:
         return collate(rows, pad_id)
@@ -80,13 +85,13 @@ def padded(model: Any, pad_id: int, device: torch.device) -> ForwardPath:
     return ForwardPath("padded", make, run, learner(run), micro_batches, lambda row, micro_batch: [row] * micro_batch)
 
 
-def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, most_tokens: int) -> ForwardPath:
+def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, most_tokens: int, recompute: float = 0.0) -> ForwardPath:
     """Rows end to end, up to `micro batch` times `max_length` tokens at a time, through fused layers."""
     assert has_plain_head(model)
 
     def run(one: Pack) -> torch.Tensor:
         one = one.to(device)
-        return target_loss(packed_hidden_states(model, one, kernels), one.targets, head(model))
+        return target_loss(packed_hidden_states(model, one, kernels, recompute), one.targets, head(model))
 
     def group(rows: Sequence[Row], micro_batch: int) -> list[list[Row]]:
         return group_by_tokens(rows, micro_batch * max_length)

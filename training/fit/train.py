@@ -10,16 +10,27 @@ from typing import Any
 import torch
 
 from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
-from training.errors import NonFiniteLoss, OutOfMemory
+from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory
 from training.fit import checkpoint, tracked as train_tracking
-from training.fit.checkpoint import State
+from training.fit.checkpoint import Saver, State
 from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
+from training.fit.memory import Shape, check_card
 from training.fit.optimizer import MasterAdamW, learning_rate
 from training.fit.pace import Pace
 from training.fit.paths import ForwardPath, choose_path
 from training.fit.throughput import Throughput
-from training.models.model import ADAPTER_FILE, Base, add_adapter, check_end_token, load_adapter, load_base, save_adapter, trainable
-from training.processes import Processes
+from training.models.model import (
+    ADAPTER_FILE,
+    Base,
+    add_adapter,
+    check_end_token,
+    load_adapter,
+    load_base,
+    load_config,
+    save_adapter,
+    trainable,
+)
+from training.processes import Processes, card_bytes
 from training.progress import Progress
 from training.rows.data import Rows, load_rows
 from training.rows.order import count_steps, most_tokens, rows_of_step, steps_an_epoch
@@ -30,6 +41,8 @@ log = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
 EPOCH_ADAPTER = "adapter-epoch-{}"
+IDENTITY_WITHOUT = frozenset({"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
+"""Settings that do not decide the weights, or whose effect is in the digest already (rows, fingerprint)."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +75,19 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
         result = _finish(session, state, run)
     losses = f"{result.first_loss:.4f} to {result.last_loss:.4f}"
     log.info("Trained %d steps on %d rows in %.0f s: loss %s.", result.steps, result.rows, result.seconds, losses)
+    processes.wait()  # only when all have come to the end there is a result
     if processes.is_main:
         write_json(result, result_path)
         checkpoint.remove_all(request.run_folder)
-    processes.wait()
     return result
 
 
 def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     """Load and check everything that training needs. Raises TrainingError."""
     recipe = request.recipe
+    if processes.device.type == "cuda":
+        config = load_config(recipe.base, recipe.revision, request.models)
+        log.info(check_card(recipe, Shape.of(config), card_bytes(processes.device)))
     base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
     check_end_token(base)
     files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
@@ -86,7 +102,7 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
         rows=rows,
         model=model,
         optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest),
+        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute),
         total_steps=_planned_steps(request, len(rows.rows)),
         identity=_identity(request, base, rows),
     )
@@ -97,11 +113,12 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
     recipe, total = session.request.recipe, state.total_steps or session.total_steps
     throughput = Throughput(session.model, recipe.log_steps, session.processes.device)
     silent = not session.processes.is_main
+    saving = Saving(session)
     with Progress(folder, "train", total, "steps", line_every=recipe.log_steps, done=state.step, silent=silent) as progress:
         ahead, pace = LookAhead(session, state), Pace(recipe, session.processes)
         while state.step < total:
             began = time.monotonic()
-            step = _step(session, ahead, stop)
+            step = _step(session, ahead, stop, save=saving.is_due)
             took = time.monotonic() - began
             state = _advance(state, step, took)
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
@@ -113,11 +130,39 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
                 progress.shorten(total)
             progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
             _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
-            if step.stopping or state.step % recipe.checkpoint_steps == 0:
-                _save_checkpoint(session, state)
+            saving.after(step, state)
             if step.stopping:
+                saving.finish()
                 stop.raise_stopped(f"A checkpoint at step {state.step} of {total} is kept; run the same command again to go on.")
+    saving.finish()
     return state
+
+
+class Saving:
+    """When a checkpoint is begun: by the main process's clock, after so many steps, and when asked to stop."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._recipe = session, session.request.recipe
+        self._saver = Saver(session.request.run_folder)
+        self._began = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for one, which the main process tells the others."""
+        is_time = time.monotonic() - self._began > 60 * self._recipe.checkpoint_minutes
+        return self._session.processes.is_main and is_time and not self._saver.is_busy
+
+    def after(self, step: StepResult, state: State) -> None:
+        """Begin one if there is to be one after this step."""
+        every = self._recipe.checkpoint_steps
+        if self._session.processes.is_main and (step.stopping or step.saving or (every and state.step % every == 0)):
+            self._began = time.monotonic()
+            self._saver.begin(state, self._session.optimizer.state())
+
+    def finish(self) -> None:
+        """Wait, in all processes, until the last one is on the disk."""
+        self._saver.wait()
+        self._session.processes.wait()
 
 
 class LookAhead:
@@ -160,10 +205,12 @@ def _planned_steps(request: TrainRequest, rows: int) -> int:
     return min(steps, warm) if request.start and warm else steps
 
 
-def _step(session: Session, ahead: LookAhead, stop: StopFlag) -> StepResult:
-    prepared, recipe = ahead.take(), session.request.recipe
+def _step(session: Session, ahead: LookAhead, stop: StopFlag, *, save: bool) -> StepResult:
+    prepared, recipe, processes = ahead.take(), session.request.recipe, session.processes
     try:
-        return train_step(session.path, session.optimizer, prepared, recipe, session.processes, stop=stop.is_set, meanwhile=ahead.prepare)
+        return train_step(
+            session.path, session.optimizer, prepared, recipe, processes, stop=stop.is_set, save=save, meanwhile=ahead.prepare
+        )
     except NonFiniteLoss as error:
         newest = checkpoint.newest(session.request.run_folder)
         kept = f"The last checkpoint is kept in {newest}." if newest else "There was no checkpoint yet."
@@ -187,7 +234,10 @@ def _fitting(session: Session, micro_batch: int) -> int:
 
 
 def _resume(session: Session) -> State | None:
-    found = checkpoint.load_newest(session.request.run_folder, session.identity, session.processes.device)
+    if session.processes.is_main:
+        checkpoint.remove_halves(session.request.run_folder)
+    found = checkpoint.load_newest(session.request.run_folder, session.identity)
+    same_everywhere(session.processes, found[0] if found else None, session.identity)
     if found is None:
         return None
     state, optimizer = found
@@ -197,6 +247,17 @@ def _resume(session: Session) -> State | None:
     if session.processes.device.type == "cuda":  # it may be another one, with less memory
         micro_batch = _fitting(session, micro_batch)
     return replace(state, micro_batch=micro_batch)
+
+
+def same_everywhere(processes: Processes, state: State | None, identity: str) -> None:
+    """Raise CheckpointError unless all processes go on from the same step of the same training."""
+    facts = processes.gather(f"step {state.step if state else 0} of {identity}")
+    if len(set(facts)) > 1:
+        stand = "; ".join(f"process {rank} at {fact}" for rank, fact in enumerate(facts, start=1))
+        raise CheckpointError(
+            f"The processes would go on from different places: {stand}. See that all of them read the same run folder, dataset and"
+            " base, and what was said about checkpoints that cannot be read; then run the same command again."
+        )
 
 
 def _advance(state: State, step: StepResult, seconds: float) -> State:
@@ -226,12 +287,6 @@ def _epoch_adapters(session: Session, state: State) -> tuple[Path, ...]:
     return tuple(session.request.run_folder / EPOCH_ADAPTER.format(epoch) for epoch in range(1, ended + 1))
 
 
-def _save_checkpoint(session: Session, state: State) -> None:
-    if session.processes.is_main:
-        checkpoint.save(session.request.run_folder, state, session.optimizer.state())
-    session.processes.wait()
-
-
 def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
     adapter = session.request.run_folder / ADAPTER
     if session.processes.is_main:
@@ -255,7 +310,7 @@ def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
 
 def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
     """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
-    recipe = request.recipe.as_text(without=frozenset({"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"}))
+    recipe = request.recipe.as_text(without=IDENTITY_WITHOUT)
     digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
     if request.start:
         digest.update((request.start / ADAPTER_FILE).read_bytes())

@@ -7,11 +7,11 @@ PEFT and vLLM all read.
 import fcntl
 import importlib.util
 import logging
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.errors import BaseModelError
+from training.files import whole_folder
 
 log = logging.getLogger(__name__)
 
@@ -103,14 +103,9 @@ def _convert(package: PackagedModel, weights: Path, folder: Path) -> None:
     model = _without_quantisation_marks(model.to(torch.bfloat16))
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.config._name_or_path = package.folder
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    try:
-        unfinished.rename(folder)
-    except OSError as error:
-        raise BaseModelError(f"{folder} exists and is no model folder. Remove it and run again.") from error
+    with whole_folder(folder) as unfinished:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
 
 
 def _without_quantisation_marks(model: Any) -> Any:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import logging
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 
 from training.contract import Recipe
 from training.errors import AdapterError, BaseModelError
+from training.files import whole_folder
 from training.models.base_models import prepare
 from training.rows.data import ChatFormat
 
@@ -50,10 +51,7 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
         tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
         model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
     except (OSError, ValueError, SafetensorError) as error:
-        raise BaseModelError(
-            f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
-            " A hub id needs the network once; a local folder must hold all files of the model."
-        ) from error
+        raise _cannot_load(name, location, error) from error
     chat = ChatFormat(tokenizer)
     set_padding_token(tokenizer, chat)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -75,6 +73,24 @@ def without_scikit_learn() -> Iterator[None]:
         yield
     finally:
         del sys.modules["sklearn"]
+
+
+def load_config(name: str, revision: str | None, models: Path) -> Any:
+    """The configuration of a base model, without its weights. Raises BaseModelError."""
+    from transformers import AutoConfig
+
+    location = prepare(name, models)
+    try:
+        return AutoConfig.from_pretrained(location, revision=revision)
+    except (OSError, ValueError) as error:
+        raise _cannot_load(name, location, error) from error
+
+
+def _cannot_load(name: str, location: str, error: Exception) -> BaseModelError:
+    return BaseModelError(
+        f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
+        " A hub id needs the network once; a local folder must hold all files of the model."
+    )
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -144,21 +160,16 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def save_adapter(model: Any, base: Base, folder: Path) -> None:
     """Write the adapter alone, in bf16 and PEFT's own format, plus which base it belongs to; the folder appears by rename."""
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    weights = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in get_peft_model_state_dict(model).items()}
-    (unfinished / ADAPTER_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
-    config = model.peft_config["default"]
-    kept = config.base_model_name_or_path, config.inference_mode
+    tensors = get_peft_model_state_dict(model).items()
+    weights = {name: tensor.detach().to("cpu", torch.bfloat16).contiguous() for name, tensor in tensors}
+    config = copy(model.peft_config["default"])
     config.base_model_name_or_path, config.inference_mode = base.name, True
-    config.save_pretrained(unfinished)
-    config.base_model_name_or_path, config.inference_mode = kept
-    (unfinished / BASE_FILE).write_text(json.dumps({"base": base.name, "fingerprint": base.fingerprint}) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with whole_folder(folder) as unfinished:
+        save_file(weights, unfinished / ADAPTER_FILE, metadata={"format": "pt"})
+        config.save_pretrained(unfinished)
+        (unfinished / BASE_FILE).write_text(json.dumps({"base": base.name, "fingerprint": base.fingerprint}) + "\n")
 
 
 def load_adapter(base: Base, folder: Path, *, learning: bool = False) -> Any:

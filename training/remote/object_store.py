@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from training.errors import RemoteDataError
+from training.files import UNFINISHED
 
-COMPLETE, UNFINISHED = ".complete", ".unfinished"
+COMPLETE = ".complete"
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol to the pip package that speaks it; fsspec knows a few others itself."""
 ADVICE = {

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from training.contract import REQUEST_FILE, RESULT_FILE
 from training.errors import RemoteDataError
-from training.remote.object_store import UNFINISHED, Store
+from training.files import UNFINISHED
+from training.remote.object_store import Store
 from training.remote.remote_data import CHECKPOINTS, Request, name_of
 from training.tracking.outbox import SENT
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 
 from training.errors import UNREADABLE, DatasetError
+from training.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -231,10 +232,10 @@ def _write_cache(rows: list[Row], path: Path) -> None:
     ids = torch.tensor([token for row in rows for token in row.ids], dtype=torch.int32)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # several processes may write the same at once
-        unfinished = Path(folder) / path.name
-        with unfinished.open("wb") as file:  # given a path, torch would say a full disk in words of its own
+        mine = Path(folder) / path.name
+        with whole_file(mine, synced=False) as file:  # given a path, torch would say a full disk in words of its own
             torch.save({**columns, "ids": ids, "lengths": [len(row.ids) for row in rows]}, file)
-        unfinished.replace(path)
+        mine.replace(path)
 
 
 def _existing(path: Path) -> Path:

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training.files import write_file
+
 ENTRIES, SENT = "outbox.jsonl", "outbox.sent"
 Entry = dict[str, Any]
 
@@ -51,9 +53,7 @@ class Outbox:
 
     def mark_sent(self, end: int) -> None:
         """Remember that MLflow has everything before the offset `end`."""
-        unfinished = self._sent.with_name(SENT + ".unfinished")
-        unfinished.write_text(str(end))
-        unfinished.replace(self._sent)
+        write_file(self._sent, str(end), synced=False)  # sent twice after a power cut, never lost
 
     def last_step(self) -> int:
         """The highest step that metrics were added for, -1 for none."""

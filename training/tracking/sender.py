@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.contract import Tracking
+from training.files import write_file
 from training.tracking.outbox import Entry, Outbox, Pending
 
 if TYPE_CHECKING:
@@ -184,9 +185,7 @@ class Sender:
         return self._state
 
     def _write_state(self) -> None:
-        unfinished = self._state_path.with_name(STATE_FILE + ".unfinished")
-        unfinished.write_text(json.dumps(self._state, indent=2) + "\n")
-        unfinished.replace(self._state_path)
+        write_file(self._state_path, json.dumps(self._state, indent=2) + "\n")
 
 
 def make_client(uri: str) -> "MlflowClient":

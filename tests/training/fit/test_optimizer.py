@@ -1,5 +1,7 @@
 """AdamW with float32 masters, and the learning rate written out."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -63,6 +65,23 @@ def test_a_state_goes_on_exactly() -> None:
     step(second, other)
     step(first, optimizer)
     assert torch.equal(first, second)
+
+
+def test_everything_it_will_ever_hold_is_there_before_the_first_step_and_stays() -> None:
+    weight = parameter(torch.bfloat16)
+    optimizer = MasterAdamW({"w": weight}, 0.0)
+
+    def held() -> dict[str, int]:
+        state = optimizer.state()
+        return {name: tensor.data_ptr() for name, tensor in {**state["masters"], **state["adamw"]["state"][0]}.items()}
+
+    before = held()
+    assert set(before) == {"w", "step", "exp_avg", "exp_avg_sq"}
+    (weight**2).sum().backward()
+    optimizer.collect_gradients()
+    optimizer.step(0.01, max_norm=1.0)
+    optimizer.load_state(copy.deepcopy(optimizer.state()))  # a card full to the brim has no room for a second one
+    assert held() == before
 
 
 def test_a_state_of_other_parameters_is_refused() -> None:

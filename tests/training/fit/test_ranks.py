@@ -15,9 +15,10 @@ from tests.training.child import Child
 from tests.training.conftest import write_dataset
 from tests.training.fit.test_train import LONG, adapter, interrupt, losses, steps_done
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
-from training.errors import LOST_STATUS, TrainingError
+from training.errors import LOST_STATUS, CheckpointError, TrainingError
+from training.fit.checkpoint import State
 from training.fit.ranks import Nodes, count_ranks, describe
-from training.fit.train import train
+from training.fit.train import same_everywhere, train
 from training.signals import StopFlag
 
 Make = Callable[..., TrainRequest]
@@ -64,6 +65,20 @@ def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(r
     assert read_json(TrainResult, shared.run_folder / RESULT_FILE).tokens == read_json(TrainResult, alone.run_folder / RESULT_FILE).tokens
     for name, tensor in adapter(alone).items():
         assert float((tensor.float() - adapter(shared)[name].float()).abs().max()) < 2e-2
+
+
+class OneBehind:
+    """Two processes, of which the other one could not read the newest checkpoint."""
+
+    def gather(self, fact: str) -> list[str]:
+        return [fact, fact.replace("step 10", "step 5")]
+
+
+def test_processes_that_would_go_on_from_different_steps_stop_with_words() -> None:
+    state = State("abc", step=10, micro_batch=1, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
+    with pytest.raises(CheckpointError, match=r"process 1 at step 10 of abc; process 2 at step 5 of abc\. See that all of them read"):
+        same_everywhere(OneBehind(), state, "abc")  # type: ignore[arg-type]
+    same_everywhere(OneBehind(), None, "abc")  # type: ignore[arg-type]
 
 
 def on_two_nodes(request: TrainRequest, others: str) -> list[Child]:

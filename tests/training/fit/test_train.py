@@ -123,6 +123,20 @@ def test_an_unreadable_checkpoint_costs_steps_and_nothing_else(request_training:
     assert_equal(whole, broken)
 
 
+def test_checkpoints_come_by_the_clock_and_not_by_steps(request_training: Make) -> None:
+    often, never = (
+        request_training(name, epochs=10, checkpoint_steps=None, checkpoint_minutes=minutes)
+        for name, minutes in (("often", 1e-6), ("never", 10))
+    )
+    for request in (often, never):
+        assert interrupt(request, 20, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert list((often.run_folder / "checkpoints").glob("step-??????"))
+    assert not (never.run_folder / "checkpoints").exists()
+    train(often, StopFlag())
+    train(never, StopFlag())
+    assert_equal(often, never)
+
+
 def test_checkpoints_of_another_dataset_are_refused(request_training: Make) -> None:
     request = request_training(**LONG)
     interrupt(request, 10, signal.SIGKILL)
@@ -190,6 +204,13 @@ def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
     assert done.stderr.startswith("The disk is full")
     assert list((request.run_folder / "checkpoints").iterdir()) == []
     assert (request.run_folder / "outbox.jsonl").read_text().endswith('{"run": "", "kind": "status", "value": "FAILED"}\n')
+
+
+def test_recomputing_layers_is_the_same_training(request_training: Make) -> None:
+    kept, again = request_training("kept"), request_training("again", recompute=1.0)
+    train(kept, StopFlag())
+    train(again, StopFlag())
+    assert losses(again) == pytest.approx(losses(kept), rel=1e-5)
 
 
 def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_path: Path) -> None:

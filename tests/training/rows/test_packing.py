@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import recipe
 from training.fit.fused import plain_kernels
-from training.fit.graphs import fill_up
+from training.fit.graphs import GraphedPasses, fill_up
 from training.fit.loop import Step, prepare, train_step
 from training.fit.optimizer import MasterAdamW
 from training.fit.paths import choose_path, packed, padded
@@ -116,3 +116,35 @@ def test_packs_of_like_sizes_are_filled_up_to_one_shape() -> None:
     assert [one.ids.shape[1] for one in filled] == [512, 512, 512]
     assert [one.bounds.tolist() for one in filled] == [[0, 3, 303, *[512] * 6], [0, 250, *[512] * 7], [0, *[512] * 8]]
     assert fill_up(pack([Row("a:1", [1] * 3, 1)]), 300, tokens=513).ids.shape[1] == 1024
+
+
+@pytest.mark.parametrize("recompute", [0.5, 1.0])
+def test_layers_computed_again_give_the_same_loss_and_gradients(models: Path, recompute: float) -> None:
+    model = adapted(models)
+    found = []
+    for share in (0.0, recompute):
+        loss = packed(model, 100, CPU, plain_kernels(), 200, share).loss_sum(ROWS)
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append((float(loss.detach()), gradients(model)))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-6)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_computed_again_keep_less(models: Path) -> None:
+    model, kept = adapted(models), []
+    for share in (0.0, 0.5, 1.0):
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor, into=sizes: into.append(tensor.numel()) or tensor, lambda one: one):  # type: ignore[func-returns-value]
+            packed(model, 100, CPU, plain_kernels(), 200, share).loss_sum(ROWS)
+        kept.append(sum(sizes))
+    assert kept[0] > kept[1] > kept[2]
+
+
+def test_once_it_goes_on_without_graphs_packs_are_as_large_as_their_rows(caplog: pytest.LogCaptureFixture) -> None:
+    passes = GraphedPasses(lambda one: one.ids.sum(), 300, 64_000, CPU)
+    rows = [Row("a:1", [1] * 12_700, 1)]
+    assert passes.make(rows).ids.shape[1] == 64_000  # the first is as large as any there will be
+    passes.go_without()
+    assert passes.make(rows).ids.shape[1] == 12_800
+    assert caplog.messages == ["Too little memory for CUDA graphs; going on without."]

@@ -1,0 +1,35 @@
+"""Files and folders appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from training.files import sweep, whole_folder, write_file
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_file(path, "first")
+    write_file(path, b"second", synced=False)
+    assert path.read_text() == "second"
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_folder_that_is_not_finished_leaves_the_one_before(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        with whole_folder(tmp_path / "adapter") as folder:
+            (folder / "weights").write_text(text)
+    with pytest.raises(OSError, match="full"), whole_folder(tmp_path / "adapter") as folder:
+        (folder / "weights").write_text("half")
+        raise OSError("full")
+    assert (tmp_path / "adapter" / "weights").read_text() == "second"
+    assert [each.name for each in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_what_a_kill_left_is_swept_away(tmp_path: Path) -> None:
+    write_file(tmp_path / "kept", "whole")
+    (tmp_path / "file.unfinished").touch()
+    (tmp_path / "folder.unfinished" / "inside").mkdir(parents=True)
+    (tmp_path / "folder.replaced.unfinished").mkdir()
+    sweep(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
