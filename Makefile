@@ -12,7 +12,7 @@ export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
 link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
 
-.PHONY: help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
+.PHONY: gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -79,6 +79,10 @@ secrets: ## New random secrets for docker-compose.yaml, in secrets/; existing on
 
 images: ## Build the images of docker-compose.yaml (VARIANT=cuda for GPUs)
 	GHOSTWRITER_COMMIT=$$(git rev-parse HEAD 2> /dev/null || echo unknown) docker compose --profile images build
+
+gpu-check: ## Try the GPU of this machine in the training container (five minutes, 40 GB of disk); prints a text for an issue
+	VARIANT=cuda docker compose --profile gpu build --quiet gpu-check
+	VARIANT=cuda docker compose --profile gpu run --rm gpu-check
 
 test-docker: install-dev ## The stack in containers, for real: builds, runs the loop, kills things, searches for secrets
 	tests/docker/run.sh

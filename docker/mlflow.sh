@@ -1,6 +1,8 @@
 #!/bin/sh
 # Bring MLflow's database up to date, then serve. A database of an older version is upgraded; of a newer one, MLflow says so and ends.
 set -eu
+# Uploads pass through TMPDIR, on a volume: what a kill left of them goes.
+if [ -n "${TMPDIR:-}" ]; then mkdir -p "$TMPDIR" && find "$TMPDIR" -mindepth 1 -maxdepth 1 -name 'tmp*' -exec rm -rf {} +; fi
 # MLflow would try for ten minutes with a password that is refused.
 if ! python -c "import sys, psycopg2; psycopg2.connect(sys.argv[1].replace('+psycopg2', '')).close()" "$MLFLOW_BACKEND_STORE_URI"; then
     echo "Postgres refused MLflow; the line above says why. If it is the password: secrets/ is not the folder these volumes were" \

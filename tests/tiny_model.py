@@ -2,14 +2,8 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
-END, PAD = "<|im_end|>", "<|endoftext|>"
-SPECIAL = [PAD, "<|im_start|>", END]
-TEMPLATE = (
-    "{%- for message in messages %}{{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{%- endfor %}"
-    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
-)
+from training.gpu_check.model import END, PAD, byte_tokenizer as make_byte_tokenizer
 
 
 def make_tiny_model(folder: Path, *, hidden: int = 32, seed: int = 0) -> Path:
@@ -37,19 +31,6 @@ def make_tiny_model(folder: Path, *, hidden: int = 32, seed: int = 0) -> Path:
     Qwen2ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def make_byte_tokenizer() -> Any:
-    """A tokenizer with one token a byte and three special ones."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={character: index for index, character in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(SPECIAL)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, chat_template=TEMPLATE)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def best_device() -> torch.device:
 def limit_memory(device: torch.device) -> None:
     """Use no more of a card than GPU_GIB says (GiB): beside other work, or to see what a smaller card does."""
     if device.type == "cuda" and (limit := os.environ.get(GPU_GIB)):
-        torch.cuda.set_per_process_memory_fraction(min(1.0, float(limit) * 2**30 / _card(device)), device)
+        torch.cuda.set_per_process_memory_fraction(min(1.0, float(limit) * 2**30 / _card(device)))
 
 
 def card_bytes(device: torch.device) -> int:
@@ -98,7 +98,7 @@ def card_bytes(device: torch.device) -> int:
 def free_bytes(device: torch.device) -> int:
     """Memory of a card that can be taken now, what PyTorch keeps for itself without using it included."""
     ours = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(torch.cuda.mem_get_info(device)[0] + ours, card_bytes(device) - torch.cuda.memory_allocated(device))
+    return min(torch.cuda.mem_get_info()[0] + ours, card_bytes(device) - torch.cuda.memory_allocated(device))
 
 
 def _card(device: torch.device) -> int:

@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Saver:
         self._host: Any = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._copying = 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -60,7 +62,9 @@ class Saver:
         Raises what went wrong with the checkpoint before (OSError: a full disk).
         """
         self.wait()
+        began = time.monotonic()
         self._host = _copied(optimizer, self._host)
+        self._copying = time.monotonic() - began
         self._thread = threading.Thread(target=self._write, args=(state,), name="checkpoint", daemon=True)
         self._thread.start()
 
@@ -74,8 +78,11 @@ class Saver:
             raise error
 
     def _write(self, state: State) -> None:
+        began = time.monotonic()
         try:
             save(self._run_folder, state, self._host)
+            seconds = self._copying, time.monotonic() - began
+            log.info("Checkpoint after step %d: training waited %.1f s, writing took %.1f s beside it.", state.step, *seconds)
         except BaseException as error:  # raised again in the thread that trains
             self._error = error
 

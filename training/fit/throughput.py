@@ -52,4 +52,5 @@ def _system(device: torch.device) -> dict[str, float]:
     figures = {"system/cpu_percent": psutil.cpu_percent(), "system/memory_gib": psutil.Process().memory_info().rss / 2**30}
     if device.type == "cuda":
         figures["system/gpu_memory_peak_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
+        figures["system/gpu_memory_reserved_peak_gib"] = torch.cuda.max_memory_reserved(device) / 2**30
     return figures

@@ -13,6 +13,7 @@ from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainRe
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory
 from training.fit import checkpoint, tracked as train_tracking
 from training.fit.checkpoint import Saver, State
+from training.fit.fused import FUSABLE
 from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
 from training.fit.memory import Shape, check_card
 from training.fit.optimizer import MasterAdamW, learning_rate
@@ -85,8 +86,8 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
 def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     """Load and check everything that training needs. Raises TrainingError."""
     recipe = request.recipe
-    if processes.device.type == "cuda":
-        config = load_config(recipe.base, recipe.revision, request.models)
+    config = load_config(recipe.base, recipe.revision, request.models)
+    if processes.device.type == "cuda" and config.model_type in FUSABLE:
         log.info(check_card(recipe, Shape.of(config), card_bytes(processes.device)))
     base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
     check_end_token(base)
@@ -290,7 +291,9 @@ def _epoch_adapters(session: Session, state: State) -> tuple[Path, ...]:
 def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
     adapter = session.request.run_folder / ADAPTER
     if session.processes.is_main:
+        began = time.monotonic()
         save_adapter(session.model, session.base, adapter)
+        log.info("Saved the adapter in %.1f s.", time.monotonic() - began)
     train_tracking.end(run, adapter, state)
     return TrainResult(
         adapter=adapter,

@@ -4,8 +4,11 @@ A thread looks for new checkpoints and answers; training does not wait for it. O
 was told to MLflow goes before the checkpoint that goes on from it, and result.json goes last.
 """
 
+import errno
 import hashlib
 import logging
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +25,9 @@ from training.tracking.outbox import SENT
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
+SENDING = "sending-"
+"""How the name of a checkpoint begins while it is sent."""
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 SEND_SECONDS = 10.0
 """Pause between two sendings without a new checkpoint, and after one that failed."""
 ANSWERS = "answers"
@@ -102,9 +108,8 @@ class _Sender:
 
     def _send_checkpoints(self) -> None:
         name, kept = f"{self._run_name}/{CHECKPOINTS}", self._checkpoints()
-        for folder in kept:
-            if folder.name not in self._sent_checkpoints:
-                self._send_checkpoint(folder, f"{name}/{folder.name}")
+        if kept and kept[-1].name not in self._sent_checkpoints:
+            self._send_checkpoint(kept[-1], f"{name}/{kept[-1].name}")
         if kept:
             there = self._store.folders(name)
             newest = kept[-1].name
@@ -112,15 +117,25 @@ class _Sender:
                 self._store.remove_folder(f"{name}/{old}")
 
     def _send_checkpoint(self, folder: Path, name: str) -> None:
+        """Send one by names of its own for its files, so that it arrives however long that takes: training keeps the newest two."""
+        held = folder.with_name(SENDING + folder.name)
+        shutil.rmtree(held, ignore_errors=True)
         try:
-            self._store.send_folder(folder, name)
-        except RemoteDataError:
+            held = hold(folder, held)
+            self._store.send_folder(held, name)
+        except (FileNotFoundError, RemoteDataError):
             if folder.exists():  # else training has removed it meanwhile, for a newer one
                 raise
+            return
+        finally:
+            if held != folder:
+                shutil.rmtree(held, ignore_errors=True)
         self._sent_checkpoints.add(folder.name)
 
     def _new_checkpoints(self) -> bool:
-        return any(folder.name not in self._sent_checkpoints for folder in self._checkpoints())
+        """Whether the newest was not sent yet; an older one is no longer worth its bytes."""
+        kept = self._checkpoints()
+        return bool(kept) and kept[-1].name not in self._sent_checkpoints
 
     def _checkpoints(self) -> list[Path]:
         return sorted(path for path in (self._run / CHECKPOINTS).glob("step-*") if not path.name.endswith(UNFINISHED))
@@ -136,6 +151,22 @@ class _Sender:
         left_out = (REQUEST_FILE, RESULT_FILE)
         paths = [path for path in sorted(self._run.iterdir()) if path.is_file() and path.name not in left_out]
         return sorted((path for path in paths if not path.name.endswith(UNFINISHED)), key=lambda path: path.name != SENT)
+
+
+def hold(folder: Path, held: Path) -> Path:
+    """A second name for each file of a folder, which costs no room; the folder itself where the file system has no hard links."""
+    held.mkdir()
+    try:
+        for path in folder.iterdir():
+            os.link(path, held / path.name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.rmtree(held)
+        return folder
+    return held
 
 
 class _Answers:

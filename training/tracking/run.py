@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 20.0
 """How long a start waits for the run to be open (importing MLflow takes some of it)."""
-CLOSE_SECONDS = 20.0
-"""How long an end waits for a server that does not answer."""
+CLOSE_SECONDS = 60.0
+"""How long an end waits for a server that answers nothing: longer than one takes to start again."""
+STOP_SECONDS = 20.0
+"""The same when asked to stop: whoever asked kills after a minute at most."""
 
 
 class TrackedRun:
@@ -81,7 +83,8 @@ class TrackedRun:
     def close(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED, and wait until MLflow has everything, or does not answer."""
         self._add("status", value=status)
-        if self._sender and not self._sender.close(CLOSE_SECONDS):
+        patience = min(STOP_SECONDS, CLOSE_SECONDS) if status == "KILLED" else CLOSE_SECONDS
+        if self._sender and not self._sender.close(patience):
             log.warning("MLflow has not got everything of this run. Send the rest later with: python -m training send %s", self._run_folder)
         self._outbox.close()
 

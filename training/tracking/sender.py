@@ -9,7 +9,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ SERVER_ERROR = 500
 AGAIN_SECONDS = 15.0
 """Pause before an unreachable server is tried again."""
 METRICS_A_CALL = 900  # the server takes at most 1,000
+UPLOAD_SECONDS = 1800
+"""For the answer to an upload: MLflow sends it when the file is where it keeps its artifacts, which may be another store."""
+MOST_UPLOADS = 3
+"""Uploads in a row that may fail on a server that answers everything else, before it counts as one that does not answer."""
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 
 
 class Sender:
@@ -42,6 +48,7 @@ class Sender:
         self._attached, self._wake, self._closing, self._given_up = (threading.Event() for _ in range(4))
         self.failing = ""
         """Why the last attempt failed, empty while all is well."""
+        self._failing_since, self._failed_uploads = 0.0, 0
         self._thread = threading.Thread(target=self._work, name="mlflow-sender", daemon=True)
 
     @property
@@ -59,14 +66,14 @@ class Sender:
         self._wake.set()
 
     def close(self, patience: float) -> bool:
-        """Send the rest and stop; whether all was sent. A server that takes no entries is waited for at most `patience` seconds."""
+        """Send the rest and stop; whether all was sent. A server that answers nothing is waited for at most `patience` seconds;
+        one that takes an upload, for as long as that needs."""
+        closed = time.monotonic()
         self._closing.set()
         self._wake.set()
-        failing_since = None
         while self._thread.is_alive():
             self._thread.join(0.1)
-            failing_since = (failing_since or time.monotonic()) if self.failing else None
-            if failing_since and time.monotonic() - failing_since > patience:
+            if self.failing and time.monotonic() - max(closed, self._failing_since) > patience:
                 self._given_up.set()
                 return False
         return not self.failing
@@ -87,6 +94,7 @@ class Sender:
 
         try:
             self._attach()
+            self._ask_again()
             while (pending := self._outbox.pending()) and not self._given_up.is_set():
                 self._send(pending)
         except (MlflowException, RequestException, OSError) as error:
@@ -105,7 +113,15 @@ class Sender:
                 self._tracking.uri,
                 reason,
             )
+            self._failing_since = time.monotonic()
         self.failing = reason
+
+    def _ask_again(self) -> None:
+        """After a failure: a server that answers is well again, so that a long upload is not taken for silence."""
+        if self.failing and self._failed_uploads < MOST_UPLOADS:
+            assert self._client is not None
+            self._client.get_run(self.run_ids[""])
+            self.failing = ""
 
     def _attach(self) -> None:
         if self._client is None:
@@ -162,14 +178,18 @@ class Sender:
         child = entries[0]["run"]
         run_id = self._run_ids_or_new(child, child, self.run_ids[""], {"ghostwriter.kind": "arm"}) if child else self.run_ids[""]
         self._remember(child, run_id)
+        kind = entries[0]["kind"]
         try:
-            _SEND[entries[0]["kind"]](self._client, run_id, entries)
+            with _time_to_upload() if kind in UPLOADS else nullcontext():
+                self._failed_uploads += kind in UPLOADS
+                _SEND[kind](self._client, run_id, entries)
+            self.failing, self._failed_uploads = "", 0
         except FileNotFoundError as error:
             log.warning("%s was to be sent to MLflow and is not there any more; it is left out.", error.filename)
         except RestException as error:
             if error.get_http_status_code() >= SERVER_ERROR:  # type: ignore[no-untyped-call]
                 raise
-            log.warning("MLflow refused %s: %s It is left out.", entries[0]["kind"], error.message)
+            log.warning("MLflow refused %s: %s It is left out.", kind, error.message)
 
     def _remember(self, child: str, run_id: str) -> None:
         if self.run_ids.get(child) == run_id:
@@ -188,9 +208,20 @@ class Sender:
         write_file(self._state_path, json.dumps(self._state, indent=2) + "\n")
 
 
+@contextmanager
+def _time_to_upload() -> Iterator[None]:
+    """MLflow's client reads its timeout anew for each request; nothing but the sender's thread makes any."""
+    before = os.environ[TIMEOUT]
+    os.environ[TIMEOUT] = str(max(UPLOAD_SECONDS, int(before)))
+    try:
+        yield
+    finally:
+        os.environ[TIMEOUT] = before
+
+
 def make_client(uri: str) -> "MlflowClient":
     """A client whose calls fail after seconds, not minutes; MLFLOW_HTTP_REQUEST_TIMEOUT and _MAX_RETRIES win over this."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS))
+    os.environ.setdefault(TIMEOUT, str(REQUEST_SECONDS))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
@@ -264,3 +295,4 @@ _SEND: dict[str, Callable[["MlflowClient", str, list[Entry]], None]] = {
     "table": _send_table,
     "status": _send_status,
 }
+UPLOADS = ("artifact", "table")

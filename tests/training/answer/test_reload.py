@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import recipe
 from training.answer.generate import Answer, answer_batch
-from training.answer.reload import NEAR_TIE, answers_again, logit_gaps, reloaded_share
+from training.answer.reload import Compared, compare, reloaded_share, tolerance
 from training.contract import Answering
 from training.models.model import Base, add_adapter, attached, load_base, save_adapter, trainable
 
@@ -58,29 +58,25 @@ def test_one_answer_with_a_token_of_another_model_is_counted(scored: Scored) -> 
     assert reloaded_share(base, adapter, PROMPTS, [*answers[:2], other, *answers[3:]]) == 0.8
 
 
-@pytest.mark.parametrize(
-    ("gaps", "expected"),
-    [
-        ([0.0] * 1000, True),
-        ([0.0] * 995 + [0.6] * 5, True),  # five of a thousand, a little beyond a near tie: rounding
-        ([0.0] * 994 + [0.6] * 6, False),  # more of them: another weight
-        ([0.0] * 999 + [2.1], False),  # one token that is no tie at all: a wrong one
-        ([0.0] * 10 + [0.6], True),
-        ([0.0] * 10 + [0.6] * 2, False),
-    ],
-)
-def test_the_largest_of_many_roundings_is_no_wrong_token(gaps: list[float], expected: bool) -> None:
-    assert answers_again(torch.tensor(gaps), torch.bfloat16) is expected
-
-
-def test_how_far_a_token_is_behind_the_first_choice(models: Path) -> None:
+def test_how_far_a_token_is_ahead_or_behind(models: Path) -> None:
     model = load_base("tiny-random-qwen2", None, "fp32", models, CPU).model.eval()
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([PROMPTS[0]])).logits[0, -1]
     best, second = logits.topk(2).indices.tolist()
-    assert logit_gaps(model, PROMPTS[0], [best]).tolist() == [0.0]
-    assert logit_gaps(model, PROMPTS[0], [second]).item() == pytest.approx(float(logits[best] - logits[second]), rel=1e-4)
-    assert NEAR_TIE[torch.float32] < NEAR_TIE[torch.bfloat16]
+    ahead = float(logits[best] - logits[second])
+    (first,), (other,) = (compare(model, [(PROMPTS[0], [token])], "eager") for token in (best, second))
+    assert [first.ahead.item(), other.ahead.item()] == pytest.approx([ahead, -ahead], rel=1e-4)
+    assert [first.behind.item(), other.behind.item()] == pytest.approx([0.0, ahead], rel=1e-4)
+
+
+def test_what_counts_as_rounding_grows_with_the_logits() -> None:
+    def ahead(*values: float) -> list[Compared]:
+        return [Compared(torch.zeros(len(values)), torch.tensor(values))]
+
+    assert tolerance(ahead(4.0, 0.1), ahead(4.1, 0.0), torch.bfloat16) == pytest.approx(0.6)
+    assert tolerance(ahead(4.0), ahead(4.0), torch.bfloat16) == 0.25
+    assert tolerance(ahead(4.0), ahead(4.0), torch.float32) == 1e-3
+    assert tolerance(ahead(4.0), ahead(9.0), torch.bfloat16) == 5.0
 
 
 def test_sampled_answers_are_tried_with_the_same_luck(scored: Scored) -> None:

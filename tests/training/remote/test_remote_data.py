@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,18 @@ from tests.training.child import Child
 from tests.training.conftest import recipe, write_dataset
 from tests.training.remote.s3_server import Bucket, s3_server
 from training.contract import REQUEST_FILE, RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, TrainResult, read_json, write_json
+from training.fit import checkpoint
+from training.fit.checkpoint import State
 from training.fit.train import train
+from training.remote.object_store import list_files
 from training.remote.remote_data import RemoteDataError, download_results, fetch_inputs, upload_inputs
+from training.remote.sending import _Sender
 from training.signals import StopFlag
 
 RUN, DATASET, BASE = "runs/writer/one", "datasets/writer/one", "models/tiny-random-qwen2"
 LONG = {"epochs": 100, "checkpoint_steps": 40}  # 300 steps
 SENT_WITHIN = 60.0
+STATE = State("same", step=0, micro_batch=1, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +189,40 @@ def test_a_half_sent_checkpoint_is_never_used(bucket: Bucket, home: Path) -> Non
     fetch_inputs(request, home, bucket.url)
     assert f"{newer.removesuffix('.complete')}/optimizer.pt" in bucket.names()
     assert [path.name for path in (home / RUN / "checkpoints").iterdir()] == [Path(older).stem]
+
+
+class SlowStore:
+    """A store to which two checkpoints more are saved, and the first removed, while it takes the first."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._run_folder, self.arrived = run_folder, dict[str, list[str]]()
+
+    def folders(self, _name: str) -> list[str]:
+        return list(self.arrived)
+
+    def remove_folder(self, name: str) -> None:
+        del self.arrived[name.rpartition("/")[2]]
+
+    def send_folder(self, folder: Path, name: str) -> None:
+        first = list_files(folder)
+        if not self.arrived:
+            for step in (20, 30):
+                checkpoint.save(self._run_folder, replace(STATE, step=step), {"w": torch.zeros(4)})
+        if list_files(folder) == first:
+            self.arrived[name.rpartition("/")[2]] = sorted(first)
+
+
+def test_a_checkpoint_arrives_though_training_removes_it_meanwhile(home: Path) -> None:
+    asked = read_json(TrainRequest, ask_training(home))
+    checkpoint.save(asked.run_folder, replace(STATE, step=10), {"w": torch.zeros(4)})
+    store = SlowStore(asked.run_folder)
+    sender = _Sender(asked, home, store)  # type: ignore[arg-type]
+    sender._send_checkpoints()
+    assert store.arrived == {"step-000010": ["optimizer.pt", "state.json"]}
+    sender._send_checkpoints()
+    assert store.arrived == {"step-000030": ["optimizer.pt", "state.json"]}  # 20 was never worth its bytes
+    names = sorted(path.name for path in (asked.run_folder / "checkpoints").iterdir())
+    assert names == ["step-000020", "step-000030"]
 
 
 def test_asked_to_end_it_sends_its_checkpoint_first(bucket: Bucket, home: Path) -> None:
