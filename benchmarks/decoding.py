@@ -15,7 +15,9 @@ from training.answer.decode import decode
 from training.contract import GREEDY, Answering
 
 SHAPES = {
-    "tiny": lambda: Qwen2Config(vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4),
+    "tiny": lambda: Qwen2Config(
+        vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
+    ),
     "smollm2-135m": lambda: LlamaConfig(
         vocab_size=49_152,
         hidden_size=576,

@@ -180,6 +180,8 @@ class EvaluateResult(Frozen):
     """View of style to AUC of the writer's held-out answers: against `other writers`, and against `plain rewrites` where there are any."""
     shuffled: dict[str, Estimate] = Field(default_factory=dict)
     """View of style to what it gives the writer's held-out answers with their sentences in another order, minus the writer's score."""
+    phrases: dict[str, list[str]] = Field(default_factory=dict)
+    """The commonest of the phrases counted by the measures of that name (training.measure.phrases)."""
     reloaded: float | None
     """Share of some questions on which plain peft and transformers, given the candidate's adapter, choose the tokens of the answer that
     was scored (training.reload); None for a candidate without an adapter."""

@@ -37,6 +37,7 @@ from training.measure.contrast import language_of, other_writers
 from training.measure.degeneration import degeneration
 from training.measure.measures import Measures, differences, scores
 from training.measure.memorisation import memorisation
+from training.measure.phrases import Phrases, find_phrases
 from training.measure.style_distance import embed, style_distance
 from training.models.model import Base
 from training.progress import Progress
@@ -60,6 +61,7 @@ class Exam:
     heldout: list[list[Message]]
     training: list[list[Message]]
     trained_texts: list[str]
+    teacher: list[str] = field(default_factory=list)
     twins: dict[int, str] = field(default_factory=dict)
     """Plain rewrites of the writer's training answers, by their place among `training`."""
 
@@ -94,6 +96,8 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         given = _ask_arms(request.model_copy(update={"max_new_tokens": _limit(request, exam, shared.base)}), exam, shared)
         seen = _views(request, exam, given)
         measured, withheld = _measure(request, exam, given, seen, shared.base)
+        phrases = _phrases(request, exam, given)
+        measured = {name: {**measured[name], **phrases.measures(texts)} for name, texts in _crowds(exam, given).items()}
         samples = _samples(exam, given)
         result = EvaluateResult(
             samples=_write_samples(request.run_folder, samples),
@@ -103,6 +107,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
             withheld=withheld,
             separation=seen.separation,
             shuffled=seen.shuffled,
+            phrases=phrases.listed,
             reloaded=given[request.candidate].reloaded,
             questions=len(exam.heldout),
             run_id=run.run_id,
@@ -122,7 +127,8 @@ def load_exam(request: EvaluateRequest) -> Exam:
     others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
     distilled = [messages for _, messages in read_messages(request.dataset, others)]
     trained_texts = _answers([*training, *distilled])
-    return Exam([heldout[index] for index in chosen], training, trained_texts, _twins(request.dataset, training))
+    twins = _twins(request.dataset, training)
+    return Exam([heldout[index] for index in chosen], training, trained_texts, _answers(distilled), twins)
 
 
 def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
@@ -212,8 +218,7 @@ def _measure(
             **degeneration(_texts(arm), finished, writer),
         }
     measured[WRITER] = degeneration(writer, [True] * len(writer), writer)
-    texts = {WRITER: writer, **{name: _texts(arm) for name, arm in given.items()}}
-    for name, figures in memorisation(texts, exam.trained_texts).items():
+    for name, figures in memorisation(_crowds(exam, given), exam.trained_texts).items():
         measured[name] |= figures
     distances, why_not = _distances(request, exam, given, base)
     for name, figures in measured.items():
@@ -222,6 +227,19 @@ def _measure(
             figures["style_distance"] = distances[name]
     reasons = {"style_distance": why_not, "ability": "" if request.ability else "it was not asked for"}
     return measured, {**seen.withheld, **{name: why for name, why in reasons.items() if why}}
+
+
+def _phrases(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers]) -> Phrases:
+    training = _answers(exam.training)
+    language = language_of(training)
+    base = _texts(given[BASE]) if BASE in given else []
+    others = [*base, *other_writers(request.dataset, language)]
+    return find_phrases(training, [*base, *exam.teacher], others, language)
+
+
+def _crowds(exam: Exam, given: dict[str, ArmAnswers]) -> dict[str, list[str]]:
+    """The texts of the writer and of each arm."""
+    return {WRITER: exam.writer, **{name: _texts(arm) for name, arm in given.items()}}
 
 
 def _distances(request: EvaluateRequest, exam: Exam, given: dict[str, ArmAnswers], base: Base) -> tuple[dict[str, Measured], str]:

@@ -8,6 +8,7 @@
 | style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.style_distance) | lower |
 | rep4, distinct2, longest_loop, unfinished_share, empty_share, length_ratio, odd_length_share | training.degeneration | near the writer's |
 | verbatim_share, longest_copy | training.memorisation | near the writer's |
+| foreign_phrases, own_phrases | phrases in 1,000 words (training.measure.phrases) | near the writer's |
 | ability | share of other tasks solved (training.ability) | higher |
 | ability_loss | nats a token of general text (training.ability) | lower |
 | lm_eval/TASK/METRIC | an extra: tasks of lm-eval (training.lm_eval_tasks), after all others | as the metric says |
@@ -32,6 +33,8 @@ HIGHER_IS_BETTER = {
     "odd_length_share": False,
     "verbatim_share": False,
     "longest_copy": False,
+    "foreign_phrases": False,
+    "own_phrases": None,
     "ability": True,
     "ability_loss": False,
 }

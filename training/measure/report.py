@@ -34,6 +34,6 @@ def report(
         },
         "samples": list(samples),
         "pictures": ["data:image/png;base64," + base64.b64encode(picture).decode() for picture in pictures],
-        **result.model_dump(mode="json", include={"scores", "differences", "withheld", "reloaded", "separation", "shuffled"}),
+        **result.model_dump(mode="json", include={"scores", "differences", "withheld", "reloaded", "separation", "shuffled", "phrases"}),
     }
     return PAGE.read_text(encoding="utf-8").replace("__DATA__", json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))

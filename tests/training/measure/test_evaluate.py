@@ -21,7 +21,7 @@ from training.signals import StopFlag
 
 DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_share", "length_ratio", "odd_length_share"}
 SHOWN_SOMETIMES = {"style", "style_grammar", "style_distance"}
-MEASURES = DEGENERATION | {"verbatim_share", "longest_copy"}
+MEASURES = DEGENERATION | {"verbatim_share", "longest_copy", "foreign_phrases", "own_phrases"}
 
 
 @pytest.fixture(scope="module")
