@@ -1,23 +1,22 @@
 """The page's routes, for the API server. Every route needs a login: the dependency stands at the app, not at each of them."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
 from airflow.configuration import conf
-from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment
 
-from ghostwriter.judging.measure_names import measure_name
 from ghostwriter.mlflow_runs.links import public_address
 from ghostwriter.mlflow_runs.registry import MlflowSilent
 from ghostwriter.page.champions import Champion, Version, read_champion
 from ghostwriter.page.compare import compare
 from ghostwriter.page.overview import cards, open_registry, visible_writers
+from ghostwriter.page.words import Tongue, make_templates, tongue_of
 from ghostwriter.writer import Writer
 
 PAGE_QUESTIONS = 20
@@ -32,8 +31,9 @@ HEADERS = {
 }
 
 app = FastAPI(title="Ghostwriter", dependencies=[Depends(requires_authenticated())], docs_url=None, redoc_url=None, openapi_url=None)
-templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-templates.filters["words"] = measure_name
+TEMPLATES: dict[Tongue, Environment] = {"en": make_templates("en"), "zh": make_templates("zh")}
+templates = TEMPLATES["en"]
+Language = Annotated[str, Header(alias="accept-language")]
 
 
 def writers_of_user(user: GetUserDep, session: SessionDep) -> list[Writer]:
@@ -45,11 +45,11 @@ Writers = Annotated[list[Writer], Depends(writers_of_user)]
 
 
 @app.get("/")
-def overview(writers: Writers, session: SessionDep) -> HTMLResponse:
+def overview(writers: Writers, session: SessionDep, accepted: Language = "") -> HTMLResponse:
     """How each writer stands."""
     shown = cards(session, writers)
     silent = sorted({problem for card in shown for problem in card.problems})
-    return _page("overview.html", cards=shown, silent=silent)
+    return _page("overview.html", accepted=accepted, cards=shown, silent=silent)
 
 
 @app.get("/compare/{stem}")
@@ -59,6 +59,7 @@ def compare_versions(
     one: Annotated[int, Query(ge=1)],
     other: Annotated[int, Query(ge=1)],
     start: Annotated[int, Query(ge=0)] = 0,
+    accepted: Language = "",
 ) -> HTMLResponse:
     """Two versions' answers to the same held-out questions."""
     writer = next((writer for writer in writers if writer.stem == stem), None)
@@ -69,11 +70,11 @@ def compare_versions(
         champion = read_champion(registry, stem)
         samples = compare(registry, _version(champion, one), _version(champion, other))
     except MlflowSilent as silent:
-        return _page("compare.html", writer=writer, one=one, other=other, silent=[str(silent)], samples=[], total=0, start=0, step=0)
+        nothing: dict[str, Any] = {"samples": [], "total": 0, "start": 0, "step": 0}
+        return _page("compare.html", accepted=accepted, writer=writer, one=one, other=other, silent=[str(silent)], **nothing)
     shown = samples[start : start + PAGE_QUESTIONS]
-    return _page(
-        "compare.html", writer=writer, one=one, other=other, silent=[], samples=shown, total=len(samples), start=start, step=PAGE_QUESTIONS
-    )
+    found: dict[str, Any] = {"samples": shown, "total": len(samples), "start": start, "step": PAGE_QUESTIONS}
+    return _page("compare.html", accepted=accepted, writer=writer, one=one, other=other, silent=[], **found)
 
 
 @app.exception_handler(HTTPException)
@@ -82,7 +83,7 @@ def refused(request: Request, error: HTTPException) -> Response:
     if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
         here = f"{request.url.path}?{request.url.query}".removesuffix("?")  # without the host, which is the caller's own word
         return RedirectResponse(get_auth_manager().get_url_login(next_url=here), status.HTTP_303_SEE_OTHER)
-    return _page("refused.html", error.status_code, words=str(error.detail))
+    return _page("refused.html", error.status_code, accepted=request.headers.get("accept-language", ""), words=str(error.detail))
 
 
 def _version(champion: Champion | None, number: int) -> Version:
@@ -92,9 +93,9 @@ def _version(champion: Champion | None, number: int) -> Version:
     return found
 
 
-def _page(template: str, code: int = status.HTTP_200_OK, **values: object) -> HTMLResponse:
+def _page(template: str, code: int = status.HTTP_200_OK, *, accepted: str, **values: object) -> HTMLResponse:
     prefix = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    text = templates.get_template(template).render(prefix=prefix, mlflow=_mlflow(), **values)
+    text = TEMPLATES[tongue_of(accepted)].get_template(template).render(prefix=prefix, mlflow=_mlflow(), **values)
     return HTMLResponse(text, code, headers=HEADERS)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
-from ghostwriter.judging.measure_names import measure_name
 from ghostwriter.mlflow_runs.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.page.champions import Champion, read_champion
@@ -39,9 +38,9 @@ class Card:
 
     @property
     def charts(self) -> list[tuple[str, Markup]]:
-        """Style and loss over the nights: the measure in words, and the picture."""
-        drawn = ((measure_name(measure), chart(self.history, measure)) for measure in MEASURES)
-        return [(name, picture) for name, picture in drawn if picture]
+        """Style and loss over the nights: the measure, and the picture."""
+        drawn = ((measure, chart(self.history, measure)) for measure in MEASURES)
+        return [(measure, picture) for measure, picture in drawn if picture]
 
     def local(self, when: datetime) -> str:
         """A time on the writer's own clock."""

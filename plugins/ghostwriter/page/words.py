@@ -1,0 +1,102 @@
+"""The page's words in Chinese, by the English ones in its templates; which language a browser asks for; the templates of each."""
+
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, FileSystemLoader
+
+from ghostwriter.judging.measure_names import measure_name
+
+Tongue = Literal["en", "zh"]
+ZH = {
+    "Nothing has run yet. Switch the writer's DAGs on and trigger %(dag)s, or wait for the night.": (
+        "还没有运行过。请打开作者的 DAG 并触发 %(dag)s，或等到夜里。"
+    ),
+    "Champion": "冠军（正在使用的模型）",
+    "version %(number)s": "版本 %(number)s",
+    "since %(time)s": "自 %(time)s 起",
+    "not known now": "暂时未知",
+    "none yet": "还没有",
+    "Answers in the archive": "存档的回答",
+    ", %(number)s of them gone from the site": "，其中 %(number)s 个已从网站消失",
+    "Spent on the teacher this month": "本月教师花费",
+    "(cap of a run: %(cap)s)": "（每次运行上限：%(cap)s）",
+    "The last night cost": "昨夜花费",
+    "Next run": "下次运行",
+    "switched off": "已关闭",
+    "only by hand": "仅手动",
+    "Night by night": "逐夜变化",
+    "a candidate that became the champion": "成为冠军的候选",
+    "one that did not; the bar is its 95 %% interval. The line is the champion, as it was scored when it became that.": (
+        "未成为冠军的候选；竖线为 95%% 置信区间。折线是冠军，取其成为冠军时的分数。"
+    ),
+    "How the champion answers": "冠军这样回答",
+    "Last runs": "最近的运行",
+    "Collect": "收集",
+    "Distil": "蒸馏",
+    "Train and judge": "训练与裁决",
+    "Version %(one)s against version %(other)s": "版本 %(one)s 与版本 %(other)s",
+    "Version %(one)s against the base": "版本 %(one)s 与原模型",
+    "On the same held-out questions": "同一批留出问题",
+    "base": "原模型",
+    "All measures, versions and moves in MLflow": "MLflow 中的全部指标、版本与变动",
+    "Compare two versions": "比较两个版本",
+    "Version": "版本",
+    "beside": "对照",
+    "Show their answers": "显示回答",
+    "There is no writer you may see. Write a file in writers/ (the README shows how); Airflow reads it within a minute.": (
+        "没有你可以查看的作者。请在 writers/ 中写一个文件（见 README），Airflow 会在一分钟内读到。"
+    ),
+    "Versions %(one)s and %(other)s of %(writer)s": "%(writer)s：版本 %(one)s 与 %(other)s",
+    "All writers": "全部作者",
+    "%(writer)s: versions %(one)s and %(other)s": "%(writer)s：版本 %(one)s 与 %(other)s",
+    "Questions %(first)s to %(last)s of %(total)s that both versions were examined on. Nobody was trained on them.": (
+        "两个版本都回答过的 %(total)s 个问题中的第 %(first)s 至 %(last)s 个；没有用它们训练。"
+    ),
+    "MLflow has no questions that both versions answered: their samples were deleted, or no held-out question is in both.": (
+        "MLflow 中没有两个版本都回答过的问题：样本已删除，或没有共同的留出问题。"
+    ),
+    "The same answer.": "回答相同。",
+    "Earlier questions": "前面的问题",
+    "Further questions": "后面的问题",
+    "What it would tell is missing below; the rest is current.": "下面缺少相应内容，其余是最新的。",
+}
+ZH_MEASURES = {
+    "heldout_loss": "对作者真实回答的意外程度（损失，nats/词元，越低越好）",
+    "style": "像不像作者（0：像别人，1：像作者）",
+    "rep4": "重复（四词片段的比例）",
+    "length_ratio": "长度与作者之比",
+    "ability": "其他任务答对",
+    "verbatim_share": "照抄训练文本",
+}
+
+
+def tongue_of(accepted: str) -> Tongue:
+    """Chinese for a browser whose first language that is, by its Accept-Language header; else English."""
+    return "zh" if accepted.strip().lower().startswith("zh") else "en"
+
+
+def measure_in(tongue: Tongue, measure: str) -> str:
+    """A measure in words of the language."""
+    words = measure_name(measure)
+    return ZH_MEASURES.get(measure.removesuffix("_nats_per_token"), words) if tongue == "zh" else words
+
+
+def make_templates(tongue: Tongue) -> Environment:
+    """The templates in one language. Everything that is filled in is escaped."""
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.i18n"]
+    )
+    known = ZH if tongue == "zh" else {}
+
+    def gettext(text: str) -> str:
+        return known.get(text, text)
+
+    def ngettext(one: str, several: str, number: int) -> str:
+        return gettext(one if number == 1 else several)
+
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["words"] = lambda measure: measure_in(tongue, measure)
+    environment.globals["language"] = {"en": "en", "zh": "zh-CN"}[tongue]
+    return environment

@@ -1,0 +1,43 @@
+"""The page in Chinese: every word of its templates is there, with what is filled in; browsers get what they ask for."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ghostwriter.mlflow_runs.experiment import SCORES
+from ghostwriter.page import words
+from ghostwriter.page.history import MEASURES
+from ghostwriter.page.nights import STAGES
+from ghostwriter.page.words import ZH, make_templates, measure_in, tongue_of
+
+TEMPLATES = Path(words.__file__).parent / "templates"
+
+
+def test_every_word_of_the_templates_is_there_in_chinese() -> None:
+    used = {text for path in TEMPLATES.glob("*.html") for text in re.findall(r'_\("(.+?)"[,)]', path.read_text(encoding="utf-8"))}
+    assert len(used) > 30
+    assert used | set(STAGES.values()) == set(ZH)
+
+
+@pytest.mark.parametrize(("english", "chinese"), ZH.items())
+def test_the_same_is_filled_in(english: str, chinese: str) -> None:
+    assert sorted(re.findall(r"%\(\w+\)s|%%", english)) == sorted(re.findall(r"%\(\w+\)s|%%", chinese))
+
+
+@pytest.mark.parametrize("measure", [*SCORES, *MEASURES])
+def test_the_measures_shown_have_chinese_words(measure: str) -> None:
+    assert measure_in("zh", measure) != measure_in("en", measure)
+
+
+@pytest.mark.parametrize(("accepted", "tongue"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-GB,zh;q=0.5", "en"), ("", "en"), ("ZH", "zh")])
+def test_a_browser_gets_its_first_language(accepted: str, tongue: str) -> None:
+    assert tongue_of(accepted) == tongue
+
+
+def test_what_is_filled_in_is_escaped_in_chinese_too() -> None:
+    page = make_templates("zh").get_template("refused.html").render(prefix="", mlflow="", silent=["<b>"], words="<script>")
+    assert 'lang="zh-CN"' in page
+    assert "全部作者" in page
+    assert "<script>" not in page
+    assert "<b>" not in page
