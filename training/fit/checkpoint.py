@@ -65,7 +65,7 @@ class Saver:
         began = time.monotonic()
         self._host = _copied(optimizer, self._host)
         self._copying = time.monotonic() - began
-        self._thread = threading.Thread(target=self._write, args=(state,), name="checkpoint", daemon=True)
+        self._thread = threading.Thread(target=self._write, args=(state,), name="checkpoint")  # a process that ends waits for it
         self._thread.start()
 
     def wait(self) -> None:

@@ -119,7 +119,7 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
         ahead, pace = LookAhead(session, state), Pace(recipe, session.processes)
         while state.step < total:
             began = time.monotonic()
-            step = _step(session, ahead, stop, save=saving.is_due)
+            step = _step(session, ahead, stop, saving)
             took = time.monotonic() - began
             state = _advance(state, step, took)
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
@@ -160,9 +160,13 @@ class Saving:
             self._began = time.monotonic()
             self._saver.begin(state, self._session.optimizer.state())
 
-    def finish(self) -> None:
-        """Wait, in all processes, until the last one is on the disk."""
+    def settle(self) -> None:
+        """Wait, in this process, until the last one is on the disk."""
         self._saver.wait()
+
+    def finish(self) -> None:
+        """The same in all processes."""
+        self.settle()
         self._session.processes.wait()
 
 
@@ -206,13 +210,15 @@ def _planned_steps(request: TrainRequest, rows: int) -> int:
     return min(steps, warm) if request.start and warm else steps
 
 
-def _step(session: Session, ahead: LookAhead, stop: StopFlag, *, save: bool) -> StepResult:
+def _step(session: Session, ahead: LookAhead, stop: StopFlag, saving: Saving) -> StepResult:
     prepared, recipe, processes = ahead.take(), session.request.recipe, session.processes
+    save = saving.is_due
     try:
         return train_step(
             session.path, session.optimizer, prepared, recipe, processes, stop=stop.is_set, save=save, meanwhile=ahead.prepare
         )
     except NonFiniteLoss as error:
+        saving.settle()
         newest = checkpoint.newest(session.request.run_folder)
         kept = f"The last checkpoint is kept in {newest}." if newest else "There was no checkpoint yet."
         raise NonFiniteLoss(f"Step {prepared.step.number + 1}: {error} {kept}") from error
