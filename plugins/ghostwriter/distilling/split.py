@@ -11,9 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from ghostwriter.errors import WriterFileError
-from ghostwriter.home import ROOT
 from ghostwriter.pairs import Pair
-from ghostwriter.writer import Writer
+from ghostwriter.writer import Writer, beside_writers
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def _id(line: str) -> str:
 
 def _read(named: Path) -> set[str]:
     """The lines of the list, without comments."""
-    path = ROOT / named.expanduser()
+    path = beside_writers(named)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
