@@ -33,7 +33,7 @@ def longest_loop(text: str) -> int:
 
     A stretch counts when it repeats its pattern whole at least once. This is the loop of Holtzman et al. 2020, of any period.
     """
-    words = np.array(units(text))
+    words = np.unique(np.array(units(text)), return_inverse=True)[1]  # numbers are compared sooner than words
     longest = 0
     for period in range(1, len(words) // 2 + 1):
         run = _longest_run(words[period:] == words[:-period])
