@@ -27,7 +27,7 @@ from ghostwriter.teacher.ledger import SendRow  # noqa: E402
 from tests.stack.installation import Installation, installed  # noqa: E402
 from tests.teacher_server import KEY, TeacherScript, TeacherServer  # noqa: E402
 
-TEACHER = "answers = 100000\nconcurrency = 8\nattempts = 1"
+TEACHER = "answers = 3000\nconcurrency = 8\nattempts = 1"
 BUYER, TRAINEE = "buyer", "trainee"
 WATCHED_SECONDS, NO_CALL_AFTER = 12.0, 2.0
 

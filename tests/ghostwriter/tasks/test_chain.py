@@ -143,6 +143,19 @@ def test_an_experiment_is_not_what_the_nights_go_on_from(tmp_path: Path) -> None
     assert newest(home.datasets("w")) == nightly
 
 
+def test_answers_whose_dataset_has_the_rows_of_an_earlier_one_are_distilled_and_not_trained_on_again(tmp_path: Path) -> None:
+    """Of an answer that only drops out of training, the dataset shows nothing: its folder is the one that was trained on."""
+    home = Home(tmp_path)
+    rows = {"direct.jsonl": [{"id": "row"}]}
+    for text in ("one", "two"):
+        made_from = answers(home, text)
+        set_current(made_from)
+        made = write_snapshot(home.datasets("w"), "dataset", "w", rows, parents=(read_manifest(made_from).digest,))
+        set_current(made)
+        mark_trained(made, "run")
+        assert next_work(read_level(home, "w")) is None
+
+
 @pytest.mark.parametrize("damage", ["gone", "no manifest", "a manifest that is no JSON", "no pointer", "a pointer elsewhere"])
 def test_the_newest_is_always_a_valid_one_below_home(tmp_path: Path, damage: str) -> None:
     home = Home(tmp_path)
