@@ -42,23 +42,29 @@ def airflow_run(dag_run: Any) -> tuple[str, str]:
     return f"{dag_run.dag_id}/{dag_run.run_id}", url
 
 
-def open_writer_run(client: "MlflowClient", writer: Writer, kind: Kind, dag_run: Any, uri: str, *, name: str = "") -> str:
-    """The run of an Airflow run in the writer's experiment, called `KIND DATE`, and `name` after it; its experiment is described."""
+def open_writer_run(
+    client: "MlflowClient", writer: Writer, kind: Kind, dag_run: Any, uri: str, *, name: str = "", dataset: str = ""
+) -> str:
+    """The run of an Airflow run in the writer's experiment, called `KIND DATE`, and `name` after it; its experiment is described.
+
+    An Airflow run that is cleared works on the newest `dataset`; another one than before has a run of its own.
+    """
     title = f"{kind} {dag_run.run_after:%Y-%m-%d %H:%M} {name}".rstrip()
-    run_id = open_run(client, writer.stem, title, *airflow_run(dag_run))
+    run_id = open_run(client, writer.stem, title, *airflow_run(dag_run), dataset)
     client.set_tag(run_id, KIND_TAG, kind)
     client.set_tag(run_id, "ghostwriter.writer", writer.stem)
     describe_experiment(client, client.get_run(run_id).info.experiment_id, writer, uri)
     return run_id
 
 
-def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_name: str, airflow_url: str) -> str:
-    """The id of the MLflow run that belongs to an Airflow run; made on the first call, found again after a retry."""
+def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_name: str, airflow_url: str, dataset: str = "") -> str:
+    """The id of the MLflow run that belongs to an Airflow run and a dataset; made on the first call, found again after a retry."""
     from mlflow.entities import Experiment
 
     experiment: Experiment | None = client.get_experiment_by_name(experiment_name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
-    found = client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_name}'", max_results=1)
+    runs = client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_name}'")
+    found = [run for run in runs if not dataset or run.data.params.get("dataset", dataset) == dataset]
     if found:
         run_id = str(found[0].info.run_id)
         client.update_run(run_id, status="RUNNING")

@@ -65,7 +65,7 @@ def dataset_to_compare(writer: Writer, chosen: str | None) -> Path:
 def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run: Any) -> dict[str, str]:
     """Open (or, after a retry, find) the MLflow run of an Airflow run, and write the training request: their `run_id` and `request`."""
     client = mlflow_client()
-    run_id = open_writer_run(client, writer, "candidate", dag_run, tracking_uri(), name=f"({arm}, {recipe})")
+    run_id = open_writer_run(client, writer, "candidate", dag_run, tracking_uri(), name=f"({arm}, {recipe})", dataset=dataset.name)
     for name, value in {"arm": arm, "recipe": recipe, "dataset": dataset.name}.items():
         client.log_param(run_id, name, value)
     log_input(client, run_id, dataset, "training")

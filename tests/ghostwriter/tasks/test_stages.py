@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,3 +278,18 @@ def test_what_an_earlier_version_trained_on_is_known_from_its_mlflow_run(client:
     with pytest.raises(AirflowSkipException, match="was trained on already"):
         stages.dataset_to_train(writer, None, woken)
     assert json.loads((dataset / "trained.json").read_text())["mlflow_run"] == run_id
+
+
+def test_a_cleared_run_that_finds_a_newer_dataset_has_an_mlflow_run_of_its_own(
+    client: MlflowClient, writer: Writer, tmp_path: Path
+) -> None:
+    """MLflow refuses to change a parameter, so the first would have failed for good."""
+    files: dict[str, list[dict[str, object]]] = {"direct.jsonl": [{"id": "a"}], "distilled.jsonl": [{"id": "b"}]}
+    datasets = [
+        write_snapshot(tmp_path, "dataset", "lamplight", {**files, "heldout.jsonl": [{"id": text}]}, facts={"mode": "distilled"})
+        for text in ("one", "two")
+    ]
+    airflow_run = SimpleNamespace(dag_id="lamplight_train", run_id="r", run_after=datetime(2026, 1, 1, tzinfo=UTC))
+    first, second, again = (stages.plan_training(writer, datasets[n], "distilled", "tiny", airflow_run)["run_id"] for n in (0, 1, 1))
+    assert first != second == again
+    assert [client.get_run(run).data.params["dataset"] for run in (first, second)] == [folder.name for folder in datasets]
