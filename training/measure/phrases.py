@@ -19,7 +19,7 @@ SIZES = {"en": range(1, 4), "zh": range(2, 7)}
 LEAST_TEXTS = 3
 """Texts a phrase must stand in; and of many texts one in LEAST_SHARE."""
 LEAST_SHARE = 0.01
-MOST_TEXTS = 1500
+MOST_TEXTS = 400
 """Of each side, evenly."""
 LISTED = 40
 """Phrases named in a report, the commonest first."""

@@ -48,7 +48,7 @@ def test_a_tic_in_every_sentence_is_more_of_the_writer_than_the_writer() -> None
 
 
 def test_full_size_takes_seconds() -> None:
-    """A tenth of 10,000 texts: the rest is left out evenly from 1,500 on."""
+    """From 400 texts on, of each side, the rest is left out evenly."""
     text = " ".join(row["answer"] for row in rows("corpus/lamplight.jsonl")[:4])
     began = time.process_time()
     find_phrases([text] * 500, [text.replace("the", "a")] * 1000, [text] * 100, "en")
