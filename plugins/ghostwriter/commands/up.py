@@ -78,8 +78,9 @@ def make_pools(api: AirflowApi) -> None:
     api.put_pool("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher")
 
 
-def interrupt(_number: int, _frame: FrameType | None) -> None:
+def interrupt(number: int, _frame: FrameType | None) -> None:
     """Let SIGTERM end a program the way Ctrl-C does."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut the stopping off half way
     raise KeyboardInterrupt
 
 
