@@ -33,7 +33,7 @@ class Recipe(Frozen):
     max_steps: int | None = Field(None, ge=1)
     """Stop after so many optimizer steps, whatever the epochs say."""
     max_seconds: float | None = Field(None, gt=0)
-    """Stop in time: once the first steps have told this machine's speed, the training has as many steps as fit into so many seconds,
+    """Stop in time: as the steps tell this machine's speed, the training has as many of them as fit into so many seconds,
     and the learning rate falls over those. Two runs of such a recipe may differ."""
     warm_steps: int | None = Field(None, ge=1)
     """Start from the champion's adapter, where there is one of the same base, rank and alpha, and take at most so many steps. Without

@@ -24,11 +24,11 @@ def test_steps_are_counted_by_their_tokens() -> None:
 
 
 def after(pace: Pace, state: State, seconds: list[float], coming: list[int]) -> list[int]:
-    """`total_steps` after each of some steps of 100 tokens."""
+    """`total_steps` after each of some steps of 100 tokens; `coming` is the whole plan."""
     found = []
     for took in seconds:
         state = State(**{**vars(state), "step": state.step + 1, "seconds": state.seconds + took})
-        state = pace.decide(state, 100, took, coming)
+        state = pace.decide(state, 100, took, coming[state.step :])
         found.append(state.total_steps)
     return found
 
@@ -36,18 +36,24 @@ def after(pace: Pace, state: State, seconds: list[float], coming: list[int]) -> 
 def test_the_first_step_says_nothing_of_the_speed(caplog: pytest.LogCaptureFixture) -> None:
     pace = Pace(recipe(max_seconds=20), Processes())
     with caplog.at_level(logging.WARNING):
-        assert after(pace, FRESH, [9.0, 1.0, 1.0, 1.0], [100] * 60) == [0, 0, 0, 12]
+        assert after(pace, FRESH, [9.0, 1.0, 1.0, 1.0], [100] * 64) == [0, 0, 0, 12]
     assert "12 of 64 steps fit into max_seconds = 20 at 100 tokens/s; the rest is left out." in caplog.text
 
 
 def test_without_a_limit_nothing_is_decided_and_a_fast_machine_cuts_nothing() -> None:
-    assert after(Pace(recipe(), Processes()), FRESH, [1.0] * 5, [100] * 60) == [0] * 5
-    assert after(Pace(recipe(max_seconds=1000), Processes()), FRESH, [1.0] * 4, [100] * 60)[-1] == 64
+    assert after(Pace(recipe(), Processes()), FRESH, [1.0] * 5, [100] * 64) == [0] * 5
+    assert after(Pace(recipe(max_seconds=1000), Processes()), FRESH, [1.0] * 4, [100] * 64)[-1] == 64
 
 
-def test_what_was_decided_stays() -> None:
-    decided = State(**{**vars(FRESH), "total_steps": 7})
-    assert after(Pace(recipe(max_seconds=1), Processes()), decided, [1.0] * 6, [100] * 60) == [7] * 6
+def test_a_machine_that_slows_down_ends_in_time_and_one_that_speeds_up_changes_nothing() -> None:
+    pace = Pace(recipe(max_seconds=30), Processes())
+    decided = State(**{**vars(FRESH), "total_steps": 20})
+    coming = [100] * 64
+    slow = after(pace, decided, [1.0] * 4 + [3.0] * 4, coming)
+    assert slow[:4] == [20, 20, 20, 20]
+    assert slow == sorted(slow, reverse=True)
+    assert slow[-1] == 8 + 4, "16 s are over, and four more steps of 3 s fit into the rest"
+    assert after(Pace(recipe(max_seconds=30), Processes()), decided, [0.1] * 8, coming) == [20] * 8
 
 
 def test_a_training_ends_in_time_and_says_what_was_planned(request_training: Make) -> None:
