@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate|examine|send`: what launchers start. Errors end in one line and exit status 1.
+"""`python -m training prepare|train|evaluate|examine|export|send`: what launchers start. Errors end in one line and exit status 1.
 
 What a command needs is imported by that command: `--help` and a wrong path answer at once.
 """
@@ -19,9 +19,9 @@ from training.signals import StopFlag
 from training.versions import versions_line
 
 if TYPE_CHECKING:
-    from training.contract import EvaluateRequest, ExamineRequest, TrainRequest
+    from training.contract import EvaluateRequest, ExamineRequest, ExportRequest, TrainRequest
 
-Request = TypeVar("Request", "TrainRequest", "EvaluateRequest", "ExamineRequest")
+Request = TypeVar("Request", "TrainRequest", "EvaluateRequest", "ExamineRequest", "ExportRequest")
 
 log = logging.getLogger("training")
 
@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
             stage.add_argument("--processes", type=int, help="processes to train with on each machine (one for each GPU)")
             stage.add_argument("--nodes", type=int, default=1, help=f"machines that train together; {INDEX} says which of them this is")
             stage.add_argument("--rendezvous", help="HOST:PORT of the first of several machines")
+    export = commands.add_parser("export", help="write an adapter for other programs as a request file says")
+    export.add_argument("request", type=Path)
+    export.set_defaults(command=_export)
     send = commands.add_parser("send", help="send to MLflow what a run could not send while the server was down")
     send.add_argument("run_folder", type=Path)
     send.set_defaults(command=_send)
@@ -115,6 +118,13 @@ def _examine(options: argparse.Namespace) -> None:
     from training.contract import ExamineRequest
 
     examine(_request(ExamineRequest, options.request), StopFlag().listen())
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.contract import ExportRequest
+    from training.export.export import export
+
+    export(_request(ExportRequest, options.request), StopFlag().listen())
 
 
 def _send(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """What the Airflow side and the training side tell each other: one request file in, one result file out.
 
 Importable without torch, Airflow or MLflow; recipes (training.recipe) and the files (training.frozen) are reached through it too.
-The launcher writes `request.json` into a run folder and starts `python -m training train|evaluate|examine REQUEST` on it; the stage
+The launcher writes `request.json` into a run folder and starts `python -m training train|evaluate|examine|export REQUEST` on it; the stage
 writes `result.json` into the same folder last, by rename.
 
 A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
@@ -259,4 +259,66 @@ class ExamineResult(Frozen):
     pace: dict[str, Pace]
     trained_phrasings: int
     run_id: str | None
+    seconds: float
+
+
+ExportForm = Literal["peft", "merged", "gguf"]
+"""The adapter beside its base; base and adapter as one model; the same for llama.cpp and Ollama. All in float32."""
+
+
+class ExportCard(Frozen):
+    """What the card of an export says beyond what the training side knows."""
+
+    writer: str
+    language: str
+    consent: bool
+    """Whether the writer file says that the writer agreed."""
+    model: str
+    """The registered model, and its `version`."""
+    version: str
+    why: str = ""
+    """The verdict it was promoted with."""
+    figures: dict[str, list[str]] = Field(default_factory=dict)
+    """The evaluation's table: column to values."""
+    answering: Answering = Answering()
+    """How its answers were chosen when it was examined."""
+
+
+class ExportRequest(Frozen):
+    """Write one adapter as a folder that other programs run, and prove it on questions nobody was trained on."""
+
+    run_folder: Path
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Of the folder inside `run_folder`, and of the model in it."""
+    form: ExportForm
+    adapter: Path
+    base: str
+    revision: str | None = None
+    questions: tuple[str, ...] = Field(min_length=1)
+    max_new_tokens: int = Field(64, ge=1)
+    """Tokens of each answer that are compared."""
+    card: ExportCard
+    models: Path
+
+
+class ExportProof(Frozen):
+    """How an export's greedy answers compare with the adapter's in plain peft, and with the base's."""
+
+    questions: int
+    agree: int
+    """Answers that are plain peft's choice token by token, or as good as that."""
+    like_base: int
+    """Answers that the base could have given too."""
+    largest_gap: float
+    """The farthest that a token is behind plain peft's choice, in nats."""
+    tokens: int
+    answers: tuple[str, ...]
+
+
+class ExportResult(Frozen):
+    """The finished folder, the SHA-256 of each file in it, and its proof."""
+
+    folder: Path
+    files: dict[str, str]
+    proof: ExportProof
     seconds: float

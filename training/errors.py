@@ -5,6 +5,7 @@ TrainingError
 ├── DatasetError     the dataset cannot be trained on
 ├── QuestionError    the multiplication check has no such question
 ├── AdapterError     an adapter cannot be used on this base
+├── ExportError      an adapter cannot be exported so, or the export answers otherwise
 ├── CheckpointError  the run folder belongs to another training
 ├── NonFiniteLoss    a loss or gradient that is not a number
 ├── OutOfMemory      one row does not fit into memory
@@ -55,6 +56,10 @@ class QuestionError(TrainingError):
 
 class AdapterError(TrainingError):
     """An adapter folder is not one for this base."""
+
+
+class ExportError(TrainingError):
+    """An adapter cannot be exported in this form, or the export does not answer as the adapter does."""
 
 
 class CheckpointError(TrainingError):

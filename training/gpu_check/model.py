@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,15 @@ MOST_LETTERS = 1800
 LETTERS = "etaoinshrdlucmfwyp   "
 
 
-def byte_tokenizer() -> Any:
-    """A tokenizer with one token per byte and three special ones."""
+def byte_tokenizer(merges: Sequence[tuple[str, str]] = ()) -> Any:
+    """A tokenizer with one token per byte, one for each of `merges`, and three special ones."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {character: index for index, character in enumerate(alphabet)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokens = [*alphabet, *("".join(merge) for merge in merges)]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(SPECIAL)

@@ -28,6 +28,7 @@ class PackagedModel(NamedTuple):
     folder: str
     end_token: str
     pad_token: str
+    licence: str
 
 
 PACKAGES = {
@@ -38,6 +39,7 @@ PACKAGES = {
         folder="SmolLM2-135M-Instruct",
         end_token="<|im_end|>",
         pad_token="<|endoftext|>",
+        licence="apache-2.0",
     )
 }
 

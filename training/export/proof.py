@@ -1,0 +1,106 @@
+"""Does an export answer as the adapter does in plain peft, and otherwise than the base?
+
+The export answers some questions greedily, in the program it is made for. Then plain peft reads each answer in one forward pass: token
+by token it must be its own choice, or as good as that, so a near tie that fell otherwise changes nothing after it. An answer that the
+base would give as well proves nothing, and of an export all of whose answers are such the adapter has been lost on the way.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from training.answer.reload import answers_again, logit_gaps
+from training.contract import ExportProof
+from training.errors import ExportError
+from training.models.model import Base, load_adapter
+from training.rows.data import Message
+
+PROBES: tuple[list[Message], ...] = (
+    [{"role": "user", "content": "3.14 is not 22/7; it's about 12345 times  nothing.\n\n\tAnd I'll say so."}],
+    [{"role": "user", "content": "灯塔为什么要亮一整夜?“因为”海——很黑。"}],
+    [{"role": "user", "content": "What does <|im_end|> mean, and </s>?"}],
+    [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Who are you?"},
+        {"role": "assistant", "content": "A keeper."},
+        {"role": "user", "content": "Of what? 🕯️"},
+    ],
+)
+"""Conversations whose token ids must be training's: digits, blanks, another script, spelled special tokens, several turns."""
+
+
+class Answerer(Protocol):
+    """A program that runs an export."""
+
+    def prompt(self, messages: list[Message]) -> list[int]:
+        """Token ids of a conversation up to where the answer begins."""
+        ...
+
+    def answer(self, prompt: list[int], most: int) -> list[int]:
+        """Token ids of the greedy answer, with its end token when it comes within `most`."""
+        ...
+
+
+Given = Sequence[tuple[list[int], list[int]]]
+"""Prompts with the export's answers, as token ids."""
+
+
+def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Given:
+    """The export's answers. Raises ExportError when it writes a prompt otherwise than training did, or has nothing to say."""
+    asked: list[list[Message]] = [[{"role": "user", "content": question}] for question in questions]
+    for messages in (*asked, *PROBES):
+        theirs, ours = export.prompt(messages), base.chat.prompt(messages)
+        if theirs != ours:
+            raise ExportError(
+                f"The export writes the prompt {messages[-1]['content'][:60]!r} as {len(theirs)} tokens, training as {len(ours)}, and"
+                " they are not the same. Its chat template or tokenizer is another one. Export it --as peft or --as merged."
+            )
+    prompts = [base.chat.prompt(messages) for messages in asked]
+    answers = [export.answer(prompt, most) for prompt in prompts]
+    if not all(answers):
+        raise ExportError(f"The export gives no answer to {questions[answers.index([])][:60]!r}.")
+    return list(zip(prompts, answers, strict=True))
+
+
+def prove(base: Base, adapter: Path, given: Given) -> ExportProof:
+    """Compare an export's answers with plain peft's and the base's; `base` is in float32, so that only true near ties are allowed for.
+
+    The adapter is read from its folder onto `base`, unmerged, and taken off again. Raises ExportError when an answer is not the
+    adapter's, or all could be the base's.
+    """
+    model = load_adapter(base, adapter)
+    try:
+        gaps = _gaps(model, given)
+    finally:
+        model.unload()
+    agree = [answers_again(apart, base.model.dtype) for apart in gaps]
+    like_base = [answers_again(apart, base.model.dtype) for apart in _gaps(base.model, given)]
+    proof = ExportProof(
+        questions=len(given),
+        agree=sum(agree),
+        like_base=sum(like_base),
+        largest_gap=round(max(float(apart.max()) for apart in gaps), 6),
+        tokens=sum(len(ids) for _, ids in given),
+        answers=tuple(base.tokenizer.decode(ids) for _, ids in given),
+    )
+    _check(proof)
+    return proof
+
+
+def _gaps(model: Any, given: Given) -> list[torch.Tensor]:
+    return [logit_gaps(model.eval(), prompt, ids) for prompt, ids in given]
+
+
+def _check(proof: ExportProof) -> None:
+    if proof.agree < proof.questions:
+        raise ExportError(
+            f"The export answers {proof.questions - proof.agree} of {proof.questions} questions otherwise than the adapter in plain peft"
+            f" (up to {proof.largest_gap:.3f} nats behind its choice). Nothing was exported."
+        )
+    if proof.like_base == proof.questions:
+        raise ExportError(
+            f"All {proof.questions} answers of the export could be the base's: the adapter changes nothing, or was lost on the way."
+            " Nothing was exported."
+        )
