@@ -309,8 +309,10 @@ class ExportProof(Frozen):
     """Answers that are plain peft's choice token by token, or as good as that."""
     like_base: int
     """Answers that the base could have given too."""
-    largest_gap: float
-    """The farthest that a token is behind plain peft's choice, in nats."""
+    furthest: float
+    """The furthest that a token is behind plain peft's choice, in nats."""
+    near_tie: float
+    """What is taken for rounding there."""
     tokens: int
     answers: tuple[str, ...]
 

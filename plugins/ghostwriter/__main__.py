@@ -15,6 +15,7 @@ COMMANDS = {
     "archive": ("export", "clean", "import"),
     "distill": ("distill",),
     "champion": ("champion", "rollback"),
+    "export_model": ("export-model",),
     "purge": ("purge",),
     "trust": ("trust",),
     "new": ("new",),

@@ -49,6 +49,10 @@ class Home:
         """Run folders of training and evaluation: requests, checkpoints, adapters, samples, results."""
         return self.path / "runs" / writer
 
+    def exports(self, writer: str) -> Path:
+        """Versions written for other programs, a folder for each version and form; made again at any time."""
+        return self.path / "exports" / writer
+
     def check_space(self, need_bytes: int = LOW_WATER_BYTES) -> None:
         """Make the folder; raise HomeError when it cannot be written or has less than `need_bytes` free."""
         try:

@@ -13,7 +13,7 @@ MODEL_FILE = "model.gguf"
 RUN = {
     "gguf": """llama.cpp:
 
-    llama-server -m {file} --jinja --temp {temperature} --min-p {min_p}
+    llama-server -m {file} --jinja --samplers "temperature;min_p" --temp {temperature} --min-p {min_p}
 
 Ollama (the Modelfile is beside this card):
 
@@ -57,7 +57,8 @@ def write_card(folder: Path, request: ExportRequest, proof: ExportProof, base_fo
     (folder / "README.md").write_text(card(request, proof, base_folder, rank), encoding="utf-8")
     if request.form == "gguf":
         how = request.card.answering
-        parameters = f"PARAMETER temperature {how.temperature}\nPARAMETER min_p {how.min_p}\n"
+        settings = {"temperature": how.temperature, "min_p": how.min_p, "top_k": 0, "top_p": 1, "repeat_penalty": 1}
+        parameters = "".join(f"PARAMETER {name} {value}\n" for name, value in settings.items())
         (folder / "Modelfile").write_text(f"FROM ./{MODEL_FILE}\n{parameters}", encoding="utf-8")
 
 
@@ -90,8 +91,9 @@ Answers in the voice of {facts.writer}: version {facts.version} of `{facts.model
 {_figures(facts.figures)}
 ## Proof
 Greedy answers to {proof.questions} held-out questions ({proof.tokens} tokens), given by this export, read by plain peft in float32:
-{proof.agree} of {proof.questions} are the adapter's own choice token by token, within near ties (at most {proof.largest_gap} nats);
-{proof.like_base} of them the base would give as well. Prompts have training's token ids. `proof.json` has the answers.
+{proof.agree} of {proof.questions} are the adapter's own choice token by token (at most {proof.furthest} nats behind it;
+{proof.near_tie} are rounding); {proof.like_base} of them the base would give as well. Prompts have training's token ids.
+`proof.json` has the answers.
 """
 
 

@@ -7,11 +7,9 @@ base would give as well proves nothing, and of an export all of whose answers ar
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
-
-from training.answer.reload import answers_again, logit_gaps
+from training.answer.reload import Compared, compare, tolerance
 from training.contract import ExportProof
 from training.errors import ExportError
 from training.models.model import Base, load_adapter
@@ -72,16 +70,16 @@ def prove(base: Base, adapter: Path, given: Given) -> ExportProof:
     """
     model = load_adapter(base, adapter)
     try:
-        gaps = _gaps(model, given)
+        first, second = compare(model, given, "sdpa"), compare(model, given, "eager")
     finally:
         model.unload()
-    agree = [answers_again(apart, base.model.dtype) for apart in gaps]
-    like_base = [answers_again(apart, base.model.dtype) for apart in _gaps(base.model, given)]
+    near = tolerance(first, second, base.model.dtype)
     proof = ExportProof(
         questions=len(given),
-        agree=sum(agree),
-        like_base=sum(like_base),
-        largest_gap=round(max(float(apart.max()) for apart in gaps), 6),
+        agree=_within(near, first),
+        like_base=_within(near, compare(base.model, given, "sdpa")),
+        furthest=round(max(float(each.behind.max()) for each in first), 6),
+        near_tie=round(near, 6),
         tokens=sum(len(ids) for _, ids in given),
         answers=tuple(base.tokenizer.decode(ids) for _, ids in given),
     )
@@ -89,15 +87,16 @@ def prove(base: Base, adapter: Path, given: Given) -> ExportProof:
     return proof
 
 
-def _gaps(model: Any, given: Given) -> list[torch.Tensor]:
-    return [logit_gaps(model.eval(), prompt, ids) for prompt, ids in given]
+def _within(near: float, compared: Sequence[Compared]) -> int:
+    """Answers none of whose tokens is further behind than `near`, in nats."""
+    return sum(float(each.behind.max()) <= near for each in compared)
 
 
 def _check(proof: ExportProof) -> None:
     if proof.agree < proof.questions:
         raise ExportError(
             f"The export answers {proof.questions - proof.agree} of {proof.questions} questions otherwise than the adapter in plain peft"
-            f" (up to {proof.largest_gap:.3f} nats behind its choice). Nothing was exported."
+            f" (up to {proof.furthest:.3f} nats behind its choice). Nothing was exported."
         )
     if proof.like_base == proof.questions:
         raise ExportError(

@@ -33,6 +33,8 @@ class Champion:
     adapter: Path
     base: str
     revision: str | None
+    why: str = ""
+    """The verdict it was promoted with."""
 
     @property
     def name(self) -> str:
@@ -60,11 +62,24 @@ def alias_version(client: "MlflowClient", stem: str, alias: str) -> "ModelVersio
 
 def fetch_champion(client: "MlflowClient", home: Home, stem: str) -> Champion | None:
     """The champion with its adapter folder, downloaded once; None while there is none."""
+    version = alias_version(client, stem, CHAMPION)
+    return _downloaded(home, stem, version) if version else None
+
+
+def fetch_version(client: "MlflowClient", home: Home, stem: str, number: str | None) -> Champion:
+    """Any version with its adapter folder, the champion for None. Raises PromotionError when there is no such version."""
+    name = model_name(stem)
+    there = {str(found.version): found for found in client.search_model_versions(f"name = '{name}'")}
+    version = there.get(number) if number else alias_version(client, stem, CHAMPION)
+    if version is None:
+        versions = ", ".join(sorted(there, key=int)) or "none"
+        raise PromotionError(f"{name} has no {f'version {number}' if number else 'champion'}; its versions: {versions}.")
+    return _downloaded(home, stem, version)
+
+
+def _downloaded(home: Home, stem: str, version: "ModelVersion") -> Champion:
     import mlflow
 
-    version = alias_version(client, stem, CHAMPION)
-    if version is None:
-        return None
     folder = home.models / "champions" / stem / f"champion-v{version.version}"
     if not (folder / ADAPTER_FILE).exists() or adapter_digest(folder) != version.tags.get(DIGEST_TAG):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +87,9 @@ def fetch_champion(client: "MlflowClient", home: Home, stem: str) -> Champion | 
             downloaded = mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=scratch)
             shutil.rmtree(folder, ignore_errors=True)
             Path(downloaded).replace(folder)
-    return Champion(str(version.version), folder, version.tags.get("base", ""), version.tags.get("revision") or None)
+    return Champion(
+        str(version.version), folder, version.tags.get("base", ""), version.tags.get("revision") or None, version.tags.get("why", "")
+    )
 
 
 def promote(

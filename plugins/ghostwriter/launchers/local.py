@@ -23,7 +23,7 @@ from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.home import ROOT
 from training.contract import LAUNCHER_VARIABLE, RESULT_FILE
 
-Stage = Literal["train", "evaluate", "examine"]
+Stage = Literal["train", "evaluate", "examine", "export"]
 STOP_SECONDS = 60
 """For a process that was told to end, to save its checkpoint."""
 STOPPED_STATUS = 143

@@ -111,7 +111,7 @@ def _purge_answer(
     runs = run_folders(home, stem, found.datasets)
     datasets = [home.datasets(stem) / name for name in found.datasets]
     snapshots = [home.answers(stem) / name for name in found.snapshots]
-    for folder in (*runs, *datasets, *snapshots, home.kept_answers):
+    for folder in (*runs, *datasets, *snapshots, home.kept_answers, home.exports(stem)):  # an export's proof has held-out questions
         remove(folder)
     _remove_leftovers(home, stem)
     # Votes on answers, once they are kept: their rows go here, before the archive's.
@@ -128,7 +128,11 @@ def _purge_answer(
 
 def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
     runs = remove_experiment(client, stem) if client else 0
-    for folder in (home.runs(stem), home.datasets(stem), home.answers(stem), home.kept_answers, home.models / "champions" / stem):
+    champions = home.models / "champions" / stem
+    for folder in (
+        *(home.runs(stem), home.datasets(stem), home.answers(stem), home.exports(stem)),
+        *(home.kept_answers, champions),
+    ):
         remove(folder)
         remove_leftovers(folder.parent)
     _remove_leftovers(home, stem)
