@@ -58,6 +58,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.mkdir(parents=True)
     (run.parent / "request.json").write_text(json.dumps({"dataset": str(dataset)}))
     (run / "samples.jsonl").write_text(json.dumps({"truth": SECRET}))
+    export = home.exports("tester") / "v1-gguf-01234567"
+    export.mkdir(parents=True)
+    (export / "proof.json").write_text(json.dumps({"answers": [SECRET]}))
     home.kept_answers.mkdir(parents=True)
     (home.kept_answers / "0123.jsonl").write_text(json.dumps({"of": "4567", "text": SECRET}) + "\n")
     (home.path / "errors").mkdir()
