@@ -99,8 +99,6 @@ def _this_night(api: AirflowApi, waiting: str, bought: int, teacher: BatchTeache
     run = api.trigger(f"{STEM}_collect")
     assert api.wait_finished(f"{STEM}_collect", run, 300) == "success"
     print("Nothing was bought again.")
-    run = api.trigger(f"{STEM}_rollback")
-    print(f"Rolling back the only version: {api.wait_finished(f'{STEM}_rollback', run, 300)}.")
 
 
 def _half_trained(earlier: Path, home: Home) -> tuple[Path, Path]:
