@@ -28,7 +28,10 @@ def decision(name: str, thresholds: Gate) -> Decision:
     [
         ("looping", "it repeats itself (46.3% of its 4-word runs are repeats, at most 5.0%)"),
         ("copying", "it copies the training text (100.0% of its text stands word for word in the training text, at most 2.0%)"),
-        ("forgetful", "it has forgotten what the base could do (other tasks solved -0.39 [-0.58, -0.24] against base, may not certainly fall by 0.1)"),
+        (
+            "forgetful",
+            "it has forgotten what the base could do (other tasks solved -0.39 [-0.58, -0.24] against base, may not certainly fall by 0.1)",
+        ),
         ("stranger", "it may write less like the writer than champion (style -0.49 [-0.67, -0.30] against champion, may fall by 0.05)"),
     ],
 )
