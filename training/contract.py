@@ -45,6 +45,8 @@ REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 LAUNCHER_VARIABLE = "GHOSTWRITER_LAUNCHER_PID"
 """Environment variable with the id of the process that started a stage on this machine and waits for it: the stage ends with it."""
+ANSWERED_FILE = "answered.json"
+"""Answers and losses of all arms, which `evaluate` writes before it measures: `measure` makes the result of them without a GPU."""
 
 
 class Tracking(Frozen):

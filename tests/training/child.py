@@ -11,6 +11,7 @@ PRELOADED = [
     "tests.training.child",
     "training.fit.train",
     "training.measure.evaluate",
+    "training.measure.style",
     "training.arithmetic.examine",
     "accelerate",
     "peft",

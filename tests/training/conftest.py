@@ -1,6 +1,7 @@
 """A tiny random model, datasets of invented rows, and the training command as a real process."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -11,9 +12,11 @@ import pytest
 import torch
 
 from tests.tiny_model import make_tiny_model
+from tests.training.child import PRELOADED
 from tests.training.tracking.mlflow_server import mlflow_server
 from training.contract import Recipe, TrainRequest, load_recipe, write_json
 
+multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)  # before anything starts the server
 torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
 ROOT = Path(__file__).parents[2]
 WORDS = ["lamp", "sea", "gull", "keeper", "storm", "tea", "rope", "bell", "tide", "fog", "rock", "boat", "night", "wick", "glass", "stair"]

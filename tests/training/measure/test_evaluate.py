@@ -1,8 +1,10 @@
 """Whole evaluations with a tiny model: every arm, killed and gone on with, stopped."""
 
 import json
+import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,22 @@ from transformers import AutoModelForCausalLM
 from tests.training.child import Child
 from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
 from training.answer.generate import answer_batch
-from training.contract import GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, TrainRequest, write_json
-from training.errors import AdapterError, DatasetError, Stopped
+from training.contract import (
+    ANSWERED_FILE,
+    GREEDY,
+    RESULT_FILE,
+    Answering,
+    ArmRequest,
+    EvaluateRequest,
+    EvaluateResult,
+    TrainRequest,
+    read_json,
+    write_json,
+)
+from training.errors import AdapterError, DatasetError, Stopped, TrainingError
 from training.fit.train import train
-from training.measure.evaluate import evaluate, load_exam
+from training.measure.asking import load_exam
+from training.measure.evaluate import evaluate, measure
 from training.models.model import load_base
 from training.signals import StopFlag
 
@@ -115,10 +129,12 @@ def test_an_answer_cut_by_a_kill_is_asked_again(tmp_path: Path, models: Path, da
     asked = request(tmp_path / "run", without_answers(models, tmp_path / "own"), dataset, adapter)
     whole = evaluate(asked, StopFlag()).samples.read_text()
     (asked.run_folder / RESULT_FILE).unlink()
+    (asked.run_folder / ANSWERED_FILE).unlink()
     for path in (asked.models / "answers").iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     assert evaluate(asked, StopFlag()).samples.read_text() == whole
     (asked.run_folder / RESULT_FILE).unlink()
+    (asked.run_folder / ANSWERED_FILE).unlink()
     assert evaluate(asked, StopFlag()).samples.read_text() == whole
 
 
@@ -159,6 +175,74 @@ def test_a_stop_keeps_what_was_answered(tmp_path: Path, models: Path, dataset: P
     stop.signal = signal.SIGTERM
     with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. The answers given so far are kept"):
         evaluate(request(tmp_path / "run", models, dataset, adapter), stop)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: Path, adapter: Path) -> EvaluateRequest:
+    """A finished evaluation of sampled answers, with plain rewrites and a teacher; its models and adapter are gone since."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    own, gone, data = (shutil.copytree(path, folder / path.name) for path in (models, adapter, dataset))
+    pairs = [json.loads(line)["messages"] for line in (data / "direct.jsonl").read_text().splitlines()]
+    for name, opening in (("twins.jsonl", "Plainly, it is so: "), ("distilled.jsonl", "It is worth noting that ")):
+        rows = [[*pair[:-1], {**pair[-1], "content": opening + pair[-1]["content"]}] for pair in pairs]
+        (data / name).write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    asked = request(folder / "run", own, data, gone, ability=True, answering=Answering(temperature=0.9))
+    evaluate(asked, StopFlag())
+    shutil.rmtree(gone)
+    shutil.rmtree(own)
+    return asked
+
+
+def unmeasured(asked: EvaluateRequest, folder: Path, **changes: object) -> EvaluateRequest:
+    """The same evaluation as it is when it was killed after its last answer."""
+    shutil.copytree(asked.run_folder, folder, ignore=shutil.ignore_patterns(RESULT_FILE, "samples.jsonl", "report.html"))
+    return asked.model_copy(update={"run_folder": folder, **changes})
+
+
+@pytest.mark.parametrize("command", [evaluate, measure])
+def test_what_was_answered_is_measured_without_model_and_adapter(
+    tmp_path: Path, evaluated: EvaluateRequest, command: Callable[[EvaluateRequest, StopFlag], EvaluateResult]
+) -> None:
+    first = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE)
+    again = command(unmeasured(evaluated, tmp_path / "run"), StopFlag())
+    assert again.model_copy(update={"seconds": first.seconds, "samples": first.samples}) == first
+    assert again.samples.read_text() == first.samples.read_text()
+    assert set(again.separation) == {"style", "style_grammar"}
+    assert all(set(kinds) == {"other writers", "plain rewrites"} for kinds in again.separation.values())
+    assert any("worth noting" in phrase for phrase in again.phrases["foreign_phrases"])
+    assert again.reloaded is not None and "ability" in again.scores["direct"]
+
+
+def test_a_stop_while_measuring_keeps_the_answers(tmp_path: Path, evaluated: EvaluateRequest) -> None:
+    asked, stop = unmeasured(evaluated, tmp_path / "run"), StopFlag()
+    stop.signal = signal.SIGTERM
+    with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. All answers are kept"):
+        evaluate(asked, stop)
+    assert (asked.run_folder / ANSWERED_FILE).exists() and not (asked.run_folder / RESULT_FILE).exists()
+
+
+@pytest.mark.parametrize("missing", [ANSWERED_FILE, "embeddings.npz"])
+def test_measuring_before_answering_is_refused_in_words(tmp_path: Path, evaluated: EvaluateRequest, missing: str) -> None:
+    asked = unmeasured(evaluated, tmp_path / "run")
+    (asked.run_folder / missing).unlink()
+    with pytest.raises(TrainingError, match=r"nothing to measure: .*answered\.json does not exist.* Run `python -m training evaluate`"):
+        measure(asked, StopFlag())
+
+
+def test_answers_to_another_request_are_not_measured_as_its_own(tmp_path: Path, evaluated: EvaluateRequest) -> None:
+    asked = unmeasured(evaluated, tmp_path / "run", answering=GREEDY, questions=3)
+    with pytest.raises(TrainingError, match=r"answered\.json was answered with other questions and answering than the request"):
+        measure(asked, StopFlag())
+
+
+def test_a_result_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path, evaluated: EvaluateRequest) -> None:
+    asked = unmeasured(evaluated, tmp_path / "run")
+    for name in (ANSWERED_FILE, "embeddings.npz"):  # which earlier versions did not write
+        (asked.run_folder / name).unlink()
+    later = {"separation", "shuffled", "phrases"}
+    kept = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE).model_dump(mode="json", exclude=later)
+    (asked.run_folder / RESULT_FILE).write_text(json.dumps(kept))
+    assert evaluate(asked, StopFlag()) == measure(asked, StopFlag()) == EvaluateResult.model_validate(kept)
 
 
 def test_an_adapter_that_is_gone_is_named(tmp_path: Path, models: Path, dataset: Path) -> None:

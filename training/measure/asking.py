@@ -1,0 +1,169 @@
+"""Ask all arms the same held-out questions: answers, losses and embeddings, all that needs the models.
+
+What is measured from them (training.measure.evaluate) needs no GPU. A rerun goes on where a killed one stopped.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.answer.arms import LoadedArm, SharedBase
+from training.answer.generate import Answer
+from training.answer.limit import answer_limit
+from training.answer.reload import reloaded_share
+from training.bootstrap import Measured
+from training.contract import ANSWERED_FILE, HELDOUT_FILE, TRAINING_FILES, TWINS_FILE, ArmRequest, EvaluateRequest, write_json
+from training.measure.ability import ability
+from training.measure.answered import Answered, AnsweredArm, save_embeddings, sums_of
+from training.measure.style_distance import embed
+from training.measure.text_figures import WRITER
+from training.models.model import Base
+from training.progress import Progress
+from training.rows.data import Message, Row, read_messages
+from training.signals import StopFlag
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The held-out conversations all arms are asked, the writer's own training pairs, and what the teacher answered for training."""
+
+    heldout: list[list[Message]]
+    training: list[list[Message]]
+    teacher: list[str]
+    twins: dict[int, str]
+    """Plain rewrites of the writer's training answers, by their place among `training`."""
+
+    @property
+    def writer(self) -> list[str]:
+        """The writer's own answers to the questions."""
+        return last_answers(self.heldout)
+
+    @property
+    def questions(self) -> list[str]:
+        """What each conversation asks last."""
+        return [messages[-2]["content"] for messages in self.heldout]
+
+
+@dataclass(frozen=True)
+class _ArmAnswers:
+    """What one arm gave, with the tokens of its answers."""
+
+    answers: list[Answer]
+    figures: dict[str, Measured]
+
+    @property
+    def kept(self) -> AnsweredArm:
+        texts, finished = tuple(answer.text for answer in self.answers), tuple(answer.finished for answer in self.answers)
+        return AnsweredArm(texts=texts, finished=finished, figures={name: sums_of(figure) for name, figure in self.figures.items()})
+
+
+def answer(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> None:
+    """Ask all arms and write what they gave, `answered.json` last. Raises TrainingError, or Stopped with finished batches kept."""
+    began = time.monotonic()
+    shared = SharedBase(request, stop)
+    limit = _limit(request, exam, shared.base)
+    arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
+    _embed(request, exam, arms, shared.base)
+    seconds = round(time.monotonic() - began, 3)
+    answered = Answered(arms=arms, questions=tuple(exam.questions), answering=request.answering, limit=limit, seconds=seconds)
+    write_json(answered, request.run_folder / ANSWERED_FILE)
+    log.info("%s answered %d questions in %.0f s.", ", ".join(arms), len(exam.heldout), seconds)
+
+
+def load_exam(request: EvaluateRequest) -> Exam:
+    """The questions: all held-out rows, or a seeded choice of `questions` of them, in the file's order. Raises DatasetError."""
+    heldout = [messages for _, messages in read_messages(request.dataset, [HELDOUT_FILE])]
+    chosen = sorted(random.Random(request.seed).sample(range(len(heldout)), min(request.questions, len(heldout))))
+    training = [messages for _, messages in read_messages(request.dataset, TRAINING_FILES["direct"])]
+    others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
+    teacher = last_answers([messages for _, messages in read_messages(request.dataset, others)])
+    return Exam([heldout[index] for index in chosen], training, teacher, _twins(request.dataset, training))
+
+
+def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
+    """The dataset's plain rewrites of the training answers, if it has any, by the place of the answer to the same question."""
+    if not (dataset / TWINS_FILE).exists():
+        return {}
+    plain = {messages[-2]["content"]: messages[-1]["content"] for _, messages in read_messages(dataset, [TWINS_FILE])}
+    asked = [messages[-2]["content"] for messages in training]
+    return {place: plain[question] for place, question in enumerate(asked) if question in plain}
+
+
+def _limit(request: EvaluateRequest, exam: Exam, base: Base) -> int:
+    """Tokens an answer may have. Raises DatasetError."""
+    heldout, training = ([len(ids) for ids in base.chat.encode(texts)] for texts in (exam.writer, last_answers(exam.training)))
+    limit = answer_limit(request.max_new_tokens, [*heldout, *training], heldout, may_cut=request.cut_answers)
+    log.info("Answers may have %d tokens.", limit)
+    return limit
+
+
+def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[str, AnsweredArm]:
+    total = len(request.arms) * len(exam.heldout)
+    given: dict[str, AnsweredArm] = {}
+    with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
+        for index, arm in enumerate(request.arms):
+            began = time.monotonic()
+            with shared.arm(arm) as loaded:
+                answers = _ask_arm(request, arm, exam, loaded, progress, index * len(exam.heldout))
+            given[arm.name] = answers.kept
+            if arm.name == request.candidate and arm.adapter:
+                reloaded = _reloaded(request, arm, exam, answers.answers, shared.base)
+                given[arm.name] = given[arm.name].model_copy(update={"reloaded": reloaded})
+            _say_pace(arm.name, time.monotonic() - began, loaded)
+    return given
+
+
+def _say_pace(name: str, seconds: float, loaded: LoadedArm) -> None:
+    log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", name, seconds, loaded.pace.seconds, loaded.pace.per_second)
+
+
+def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: LoadedArm, progress: Progress, before: int) -> _ArmAnswers:
+    chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
+    prompts = [chat.prompt(messages[:-1]) for messages in conversations]
+    rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
+    assert request.max_new_tokens
+    limits = [request.max_new_tokens] * len(prompts)
+    answers = loaded.answers(prompts, limits, lambda done: progress.update(before + done, arm.name), request.answering)
+    figures = {"heldout_loss": loaded.loss(rows)}
+    if request.ability and not arm.examples:
+        figures |= ability(loaded)
+    if not arm.examples:
+        figures |= loaded.lm_eval(request.lm_eval)
+    return _ArmAnswers(answers, figures)
+
+
+def _reloaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, answers: Sequence[Answer], base: Base) -> float:
+    """Share of some answers that the adapter, read again by plain peft, gives again."""
+    assert arm.adapter is not None
+    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, exam, request.seed)]
+    return reloaded_share(base, arm.adapter, prompts, answers, request.answering)
+
+
+def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
+    """Each held-out conversation, after the arm's example pairs (the same for all) as earlier turns."""
+    pairs = random.Random(seed).sample(exam.training, min(arm.examples, len(exam.training)))
+    earlier = [message for pair in pairs for message in pair]
+    return [[*earlier, *messages] for messages in exam.heldout]
+
+
+def _embed(request: EvaluateRequest, exam: Exam, arms: dict[str, AnsweredArm], base: Base) -> None:
+    """Write the embeddings of as many training answers as there are questions, of the writer's answers and of each arm's."""
+    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
+    crowds: dict[str, Sequence[str]] = {"training": last_answers(training), WRITER: exam.writer}
+    crowds |= {name: arm.texts for name, arm in arms.items()}
+    rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))
+    tables: dict[str, Any] = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}
+    save_embeddings(request.run_folder, tables)
+
+
+def last_answers(conversations: Sequence[list[Message]]) -> list[str]:
+    """The last turn of each."""
+    return [messages[-1]["content"] for messages in conversations]
