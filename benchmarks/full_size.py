@@ -56,7 +56,7 @@ class Author:
 
 
 def texts_of(language: str, size: float) -> Texts:
-    """All texts by whose they are; the arms write as the writer does, so that no view of style is withheld."""
+    """All texts by whose they are; the arms write as the writer does. The grammars find none here, and work as long."""
     writer, teacher, others = (Author(seed, language) for seed in (1, 2, 3))
 
     def some(author: Author, count: int) -> list[str]:
