@@ -106,8 +106,8 @@ def _texts(request: EvaluateRequest, exam: Exam, answered: Answered) -> Texts:
         twins=exam.twins,
         others=other_writers(request.dataset, language),
         language=language,
-        answers={WRITER: exam.writer, **{name: arm.texts for name, arm in answered.arms.items()}},
-        finished={WRITER: (True,) * len(exam.writer), **{name: arm.finished for name, arm in answered.arms.items()}},
+        answers={**{name: arm.texts for name, arm in answered.arms.items()}, WRITER: exam.writer},
+        finished={**{name: arm.finished for name, arm in answered.arms.items()}, WRITER: (True,) * len(exam.writer)},
     )
 
 
