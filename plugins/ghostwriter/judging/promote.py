@@ -63,7 +63,7 @@ def alias_version(client: "MlflowClient", stem: str, alias: str) -> "ModelVersio
 def fetch_champion(client: "MlflowClient", home: Home, stem: str) -> Champion | None:
     """The champion with its adapter folder, downloaded once; None while there is none."""
     version = alias_version(client, stem, CHAMPION)
-    return _downloaded(home, stem, version) if version else None
+    return _downloaded(client, home, stem, version) if version else None
 
 
 def fetch_version(client: "MlflowClient", home: Home, stem: str, number: str | None) -> Champion:
@@ -74,17 +74,19 @@ def fetch_version(client: "MlflowClient", home: Home, stem: str, number: str | N
     if version is None:
         versions = ", ".join(sorted(there, key=int)) or "none"
         raise PromotionError(f"{name} has no {f'version {number}' if number else 'champion'}; its versions: {versions}.")
-    return _downloaded(home, stem, version)
+    return _downloaded(client, home, stem, version)
 
 
-def _downloaded(home: Home, stem: str, version: "ModelVersion") -> Champion:
+def _downloaded(client: "MlflowClient", home: Home, stem: str, version: "ModelVersion") -> Champion:
     import mlflow
 
     folder = home.models / "champions" / stem / f"champion-v{version.version}"
     if not (folder / ADAPTER_FILE).exists() or adapter_digest(folder) != version.tags.get(DIGEST_TAG):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            downloaded = mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=scratch)
+            downloaded = mlflow.artifacts.download_artifacts(
+                artifact_uri=version.source, dst_path=scratch, tracking_uri=client.tracking_uri
+            )
             shutil.rmtree(folder, ignore_errors=True)
             Path(downloaded).replace(folder)
     return Champion(

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -37,7 +36,6 @@ def writer() -> Writer:
 def client(tmp_path: Path, empty_store: Path) -> MlflowClient:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    mlflow.set_tracking_uri(uri)
     client = MlflowClient(uri)
     client.create_experiment("lamplight", artifact_location=str(tmp_path / "artifacts"))
     return client
