@@ -24,6 +24,8 @@ from tests.e2e.world import ACCOUNT, BY_HAND, COOKIE, STEM, WRITER_FILE, free_po
 from tests.teacher_server import KEY, TeacherScript
 
 BEFORE_ROOMS = "1e5e55d"
+SINCE_THEN = "cut_answers = true\n"
+"""What this version asks of such short answers, and the earlier one does not know."""
 PATIENT = "patient"
 PATIENT_FILE = WRITER_FILE.replace("Odessa Lamplight", "Patient").replace('model = "test-teacher"', 'model = "test-teacher"\nbatch = true')
 CHAIN = ("collect", "distill", "train")
@@ -38,8 +40,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         home, writers = Home(Path(folder) / "home"), Path(folder) / "writers"
         writers.mkdir()
-        (writers / f"{STEM}.toml").write_text(WRITER_FILE + BY_HAND)
-        (writers / f"{PATIENT}.toml").write_text(PATIENT_FILE + BY_HAND)
+        files = {STEM: WRITER_FILE + BY_HAND, PATIENT: PATIENT_FILE + BY_HAND}
+        for stem, text in files.items():
+            (writers / f"{stem}.toml").write_text(text.replace(SINCE_THEN, ""))
         earlier = running.enter_context(_checkout(commit, Path(folder) / "earlier"))
         corpus = load_corpus(ROOT / "demo" / "corpus" / f"{STEM}.jsonl", ACCOUNT)
         site = running.enter_context(Site(ACCOUNT, corpus))
@@ -55,6 +58,8 @@ def main() -> None:
         bought = teacher.completions
         print(f"{commit}: champion, deferred task, half a training; {bought} answers bought.")
         teacher.script.batch_seconds = 0
+        for stem, text in files.items():
+            (writers / f"{stem}.toml").write_text(text)
         with _stack(ROOT, home, environment) as api:
             _this_night(api, waiting, bought, teacher)
         for request in (killed, whole):
