@@ -96,7 +96,7 @@ def test_only_tasks_reach_the_guarded_api(stack: Stack) -> None:
 
 def test_the_demo_runs_from_collecting_to_a_champion_in_containers(stack: Stack, demo: str) -> None:
     assert "Promote" in demo or "Not promoted" in demo, demo[-3000:]
-    assert "Scores on 5 held-out questions" in demo
+    assert "held-out questions, with 95 % intervals" in demo
     assert stack.containers(running=False) == []
 
 
