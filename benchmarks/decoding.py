@@ -13,11 +13,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
 from training.answer.decode import decode
 from training.contract import GREEDY, Answering
+from training.gpu_check.model import SHAPES as GPU_CHECK
 
 SHAPES = {
-    "tiny": lambda: Qwen2Config(
-        vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2
-    ),
+    "tiny": lambda: Qwen2Config(**GPU_CHECK["tiny"]),
     "smollm2-135m": lambda: LlamaConfig(
         vocab_size=49_152,
         hidden_size=576,
@@ -27,15 +26,7 @@ SHAPES = {
         num_key_value_heads=3,
         tie_word_embeddings=True,
     ),
-    "qwen2.5-7b": lambda: Qwen2Config(
-        vocab_size=152_064,
-        hidden_size=3_584,
-        intermediate_size=18_944,
-        num_hidden_layers=28,
-        num_attention_heads=28,
-        num_key_value_heads=4,
-        tie_word_embeddings=False,
-    ),
+    "qwen2.5-7b": lambda: Qwen2Config(**GPU_CHECK["7b"], tie_word_embeddings=False),
 }
 
 

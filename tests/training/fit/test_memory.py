@@ -6,18 +6,9 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from training.contract import load_recipe
 from training.errors import OutOfMemory
 from training.fit.memory import GIB, Shape, check_card, estimate
+from training.gpu_check.model import SHAPES
 
-QWEN_7B = Shape.of(
-    Qwen2Config(
-        vocab_size=152_064,
-        hidden_size=3584,
-        intermediate_size=18_944,
-        num_hidden_layers=28,
-        num_attention_heads=28,
-        num_key_value_heads=4,
-        tie_word_embeddings=False,
-    )
-)
+QWEN_7B = Shape.of(Qwen2Config(**SHAPES["7b"], tie_word_embeddings=False))
 
 
 def test_the_counts_are_those_of_the_model_and_of_its_adapter() -> None:

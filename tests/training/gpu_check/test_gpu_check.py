@@ -10,7 +10,7 @@ from training.contract import TrainRequest, load_recipe
 from training.errors import TrainingError
 from training.fit.train import train
 from training.gpu_check import __main__ as gpu_check
-from training.gpu_check.model import TOP_LOGIT, write_base, write_dataset
+from training.gpu_check.model import SHAPES, TOP_LOGIT, write_base, write_dataset
 from training.gpu_check.trials import figures, style_recipe
 from training.models.model import load_base
 from training.signals import StopFlag
@@ -51,12 +51,4 @@ def test_the_largest_recipe_that_fits_the_card_is_tried(
     assert (chosen.rank, chosen.micro_batch) == expected
 
 
-QWEN_7B = argparse.Namespace(
-    num_hidden_layers=28,
-    hidden_size=3584,
-    intermediate_size=18_944,
-    num_attention_heads=28,
-    num_key_value_heads=4,
-    vocab_size=152_064,
-    tie_word_embeddings=False,
-)
+QWEN_7B = argparse.Namespace(**SHAPES["7b"], tie_word_embeddings=False)
