@@ -35,6 +35,8 @@ def read(name: str) -> list[Json]:
 
 
 RESOURCES = [(name, manifest) for name in read("kustomization.yaml")[0]["resources"] for manifest in read(name)]
+BY_HAND = [("gpu-check.yaml", manifest) for manifest in read("gpu-check.yaml")]
+"""Applied once, when a person wants it."""
 AIRFLOW: Json = read("airflow-values.yaml")[0]
 ENVIRONMENT = {each["name"]: each["value"] for each in AIRFLOW["env"]}
 
@@ -49,13 +51,13 @@ def walk(value: Any, name: str = "") -> list[tuple[str, Any]]:
     return [pair for key, child in children for pair in ((key, child), *walk(child, key))]
 
 
-@pytest.mark.parametrize(("file", "manifest"), RESOURCES, ids=lambda part: part if isinstance(part, str) else part["kind"])
+@pytest.mark.parametrize(("file", "manifest"), [*RESOURCES, *BY_HAND], ids=lambda part: part if isinstance(part, str) else part["kind"])
 def test_a_manifest_is_what_the_schema_says(file: str, manifest: Json) -> None:
     kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
 def test_every_file_is_applied_or_for_helm() -> None:
-    applied = {"kustomization.yaml", *(name for name, _ in RESOURCES)}
+    applied = {"kustomization.yaml", *(name for name, _ in [*RESOURCES, *BY_HAND])}
     assert {path.name for path in DEPLOY.glob("*.yaml")} - applied == {"airflow-values.yaml", "airflow-celery-values.yaml"}
 
 

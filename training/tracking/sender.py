@@ -130,9 +130,15 @@ class Sender:
             run_id = self._tracking.run_id or self._run_ids_or_new(
                 "", self._tracking.run_name, self._tracking.parent_run_id, self._tracking.tags
             )
+            self._stop_if_given_up()
             self._remember("", run_id)
             if self._reopen:
                 self._client.update_run(run_id, status="RUNNING")
+
+    def _stop_if_given_up(self) -> None:
+        """A server that answers late finds nobody waiting: another process may have opened, or ended, the run since."""
+        if self._given_up.is_set():
+            raise ConnectionError("the server answered after it was given up")
 
     def _run_ids_or_new(self, child: str, name: str, parent: str | None, tags: dict[str, str]) -> str:
         """The id of a run that this run folder made before, or of a new one."""
@@ -144,6 +150,7 @@ class Sender:
         found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
         if found:
             return str(found[0].info.run_id)
+        self._stop_if_given_up()
         parent_tag = {"mlflow.parentRunId": parent} if parent else {}
         return str(self._client.create_run(experiment, tags={**tags, **parent_tag, KEY_TAG: key}, run_name=name).info.run_id)
 
