@@ -58,7 +58,8 @@ def test_a_training_succeeds_though_the_api_is_away_for_a_moment(bench: Bench, c
 def test_an_error_of_the_training_is_the_tasks_and_its_pod_is_removed(bench: Bench) -> None:
     request = bench.request("run")
     (bench.home / "dataset" / "direct.jsonl").write_text('{"messages": []}\n')
-    with pytest.raises(AirflowFailException, match=r"training train ended with status 1 and no result\. Its last lines:\n(?s:.*)direct\.jsonl"):
+    last_lines = r"training train ended with status 1 and no result\. Its last lines:\n(?s:.*)direct\.jsonl"
+    with pytest.raises(AirflowFailException, match=last_lines):
         run(bench.maker(request), context())
     assert bench.cluster.pods == {}
 
