@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +91,20 @@ def test_it_is_withheld_for_too_few_texts() -> None:
 
 
 def test_the_built_in_texts_are_many_and_their_origin_is_written_down() -> None:
-    origin = (Path(contrast.__file__).parent / "README.md").read_text(encoding="utf-8")
+    folder = Path(contrast.__file__).parent
+    origin = (folder / "README.md").read_text(encoding="utf-8")
     for language in ("en", "zh"):
         assert sum(len(windows(text, 140)) for text in built_in(language)) >= 300
-        assert f"-{len(built_in(language))} |" in origin
+        rows = re.findall(rf"^\| {language}/(\S+) \| (\d+) \|.*\|(.+)\|$", origin, re.MULTILINE)
+        assert {f"{work}.txt" for work, _, _ in rows} == {path.name for path in (folder / language).iterdir()}
+        assert sum(int(number) for _, number, _ in rows) == len(built_in(language)) and all(licence.strip() for _, _, licence in rows)
+
+
+def test_what_the_licences_want_kept_stands_beside_the_texts() -> None:
+    origin = (Path(contrast.__file__).parent / "README.md").read_text(encoding="utf-8").replace("\n> ", " ")
+    assert "https://creativecommons.org/licenses/by-sa/3.0/" in origin and "Raphaël Hertzog" in origin and "Roland Mas" in origin
+    assert "provided that the entire resulting derived work is distributed under the terms of a permission notice identical" in origin
+    assert "Redistributions of source code must retain the above copyright notice" in origin
 
 
 def test_the_datasets_own_other_writers_come_first_and_enough_of_them_alone(tmp_path: Path) -> None:
