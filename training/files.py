@@ -7,13 +7,15 @@ since a sync waits for everything else that is on its way to the disk.
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 UNFINISHED = ".unfinished"
 REPLACED = ".replaced" + UNFINISHED
+IN_USE_SECONDS = 2 * 24 * 3600
 
 
 def write_file(path: Path, content: bytes | str, *, synced: bool = True) -> None:
@@ -69,6 +71,26 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def touch(path: Path) -> None:
+    """Note that a kept file was used now."""
+    with suppress(FileNotFoundError):
+        os.utime(path)
+
+
+def prune(folder: Path, most_bytes: int) -> None:
+    """Of the kept files directly in `folder`, remove those used longest ago until all together have at most `most_bytes`.
+
+    What was used within IN_USE_SECONDS stays whatever it takes: a run at work may need it.
+    """
+    with os.scandir(folder) as entries:
+        found = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+    room, now = most_bytes, time.time()
+    for path, facts in sorted(found, key=lambda one: -one[1].st_mtime):
+        room -= facts.st_size
+        if room < 0 and now - facts.st_mtime > IN_USE_SECONDS:
+            Path(path).unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

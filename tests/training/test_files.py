@@ -1,10 +1,12 @@
 """Files and folders appear whole or not at all."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from training.files import sweep, whole_folder, write_file
+from training.files import IN_USE_SECONDS, prune, sweep, touch, whole_folder, write_file
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -33,3 +35,17 @@ def test_what_a_kill_left_is_swept_away(tmp_path: Path) -> None:
     (tmp_path / "folder.replaced.unfinished").mkdir()
     sweep(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(tmp_path: Path) -> None:
+    old = time.time() - 2 * IN_USE_SECONDS
+    for number, name in enumerate(("oldest", "older", "old", "new")):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (old + number, old + number))
+    (tmp_path / "folder").mkdir()
+    touch(tmp_path / "oldest")
+    touch(tmp_path / "never there")
+    prune(tmp_path, 300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "new", "old", "oldest"]
+    prune(tmp_path, 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "oldest"]

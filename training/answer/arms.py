@@ -4,6 +4,7 @@ What the same model answered before, in this run or in an earlier one, is taken 
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ from training.answer.kept_rows import Compute, Facts, KeptRows
 from training.answer.row_loss import nats_of_rows
 from training.bootstrap import Measured, mean, ratio
 from training.contract import GREEDY, LM_EVAL, Answering, ArmRequest, EvaluateRequest, ExamineRequest, Pace
+from training.errors import DatasetError
 from training.models.model import Base, attached, load_base
 from training.processes import best_device, limit_memory
 from training.rows.data import Row
 from training.signals import StopFlag
+
+log = logging.getLogger(__name__)
 
 BATCHES = {"cuda": 512, "cpu": 64}
 """Prompts answered at once, by kind of device, where the request does not say."""
@@ -44,6 +48,10 @@ class SharedBase:
         limit_memory(device)
         self.base: Base = load_base(request.base, request.revision, request.precision, request.models, device)
 
+    def prune(self) -> None:
+        """Keep the kept answers of all writers from growing for ever; what this run used stays."""
+        KeptRows.prune(self._request.models / ANSWERS_FOLDER)
+
     @contextmanager
     def arm(self, arm: ArmRequest) -> "Iterator[LoadedArm]":
         """The arm, until the block ends. Raises AdapterError, or Stopped when a signal has arrived."""
@@ -59,7 +67,7 @@ class LoadedArm:
     """The model of one arm, ready to be asked. `pace` is what it has answered in this process."""
 
     def __init__(self, request: EvaluateRequest | ExamineRequest, arm: ArmRequest, base: Base, model: Any, stop: StopFlag) -> None:
-        self.base, self.model = base, model
+        self.base, self.model, self._name = base, model, arm.name
         self.pace = Pace(tokens=0, seconds=0.0)
         self._stop, self._batch = stop, request.batch or BATCHES[best_device().type]
         who = (base.fingerprint, str(request.revision), request.precision, adapter_digest(arm.adapter))
@@ -74,10 +82,11 @@ class LoadedArm:
     ) -> list[Answer]:
         """Answers of at most so many tokens each, in order. `say` gets the count done.
 
-        Those that need like room are answered together, the longest first.
+        Those that need like room are answered together, the longest first. Raises DatasetError for a prompt without room for an answer.
         """
         context = int(self.base.model.config.max_position_embeddings)
-        items = [[max(1, min(limit, context - len(prompt))), *prompt] for prompt, limit in zip(prompts, limits, strict=True)]
+        check_room(self._name, [len(prompt) for prompt in prompts], limits, context)
+        items = [[min(limit, context - len(prompt)), *prompt] for prompt, limit in zip(prompts, limits, strict=True)]
         how = () if answering == GREEDY else (answering.model_dump_json(),)
         kept, compute = self._kept("answer", *ANSWER_FIELDS, *how), partial(self._answer, answering)
         return [Answer(**row) for row in _by_room(kept, items, self._batch, compute, say)]
@@ -119,6 +128,17 @@ def _by_room(kept: KeptRows, items: list[list[int]], batch: int, compute: Comput
     rows = kept.rows([items[index] for index in order], batch, compute, say)
     found = dict(zip(order, rows, strict=True))
     return [found[index] for index in range(len(items))]
+
+
+def check_room(arm: str, prompts: Sequence[int], limits: Sequence[int], context: int) -> None:
+    """Raise DatasetError when a prompt (its length in tokens) fills the base's context; warn of those that leave less than their limit."""
+    if (longest := max(prompts, default=0)) >= context:
+        raise DatasetError(
+            f"A prompt of arm {arm!r} has {longest} tokens, and the base reads {context} with the answer: nothing could be answered."
+            " Ask with fewer or shorter examples, leave the question out, or choose a base with a longer context."
+        )
+    if short := sum(length + limit > context for length, limit in zip(prompts, limits, strict=True)):
+        log.warning("%s: %d of %d prompts leave less room than an answer may take; longer answers are cut there.", arm, short, len(prompts))
 
 
 def adapter_digest(adapter: Path | None) -> str:

@@ -13,7 +13,7 @@ from training.answer.choice import Choice
 from training.answer.prefix import SharedPrefix
 from training.contract import GREEDY, Answering
 from training.models import attention
-from training.models.decoder import causal_model, has_plain_head, head, hidden_states
+from training.models.decoder import causal_model, has_plain_head, has_sliding_window, head, hidden_states
 
 DECODABLE = ("llama", "qwen2", "qwen3")
 PREFILL_TOKENS = 16_384
@@ -151,8 +151,7 @@ class Decoder:
 def can_decode(model: Any) -> bool:
     """Whether every layer of the model is plain causal attention, with a head that is one matrix product."""
     config = causal_model(model).config
-    sliding = getattr(config, "use_sliding_window", False)
-    return config.model_type in DECODABLE and not sliding and has_plain_head(model)
+    return config.model_type in DECODABLE and not has_sliding_window(model) and has_plain_head(model)
 
 
 @torch.inference_mode()

@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.files import prune, touch
+
+MOST_BYTES = 2 * 2**30
+"""Of all kept lines: a year of nights of a dozen writers."""
 Facts = dict[str, Any]
 Compute = Callable[[Sequence[Any]], Iterable[Facts]]
 
@@ -21,6 +25,7 @@ class KeptRows:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.jsonl"
         self._rows: dict[str, Facts] = {}
+        touch(self._path)
         whole = self._path.read_bytes() if self._path.exists() else b""
         for line in whole.splitlines(keepends=True):
             if line.endswith(b"}\n"):
@@ -44,6 +49,11 @@ class KeptRows:
             self._rows |= new
             say(len(items) - len(missing) + start + len(part))
         return [self._rows[key] for key in keys]
+
+    @staticmethod
+    def prune(folder: Path) -> None:
+        """Remove what was used longest ago when a folder has grown beyond MOST_BYTES."""
+        prune(folder, MOST_BYTES)
 
     def _append(self, lines: bytes) -> None:
         with self._path.open("ab") as file:

@@ -55,7 +55,9 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
     began = time.monotonic()
     with open_run(request.tracking, request.run_folder) as run:
         examine_tracking.start(run, request)
-        sittings = _sit_all(request, sets, SharedBase(request, stop), run)
+        shared = SharedBase(request, stop)
+        sittings = _sit_all(request, sets, shared, run)
+        shared.prune()
         result = ExamineResult(
             scores={arm: sitting.scores for arm, sitting in sittings.items()},
             ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},

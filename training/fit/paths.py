@@ -16,13 +16,14 @@ from training.fit.graphs import LAUNCH_BOUND, GraphedPasses
 from training.fit.loss import batch_loss, target_loss
 from training.fit.optimizer import MasterAdamW
 from training.models import attention
-from training.models.decoder import causal_model, has_plain_head, head
+from training.models.decoder import causal_model, has_plain_head, has_sliding_window, head
 from training.rows.data import Batch, Row, collate
 from training.rows.order import micro_batches
 from training.rows.packing import Pack, group_by_tokens, pack
 
 log = logging.getLogger(__name__)
 
+DROPOUT = "the adapter has dropout"
 TOKENS = 64
 """Packs are a multiple of so many tokens: kernels are compiled anew for a size that is a multiple of 16 after one that is none."""
 
@@ -55,20 +56,33 @@ class ForwardPath:
 
 def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int, recompute: float = 0.0) -> ForwardPath:
     """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be."""
+    against = reasons_against_packing(model, device)
+    if against:
+        path = padded(model, pad_id, device, recompute)
+    else:
+        path = packed(model, max_length, device, choose_kernels(device), most_tokens, recompute)
+    say_path(path.name, against)
+    return path
+
+
+def say_path(name: str, against: Sequence[str]) -> None:
+    """Say which way is taken and why; loudly where a setting of the recipe alone makes a training slow."""
+    log.info("Forward path: %s%s", name, f" ({against[0]})" if against else "")
+    if list(against) == [DROPOUT]:
+        log.warning("dropout in the recipe alone keeps this training from the packed path, which is several times faster. Set it to 0.")
+
+
+def reasons_against_packing(model: Any, device: torch.device) -> list[str]:
+    """Why rows are padded, the most general reason first; empty where they can be packed."""
     kind = causal_model(model).config.model_type
     reasons = {
         f"{device.type} has no variable-length attention": not attention.has_flash(device),
         "float32 has no flash attention": head(model).dtype not in attention.FLASH_TYPES,
         f"model type {kind} has no fused layers here": kind not in FUSABLE,
-        "the adapter has dropout": any(config.lora_dropout for config in model.peft_config.values()),
+        "the model has a sliding window": has_sliding_window(model),
+        DROPOUT: any(config.lora_dropout for config in model.peft_config.values()),
     }
-    against = next((reason for reason, holds in reasons.items() if holds), None)
-    if against:
-        path = padded(model, pad_id, device, recompute)
-    else:
-        path = packed(model, max_length, device, choose_kernels(device), most_tokens, recompute)
-    log.info("Forward path: %s%s", path.name, f" ({against})" if against else "")
-    return path
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def padded(model: Any, pad_id: int, device: torch.device, recompute: float = 0.0) -> ForwardPath:

@@ -72,6 +72,7 @@ def answer(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> None:
     limit = _limit(request, exam, shared.base)
     arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
     _embed(request, exam, arms, shared.base)
+    shared.prune()
     seconds = round(time.monotonic() - began, 3)
     answered = Answered(arms=arms, questions=tuple(exam.questions), answering=request.answering, limit=limit, seconds=seconds)
     write_json(answered, request.run_folder / ANSWERED_FILE)

@@ -24,6 +24,12 @@ def causal_model(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def has_sliding_window(model: Any) -> bool:
+    """Whether a layer sees only so many tokens before each: whole attention would train and answer as another model."""
+    config = causal_model(model).config
+    return bool(getattr(config, "use_sliding_window", False)) or "sliding_attention" in (getattr(config, "layer_types", None) or ())
+
+
 def has_plain_head(model: nn.Module) -> bool:
     """Whether logits are just hidden states times the head: no bias, no soft cap, no scaling (so for Llama, Qwen2 and SmolLM2)."""
     config: Any = causal_model(model).config

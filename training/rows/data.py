@@ -17,13 +17,15 @@ from typing import Any, Literal
 import torch
 
 from training.errors import UNREADABLE, DatasetError
-from training.files import whole_file
+from training.files import prune, touch, whole_file
 
 log = logging.getLogger(__name__)
 
 IGNORED = -100
 """Label of a position without loss; PyTorch's and transformers' convention."""
 
+MOST_KEPT_BYTES = 2 * 2**30
+"""Of kept tokens: 40 datasets of the largest size, 14 million tokens each."""
 TEXTS_AT_ONCE = 1000
 """Tokenised together: a text takes some hundred times its size while it is."""
 
@@ -212,12 +214,14 @@ def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) 
         digest.update(f"{name}\n".encode() + _existing(dataset / name).read_bytes())
     path = cache / f"{digest.hexdigest()[:32]}.pt"
     if path.exists():
+        touch(path)
         try:
             return _read_cache(path)
         except UNREADABLE:
             log.warning("The kept tokens %s cannot be read; tokenising again.", path)
     rows = _encode_all(dataset, files, chat)
     _write_cache(rows, path)
+    prune(cache, MOST_KEPT_BYTES)
     return rows
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ghostwriter.errors import SnapshotError
+from ghostwriter.files import write_durably
 from ghostwriter.home import Home
 from ghostwriter.snapshot import newest, read_manifest
 
@@ -78,6 +79,5 @@ def is_woken(dag_run: Any) -> bool:
 def mark_trained(dataset: Path, run_id: str) -> None:
     """Remember that a dataset was trained on, in which MLflow run; the first mark stays."""
     if not (dataset / TRAINED).exists():
-        unfinished = dataset / f"{TRAINED}.unfinished"
-        unfinished.write_text(json.dumps({"mlflow_run": run_id, "at": datetime.now(UTC).isoformat()}) + "\n")
-        unfinished.replace(dataset / TRAINED)
+        mark = {"mlflow_run": run_id, "at": datetime.now(UTC).isoformat()}
+        write_durably(dataset / TRAINED, (json.dumps(mark) + "\n").encode())

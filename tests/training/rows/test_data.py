@@ -1,5 +1,6 @@
 """Loss masks on the chat templates of Qwen2 and SmolLM2, row policies, padding."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from tests.tiny_model import PAD, make_byte_tokenizer
 from tests.training.conftest import pair
 from training.errors import DatasetError
+from training.rows import data
 from training.rows.data import IGNORED, ChatFormat, Row, collate, load_rows, preview
 
 QWEN2 = (
@@ -143,6 +145,20 @@ def test_kept_tokens_that_cannot_be_read_are_made_again(tmp_path: Path, caplog: 
         assert load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500, cache=cache) == first
         assert f"{kept} cannot be read; tokenising again" in caplog.text
         assert len(kept.read_bytes()) == len(whole)
+
+
+def test_kept_tokens_do_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MOST_KEPT_BYTES", 1)
+    cache = tmp_path / "tokens"
+    load_rows(write(tmp_path, pair("a", "b")), ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+    (first,) = cache.iterdir()
+    os.utime(first, (0, 0))
+    load_rows(tmp_path, ["direct.jsonl"], chat(QWEN2), 500, cache=cache)  # a use
+    load_rows(write(tmp_path, pair("a", "c")), ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+    assert first.exists() and len(list(cache.iterdir())) == 2
+    os.utime(first, (0, 0))
+    load_rows(write(tmp_path, pair("a", "d")), ["direct.jsonl"], chat(QWEN2), 500, cache=cache)
+    assert not first.exists()
 
 
 def test_a_template_without_an_end_token_is_refused() -> None:

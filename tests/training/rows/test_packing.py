@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from tests.training.conftest import recipe
+from training.answer.decode import can_decode
 from training.fit.fused import plain_kernels
 from training.fit.graphs import GraphedPasses, fill_up
 from training.fit.loop import Step, prepare, train_step
 from training.fit.optimizer import MasterAdamW
-from training.fit.paths import choose_path, packed, padded
+from training.fit.paths import DROPOUT, choose_path, packed, padded, reasons_against_packing, say_path
 from training.models.model import add_adapter, load_base, trainable
 from training.processes import Processes
 from training.rows.data import IGNORED, Row
@@ -94,6 +95,24 @@ def test_without_a_gpu_the_padded_path_is_chosen_and_said(models: Path, caplog: 
     with caplog.at_level("INFO", logger="training"):
         assert choose_path(adapted(models), 0, 100, CPU, 200).name == "padded"
     assert caplog.messages == ["Forward path: padded (cpu has no variable-length attention)"]
+
+
+def test_a_sliding_window_and_dropout_keep_a_model_from_the_packed_path(models: Path) -> None:
+    model = adapted(models)
+    usual = reasons_against_packing(model, CPU)
+    model.get_base_model().config.use_sliding_window = True
+    assert reasons_against_packing(model, CPU) == [*usual, "the model has a sliding window"] and not can_decode(model)
+    model.get_base_model().config.use_sliding_window = False
+    next(iter(model.peft_config.values())).lora_dropout = 0.1
+    assert reasons_against_packing(model, CPU) == [*usual, DROPOUT]
+
+
+def test_dropout_that_alone_makes_a_training_slow_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", logger="training"):
+        say_path("padded", ["cpu has no variable-length attention", DROPOUT])
+        assert not caplog.messages
+        say_path("padded", [DROPOUT])
+    assert "dropout in the recipe alone" in caplog.text
 
 
 def test_a_pack_filled_up_has_the_same_loss_and_gradients(models: Path) -> None:
