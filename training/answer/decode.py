@@ -4,6 +4,8 @@ transformers' own ways were slower for this work: `generate` is bound by launche
 kernels to read a paged cache row by row (figures in training/LOG.md). The model's layers, adapters included, are transformers'.
 """
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,20 +23,27 @@ PREFILL_TOKENS = 16_384
 STEPS_BETWEEN_CHECKS = {"cuda": 32, "cpu": 1}
 """How often the host looks whether every row has ended; on a GPU a look waits for all steps before it."""
 WARMUP_STEPS = 3
+SECONDS_BETWEEN_LINES = 20.0
+
+log = logging.getLogger(__name__)
 
 
 class RowCache:
     """Keys and values of rows of different lengths: for each layer two tensors (rows, room, heads, size).
 
-    transformers' layers call `update`; `rows` and `places` (int64) say where the tokens of the current pass belong.
+    transformers' layers call `update`; `rows` and `places` (int64) say where the tokens of the current pass belong. On a CPU the places
+    of a head lie side by side in memory, as attention's products want them.
     """
 
     def __init__(self, model: Any, rows: int, room: int) -> None:
         config = causal_model(model).config
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         kind = {"dtype": causal_model(model).dtype, "device": causal_model(model).device}
-        shape = (2, rows, room, config.num_key_value_heads, size)
-        self._layers = [torch.zeros(shape, **kind) for _ in range(config.num_hidden_layers)]
+        heads, layers = config.num_key_value_heads, range(config.num_hidden_layers)
+        if kind["device"].type == "cpu":
+            self._layers = [torch.zeros((2, rows, heads, room, size), **kind).transpose(2, 3) for _ in layers]
+        else:
+            self._layers = [torch.zeros((2, rows, room, heads, size), **kind) for _ in layers]
         self.rows = self.places = torch.zeros(0, dtype=torch.long)
         self.reading = True
 
@@ -77,10 +86,18 @@ class Decoder:
         self._cache.reading, self._cache.rows, self._cache.places = False, self._rows, self._lengths
         causal_model(self._model).set_attn_implementation(attention.register())
         step = self._graph() if self._device.type == "cuda" and self._limit > WARMUP_STEPS else self._step
+        said = time.monotonic()
         for number in range(1, self._limit):
             step()
-            if number % STEPS_BETWEEN_CHECKS[self._device.type] == 0 and bool(self._ended.all()):
-                break
+            if number % STEPS_BETWEEN_CHECKS[self._device.type] == 0:
+                writing = int((~self._ended).sum())
+                if not writing:
+                    break
+                if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+                    log.info(
+                        "%d of %d answers are still being written: %d tokens, %d at most", writing, len(self._ended), number, self._limit
+                    )
+                    said = time.monotonic()
         return [_until(row, self._end_id) for row in self._written.tolist()]
 
     def _read_all(self, prompts: Sequence[list[int]]) -> torch.Tensor:

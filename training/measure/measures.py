@@ -3,15 +3,16 @@
 | measure | over questions | better |
 |---|---|---|
 | heldout_loss | nats a token of the writer's real answers | lower |
-| style | likeness to the writer: 0 is other writers, 1 the writer (training.style) | higher |
+| style | likeness to the writer: 0 is other writers, 1 the writer (training.measure.style) | higher |
 | style_grammar | the same in another view: 0 is plain rewrites or other writers (training.measure.style_grammar) | higher |
-| style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.style_distance) | lower |
-| rep4, distinct2, longest_loop, unfinished_share, empty_share, length_ratio, odd_length_share | training.degeneration | near the writer's |
-| verbatim_share, longest_copy | training.memorisation | near the writer's |
+| style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.measure.style_distance) | lower |
+| rep4, distinct2, longest_loop, unfinished_share, empty_share | training.measure.degeneration | near the writer's |
+| length_ratio, odd_length_share | training.measure.degeneration | near the writer's |
+| verbatim_share, longest_copy | training.measure.memorisation | near the writer's |
 | foreign_phrases, own_phrases | phrases in 1,000 words (training.measure.phrases) | near the writer's |
-| ability | share of other tasks solved (training.ability) | higher |
-| ability_loss | nats a token of general text (training.ability) | lower |
-| lm_eval/TASK/METRIC | an extra: tasks of lm-eval (training.lm_eval_tasks), after all others | as the metric says |
+| ability | share of other tasks solved (training.measure.ability) | higher |
+| ability_loss | nats a token of general text (training.measure.ability) | lower |
+| lm_eval/TASK/METRIC | an extra: tasks of lm-eval (training.answer.lm_eval_tasks), after all others | as the metric says |
 """
 
 from collections.abc import Iterable, Mapping

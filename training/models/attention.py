@@ -66,7 +66,7 @@ def cached_attention(
 ) -> torch.Tensor:
     """One query a row, (rows, heads, 1, size), against the first `seen` (int32, rows) places of a cache (rows, room, heads or fewer, size).
 
-    Returns (rows, 1, heads, size). Nothing here depends on the values of `seen` on the host, so a CUDA graph can replay it.
+    Returns (rows, 1, heads, size). On a GPU nothing depends on the values of `seen` on the host, so a CUDA graph can replay it.
     """
     rows, room = keys.shape[:2]
     if has_flash(query.device) and query.dtype in FLASH_TYPES:
@@ -76,9 +76,25 @@ def cached_attention(
             query[:, :, 0], flat_keys, flat_values, steps, steps * room, 1, room, 0.0, False, False, scale=scaling, seqused_k=seen
         )
         return found[0][:, None]  # type: ignore[no-any-return]
+    if query.device.type == "cpu":
+        longest = int(seen.max())
+        return _grouped(query, keys[:, :longest], values[:, :longest], seen, scaling)
     visible = torch.arange(room, device=query.device) < seen[:, None]
     k, v = keys.transpose(1, 2), values.transpose(1, 2)
     return scaled_dot_product_attention(query, k, v, visible[:, None, None], scale=scaling, enable_gqa=True).transpose(1, 2)
+
+
+def _grouped(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, seen: torch.Tensor, scaling: float | None) -> torch.Tensor:
+    """The same with the query heads that share a key head as rows of one product.
+
+    PyTorch's own repeats the keys for them: 25 times slower in bf16 at 300 places (one Zen core, SmolLM2's shape).
+    """
+    rows, heads, _, size = query.shape
+    k, v = keys.transpose(1, 2), values.transpose(1, 2)
+    grouped = query.view(rows, k.shape[1], heads // k.shape[1], size)
+    hidden = torch.arange(k.shape[2]) >= seen[:, None, None, None]
+    scores = (grouped @ k.transpose(2, 3)).float().mul_(size**-0.5 if scaling is None else scaling).masked_fill_(hidden, -torch.inf)
+    return (scores.softmax(dim=-1).to(v.dtype) @ v).view(rows, 1, heads, size)
 
 
 def _flash(

@@ -3,6 +3,7 @@
 MEASURE_NAMES: dict[str, str] = {
     "heldout_loss": "surprise at the writer's real answers (loss, nats per token; lower is better)",
     "style": "writes like the writer (0: like other people, 1: like the writer)",
+    "style_grammar": "writes like the writer, by its small words and marks (0: like others, 1: like the writer)",
     "style_distance": "distance from the writer's style (0: the writer, 1: the base)",
     "rep4": "repeats itself (share of 4-word runs)",
     "distinct2": "variety (share of different 2-word runs)",
@@ -13,6 +14,8 @@ MEASURE_NAMES: dict[str, str] = {
     "odd_length_share": "answers of a length unlike the writer's",
     "verbatim_share": "text copied from the training data",
     "longest_copy": "longest copy, in characters",
+    "foreign_phrases": "phrases of base and teacher, in 1,000 words",
+    "own_phrases": "phrases of the writer's own, in 1,000 words",
     "ability": "other tasks solved",
     "ability_loss": "surprise at general text (loss, nats per token; lower is better)",
 }
