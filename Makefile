@@ -12,7 +12,7 @@ export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
 link = $(1)/bin/python requirements/uv.py pip install --quiet --python $(1) --no-deps --editable .
 
-.PHONY: gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop up down lock clean
+.PHONY: gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop serve up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -57,6 +57,9 @@ start: install ## Airflow and MLflow for your own writers, in the background, wi
 
 stop: ## Stop what `make start` started
 	@.venv/bin/python -m ghostwriter down
+
+serve: install ## Answer as each writer's champion: OpenAI's chat completions at http://127.0.0.1:8910/v1 (python -m ghostwriter chat WRITER talks to it)
+	@.venv/bin/python -m ghostwriter serve
 
 up: ## The same in containers (docker-compose.yaml); makes the secrets and the images if there are none
 	@docker compose version > /dev/null 2>&1 || { echo "Docker with Compose 2.26 or newer is needed. Without Docker: make start"; exit 1; }

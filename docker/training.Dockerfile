@@ -1,7 +1,7 @@
 # The GPU side: `python -m training train|evaluate|examine REQUEST`. One file, two variants:
 #   cpu   needs a CPU build of torch: name an index that has one in PIP_EXTRA_INDEX_URL
 #   cuda  the build of torch for CUDA, which brings CUDA's libraries with it; the host gives the driver
-# Targets: training, and demo (the same with the demo's teacher).
+# Targets: training, demo (the same with the demo's teacher), and serving (the same with the gateway that answers as a champion).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG VARIANT=cpu
 
@@ -88,3 +88,26 @@ USER 10001:10001
 CMD ["demo.teacher", "--host", "0.0.0.0", "--port", "8901"]
 LABEL org.opencontainers.image.title="ghostwriter-demo" \
       org.opencontainers.image.description="The demo's teacher beside the training image"
+
+FROM build AS build-serving
+COPY requirements/serving.txt /tmp/serving.txt
+RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --disable-pip-version-check --no-compile --no-deps \
+    --target /opt/serving -r /tmp/serving.txt
+
+FROM training AS serving
+USER 0:0
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+COPY --from=build-serving /opt/serving /opt/venv/lib/python3.11/site-packages
+COPY plugins plugins
+COPY writers writers
+RUN /opt/venv/bin/python -m compileall -q plugins
+ENV PYTHONPATH=/opt/ghostwriter/plugins:/opt/ghostwriter GHOSTWRITER_TRAINING_PYTHON=/opt/venv/bin/python
+USER 10001:10001
+EXPOSE 8910
+# Beyond loopback the gateway wants a key, which it makes in the home volume; engines listen on loopback, inside this container.
+ENTRYPOINT ["tini", "--", "python", "-m"]
+CMD ["ghostwriter", "serve", "--host", "0.0.0.0"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s --retries=5 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8910/healthz', timeout=8)"]
+LABEL org.opencontainers.image.title="ghostwriter-serving" \
+      org.opencontainers.image.description="Ghostwriter's gateway with llama.cpp, beside the training image"

@@ -293,7 +293,8 @@ class ExportRequest(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     """Of the folder inside `run_folder`, and of the model in it."""
     form: ExportForm
-    adapter: Path
+    adapter: Path | None
+    """None: the base as it is."""
     base: str
     revision: str | None = None
     questions: tuple[str, ...] = Field(min_length=1)
@@ -317,6 +318,8 @@ class ExportProof(Frozen):
     """What is taken for rounding there."""
     tokens: int
     answers: tuple[str, ...]
+    ids: tuple[tuple[int, ...], ...] = ()
+    """The answers as token ids, each with its end token where it came to its end."""
 
 
 class ExportResult(Frozen):

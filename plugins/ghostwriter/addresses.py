@@ -1,10 +1,17 @@
 """What an address says of the server behind it: its origin, and whether it is one no secret may be sent to."""
 
 import ipaddress
+import os
 import socket
 from urllib.parse import urlsplit
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+SERVING = "http://127.0.0.1:8910/v1"
+
+
+def serving_url() -> str:
+    """Where the serving gateway is: GHOSTWRITER_SERVING_URL, else where `python -m ghostwriter serve` listens on this machine."""
+    return (os.environ.get("GHOSTWRITER_SERVING_URL") or SERVING).rstrip("/")
 
 
 def origin(url: str) -> str:

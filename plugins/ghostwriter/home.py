@@ -53,6 +53,11 @@ class Home:
         """Versions written for other programs, a folder for each version and form; made again at any time."""
         return self.path / "exports" / writer
 
+    @property
+    def serving_key(self) -> Path:
+        """Where the key to the serving gateway stands, if one is wanted (0600)."""
+        return self.path / "serving_key"
+
     def check_space(self, need_bytes: int = LOW_WATER_BYTES) -> None:
         """Make the folder; raise HomeError when it cannot be written or has less than `need_bytes` free."""
         try:
@@ -70,3 +75,13 @@ class Home:
                 f"{self.path} has {free / 2**20:.0f} MiB free, {need_bytes / 2**20:.0f} MiB are needed. "
                 "Free some space, or name another folder in GHOSTWRITER_HOME; what was done so far is kept."
             )
+
+
+def read_serving_key(home: Home) -> str:
+    """The serving gateway's key, where it stands in this home folder; empty when it has none. Raises HomeError."""
+    try:
+        return home.serving_key.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise HomeError(f"The serving gateway's key in {home.serving_key} cannot be read: {error.strerror}.") from None

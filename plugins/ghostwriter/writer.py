@@ -25,6 +25,7 @@ from ghostwriter.writer_settings import (
     Notify,
     Schedule,
     Section,
+    Serving,
     Source,
     Student,
     Teacher,
@@ -53,6 +54,7 @@ class Writer(Section):
     answering: Answering = Answering()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
+    serving: Serving = Serving()
     judge: Judge | None = None
     student: Student | None = None
     notify: Notify | None = None

@@ -239,6 +239,14 @@ class Gate(Section):
     """A person must approve in Airflow, within a week, before the champion changes."""
 
 
+class Serving(Section):
+    """What the serving gateway (`python -m ghostwriter serve`) has to do with a promotion."""
+
+    required: bool = False
+    """A candidate becomes the champion only if the gateway's engine loads it and answers as it was scored; while no gateway answers,
+    nothing is promoted."""
+
+
 class Notify(Section):
     """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
 

@@ -35,8 +35,8 @@ def read(name: str) -> list[Json]:
 
 
 RESOURCES = [(name, manifest) for name in read("kustomization.yaml")[0]["resources"] for manifest in read(name)]
-BY_HAND = [("gpu-check.yaml", manifest) for manifest in read("gpu-check.yaml")]
-"""Applied once, when a person wants it."""
+BY_HAND = [(name, manifest) for name in ("gpu-check.yaml", "serving.yaml") for manifest in read(name)]
+"""Applied by a person who wants it."""
 AIRFLOW: Json = read("airflow-values.yaml")[0]
 ENVIRONMENT = {each["name"]: each["value"] for each in AIRFLOW["env"]}
 

@@ -48,7 +48,8 @@ def export(request: ExportRequest, stop: StopFlag) -> ExportResult:
     stop.raise_if_set(AGAIN)
     proof = prove(base, request.adapter, given)
     write_json(proof, unfinished / PROOF_FILE)
-    write_card(unfinished, request, proof, Path(prepare(request.base, request.models)), rank)
+    if request.adapter:
+        write_card(unfinished, request, proof, Path(prepare(request.base, request.models)), rank)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     result = ExportResult(folder=folder, files=_digests(folder), proof=proof, seconds=round(time.monotonic() - began, 3))
@@ -58,7 +59,10 @@ def export(request: ExportRequest, stop: StopFlag) -> ExportResult:
 
 
 def _write_model(request: ExportRequest, base: Base, folder: Path) -> int:
-    """Write the model in its form; returns the adapter's rank. `base` is as before afterwards."""
+    """Write the model in its form; returns the adapter's rank. `base` is as before afterwards. Raises ExportError."""
+    if request.adapter is None:
+        _write_base(request, base, folder)
+        return 0
     model = load_adapter(base, request.adapter)
     try:
         if request.form == "gguf":
@@ -73,6 +77,15 @@ def _write_model(request: ExportRequest, base: Base, folder: Path) -> int:
         return int(model.peft_config["default"].r)
     finally:
         model.unload()
+
+
+def _write_base(request: ExportRequest, base: Base, folder: Path) -> None:
+    if request.form == "gguf":
+        write_gguf(folder / MODEL_FILE, base.model.named_parameters(), base.model, base.chat, request.name)
+        return
+    base.tokenizer.save_pretrained(folder)
+    if request.form == "merged":
+        base.model.save_pretrained(folder)
 
 
 def _write_merged(model: Any, base: Base, folder: Path) -> None:

@@ -17,7 +17,7 @@ class Plain:
 
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self._model: Any = AutoModelForCausalLM.from_pretrained(base_folder or folder, revision=revision, dtype=torch.float32)
-        if base_folder:
+        if (folder / "adapter_config.json").exists():
             self._model = PeftModel.from_pretrained(self._model, folder, autocast_adapter_dtype=False)
         self._model.eval()
 

@@ -62,17 +62,18 @@ def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Gi
     return list(zip(prompts, answers, strict=True))
 
 
-def prove(base: Base, adapter: Path, given: Given) -> ExportProof:
+def prove(base: Base, adapter: Path | None, given: Given) -> ExportProof:
     """Compare an export's answers with plain peft's and the base's; `base` is in float32, so that only true near ties are allowed for.
 
     The adapter is read from its folder onto `base`, unmerged, and taken off again. Raises ExportError when an answer is not the
-    adapter's, or all could be the base's.
+    adapter's, or all could be the base's. Without an adapter it is the base that is exported.
     """
-    model = load_adapter(base, adapter)
+    model = load_adapter(base, adapter) if adapter else base.model
     try:
         first, second = compare(model, given, "sdpa"), compare(model, given, "eager")
     finally:
-        model.unload()
+        if adapter:
+            model.unload()
     near = tolerance(first, second, base.model.dtype)
     proof = ExportProof(
         questions=len(given),
@@ -82,8 +83,14 @@ def prove(base: Base, adapter: Path, given: Given) -> ExportProof:
         near_tie=round(near, 6),
         tokens=sum(len(ids) for _, ids in given),
         answers=tuple(base.tokenizer.decode(ids) for _, ids in given),
+        ids=tuple(tuple(ids) for _, ids in given),
     )
-    _check(proof)
+    _check(proof, "adapter in plain peft" if adapter else "base in plain transformers")
+    if adapter and proof.like_base == proof.questions:
+        raise ExportError(
+            f"All {proof.questions} answers of the export could be the base's: the adapter changes nothing, or was lost on the way."
+            " Nothing was exported."
+        )
     return proof
 
 
@@ -92,14 +99,9 @@ def _within(near: float, compared: Sequence[Compared]) -> int:
     return sum(float(each.behind.max()) <= near for each in compared)
 
 
-def _check(proof: ExportProof) -> None:
+def _check(proof: ExportProof, what: str) -> None:
     if proof.agree < proof.questions:
         raise ExportError(
-            f"The export answers {proof.questions - proof.agree} of {proof.questions} questions otherwise than the adapter in plain peft"
+            f"The export answers {proof.questions - proof.agree} of {proof.questions} questions otherwise than the {what}"
             f" (up to {proof.furthest:.3f} nats behind its choice). Nothing was exported."
-        )
-    if proof.like_base == proof.questions:
-        raise ExportError(
-            f"All {proof.questions} answers of the export could be the base's: the adapter changes nothing, or was lost on the way."
-            " Nothing was exported."
         )

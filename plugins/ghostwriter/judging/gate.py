@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.judging.content import Content
+from ghostwriter.judging.serving import Tried
 from ghostwriter.writer_settings import Gate
 from training.contract import LM_EVAL, Estimate, EvaluateResult
 
@@ -88,8 +89,8 @@ def rival_of(evaluation: EvaluateResult) -> str:
     return next((arm for arm in evaluation.scores if arm.startswith("champion") and arm != evaluation.candidate), BASE)
 
 
-def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None = None) -> Decision:
-    """Compare the candidate with its rival on the same held-out questions.
+def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None = None, tried: Tried | None = None) -> Decision:
+    """Compare the candidate with its rival on the same held-out questions. `tried` is what the serving gateway found, if it was asked.
 
     Raises KeyError when the evaluation lacks a measure that is never withheld.
     """
@@ -102,6 +103,7 @@ def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None
         _not_copied(evaluation, thresholds),
         *_ability_kept(evaluation, thresholds),
         _reloaded(evaluation.reloaded, thresholds.min_reloaded),
+        *([_served(tried)] if tried else []),
     ]
     gains = [*_style_gain(evaluation, rival), *_content_gain(content, rival), _loss_gain(evaluation, rival, thresholds)]
     missing = _not_measured(evaluation, content)
@@ -226,6 +228,12 @@ def _reloaded(share: float | None, least: float) -> Check:
     figures = "it was not tried" if share is None else f"{share:.0%} of the sampled answers are the same, {least:.0%} is needed"
     fault = "loaded again by plain peft, it does not answer as it was evaluated"
     return Check(measure="reloaded", passed=share is not None and share >= least, figures=figures, fault=fault)
+
+
+def _served(tried: Tried) -> Check:
+    passed = tried.state == "served"
+    figures = "the serving engine answers as plain peft does" if passed else tried.why.rstrip(".")
+    return Check(measure="served", passed=passed, figures=figures, fault="it cannot be served")
 
 
 def _not_measured(evaluation: EvaluateResult, content: Content | None) -> dict[str, str]:

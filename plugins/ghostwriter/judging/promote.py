@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ghostwriter.database import open_database
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import Home
+from ghostwriter.judging.mlmodel import DIGEST_TAG, log_model
 from ghostwriter.judging.moves import CHAMPION, PREVIOUS, Move, finish_move, make_move, now
 from ghostwriter.lock import only_one
 from ghostwriter.writer import Writer
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ADAPTER_FILE = "adapter_model.safetensors"
-DIGEST_TAG = "adapter_sha256"
 LOCK_SECONDS = 60.0
 
 
@@ -63,7 +63,7 @@ def alias_version(client: "MlflowClient", stem: str, alias: str) -> "ModelVersio
 def fetch_champion(client: "MlflowClient", home: Home, stem: str) -> Champion | None:
     """The champion with its adapter folder, downloaded once; None while there is none."""
     version = alias_version(client, stem, CHAMPION)
-    return _downloaded(client, home, stem, version) if version else None
+    return download_version(client, home, stem, version) if version else None
 
 
 def fetch_version(client: "MlflowClient", home: Home, stem: str, number: str | None) -> Champion:
@@ -74,10 +74,11 @@ def fetch_version(client: "MlflowClient", home: Home, stem: str, number: str | N
     if version is None:
         versions = ", ".join(sorted(there, key=int)) or "none"
         raise PromotionError(f"{name} has no {f'version {number}' if number else 'champion'}; its versions: {versions}.")
-    return _downloaded(client, home, stem, version)
+    return download_version(client, home, stem, version)
 
 
-def _downloaded(client: "MlflowClient", home: Home, stem: str, version: "ModelVersion") -> Champion:
+def download_version(client: "MlflowClient", home: Home, stem: str, version: "ModelVersion") -> Champion:
+    """A version with its adapter folder, downloaded once. Raises PromotionError when its weights are not those that were registered."""
     import mlflow
 
     folder = home.models / "champions" / stem / f"champion-v{version.version}"
@@ -89,6 +90,11 @@ def _downloaded(client: "MlflowClient", home: Home, stem: str, version: "ModelVe
             )
             shutil.rmtree(folder, ignore_errors=True)
             Path(downloaded).replace(folder)
+        if (wanted := version.tags.get(DIGEST_TAG)) and adapter_digest(folder) != wanted:
+            raise PromotionError(
+                f"The weights of version {version.version} of {version.name} in MLflow are not those that were registered"
+                f" (SHA-256 {adapter_digest(folder)[:12]}..., not {wanted[:12]}...). Promote another version, or roll back."
+            )
     return Champion(
         str(version.version), folder, version.tags.get("base", ""), version.tags.get("revision") or None, version.tags.get("why", "")
     )
@@ -125,7 +131,7 @@ def promote(
                 f"The verdict was made against {_named(champion)}, but by now {_named(current)} of {name}. Nothing was promoted; "
                 "trigger the training DAG again to compare with that one: nothing is trained twice."
             )
-        version = _registered(client, name, run_id, digest, tags)
+        version = _registered(client, writer, run_id, digest, tags)
         make_move(client, name, Move(kind="promotion", who=who, when=now(), old=current, new=version, why=why, numbers=dict(numbers)))
     return version
 
@@ -180,14 +186,14 @@ def _named(version: str | None) -> str:
     return f"version {version} as the champion" if version else "no champion"
 
 
-def _registered(client: "MlflowClient", name: str, run_id: str, digest: str, tags: Mapping[str, str]) -> str:
-    """The version of these weights; made when there is none."""
+def _registered(client: "MlflowClient", writer: Writer, run_id: str, digest: str, tags: Mapping[str, str]) -> str:
+    """The version of these weights; made when there is none, with what MLflow needs to load it."""
+    name = model_name(writer.stem)
     for version in client.search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'"):
         return str(version.version)
-    source = f"{client.get_run(run_id).info.artifact_uri}/adapter"
-    return str(
-        client.create_model_version(name, source=source, run_id=run_id, tags={**tags, DIGEST_TAG: digest}, description=_note(tags)).version
-    )
+    source, known = f"{client.get_run(run_id).info.artifact_uri}/adapter", {**tags, DIGEST_TAG: digest}
+    log_model(client, writer, name, run_id, known)
+    return str(client.create_model_version(name, source=source, run_id=run_id, tags=known, description=_note(tags)).version)
 
 
 def _note(tags: Mapping[str, str]) -> str:

@@ -57,7 +57,7 @@ class LocalStage:
             self._process = subprocess.Popen(
                 [training_python(), "-m", "training", self.stage, self.request],
                 cwd=ROOT,
-                env=_environment(),
+                env={**training_environment(), LAUNCHER_VARIABLE: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -150,7 +150,7 @@ def _locked(file: IO[bytes]) -> bool:
     return True
 
 
-def _environment() -> dict[str, str]:
+def training_environment() -> dict[str, str]:
     """What the training side may see of the environment: nothing of Airflow's, and no secret."""
     passed = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("MLFLOW_HTTP_")}
-    return {**passed, LAUNCHER_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}
+    return {**passed, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from ghostwriter.judging.moves import CHAMPION, PREVIOUS
 from ghostwriter.judging.promote import model_name
-from ghostwriter.mlflow_runs.experiment import SCORES
 from ghostwriter.mlflow_runs.registry import Json, MlflowSilent, Registry, named
 
 EVALUATION, SAMPLES = "evaluate", "samples.json"
@@ -25,6 +25,20 @@ class Version:
     run_id: str
     pipeline_run: str
     why: str
+
+
+class Examined(Protocol):
+    """What leads from a version to its examination: the run that trained it, and that of its night."""
+
+    @property
+    def run_id(self) -> str:
+        """Of its training."""
+        ...
+
+    @property
+    def pipeline_run(self) -> str:
+        """Of the night that registered it; empty when that is not known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ def _answers(registry: Registry, version: Version) -> tuple[tuple[str, str], ...
     return tuple((row["question"], row[arm]) for row in rows[:SHOWN_ANSWERS] if arm in row)
 
 
-def find_evaluation(registry: Registry, version: Version) -> Evaluation | None:
+def find_evaluation(registry: Registry, version: Examined) -> Evaluation | None:
     """Where a version was examined before it was promoted; None when MLflow no longer has it."""
     training = registry.run(version.run_id)
     if training is None:
@@ -105,6 +119,8 @@ def find_evaluation(registry: Registry, version: Version) -> Evaluation | None:
 
 def _measures(registry: Registry, versions: tuple[Version, ...], champion: int | None, previous: int | None) -> Iterator[Measure]:
     """Scores from the examination of the newer of the two, in which the older one, if it was the champion then, answered too."""
+    from ghostwriter.mlflow_runs.experiment import SCORES  # brings Airflow with it, which the serving gateway has no use for
+
     numbers = {version.number: version for version in versions}
     newer, older = max(filter(None, (champion, previous))), min(filter(None, (champion, previous)))
     evaluation = find_evaluation(registry, numbers[newer]) if newer in numbers else None

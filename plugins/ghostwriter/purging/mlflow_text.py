@@ -36,6 +36,8 @@ def remove_experiment(client: "MlflowClient", stem: str) -> int:
         for run in _runs(client, experiment):
             _remove_artifacts(client, run, frozenset())
             runs += 1
+        for model in client.search_logged_models([experiment], max_results=1_000):
+            client.delete_logged_model(model.model_id)
         client.rename_experiment(experiment, f"purged {experiment}")  # MLflow keeps the name of a removed experiment taken
         client.delete_experiment(experiment)
     return runs

@@ -5,7 +5,8 @@ The templates are rendered by Airflow in the task's process. A failure is told i
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from ghostwriter.writer import Writer
 
@@ -25,6 +26,7 @@ CHAMPION = (
     "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}",
     "{{ ti.log_url }}",
 )
+TOLD = ("{{ params.what }}", "{{ params.words }}")
 """Lines of Jinja; the first is a mail's subject."""
 
 
@@ -37,7 +39,7 @@ class Message:
     to: tuple[str, ...] = ()
     """Where a mail goes; a webhook has none."""
 
-    def __call__(self, context: "Context") -> None:
+    def __call__(self, context: "Context | dict[str, Any]") -> None:
         """Send it. What goes wrong stands in the task's log and does not change how the task ended."""
         self.notifier()(context)
 
@@ -64,6 +66,16 @@ def on_failure(writer: Writer) -> list[Message]:
 def on_new_champion(writer: Writer) -> list[Message]:
     """For `on_success_callback` of a task that moves the champion and returns its version; a skipped task calls nobody."""
     return _messages(writer, (CHAMPION[0] % writer.name, *CHAMPION[1:]))
+
+
+def tell(writer: Writer, what: str, words: str) -> int:
+    """Send a message that no task sends, now; returns to how many places. What a sender raises is raised."""
+    from airflow.sdk import BaseHook
+
+    messages = _messages(writer, TOLD)
+    for message in messages:
+        message({"params": {"what": what, "words": words}, "conn": SimpleNamespace(get=BaseHook.get_connection)})
+    return len(messages)
 
 
 def _messages(writer: Writer, lines: tuple[str, ...]) -> list[Message]:

@@ -1,15 +1,18 @@
 """The bodies of the training DAG's tasks: what they read from and say to MLflow. Arguments are locations and small values."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ghostwriter.home import Home
+from ghostwriter.addresses import serving_url
+from ghostwriter.home import Home, read_serving_key
 from ghostwriter.judging.content import Content
 from ghostwriter.judging.gate import Decision, decide, rival_of
 from ghostwriter.judging.moves import CHAMPION
 from ghostwriter.judging.promote import (
+    adapter_digest,
     alias_version,
     fetch_champion,
     is_champion,
@@ -17,6 +20,7 @@ from ghostwriter.judging.promote import (
     roll_back as roll_back_version,
 )
 from ghostwriter.judging.provenance import run_tags, version_tags
+from ghostwriter.judging.serving import Candidate, GatewayPort, Serving, Tried
 from ghostwriter.mlflow_runs.decision_page import DECISION_TAG, log_decision
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
 from ghostwriter.mlflow_runs.pipeline_run import (
@@ -40,6 +44,7 @@ log = logging.getLogger(__name__)
 REJECT = "Reject"
 """The option of Airflow's approval form."""
 APPROVAL_TAG = "ghostwriter.approval"
+SERVED_QUESTIONS = 10
 
 
 def dataset_to_train(writer: Writer, chosen: str | None, dag_run: Any) -> Path:
@@ -111,15 +116,36 @@ def compare_content(writer: Writer, evaluation_request: str, run_id: str) -> dic
 
 
 def judge(writer: Writer, evaluation_request: str, run_id: str, content: dict[str, Any] | None) -> dict[str, Any]:
-    """Put the scores through the gate; decision, figures and reasons go to the MLflow run and the log, the decision is returned as JSON."""
+    """Put the scores through the gate; decision, figures and reasons go to the MLflow run and the log, the decision is returned as JSON.
+
+    With `[serving] required` the gateway is asked last: only about a candidate that would be promoted. Raises ServingSilent.
+    """
     request, result = _evaluation(evaluation_request)
     found = Content.model_validate(content) if content else None
     client = mlflow_client()
     decision = _not_comparable(client, writer, request, result) or decide(result, writer.gate, found)
+    if decision.promote and writer.serving.required:
+        decision = decide(result, writer.gate, found, try_serving(writer, request, result, _gateway()))
     for reason in (*decision.reasons, decision.summary):
         log.info(reason)
     log_decision(client, run_id, decision, found, shown_again(client, tracking_uri(), run_id, result.run_id))
     return decision.model_dump(mode="json")
+
+
+def try_serving(writer: Writer, request: EvaluateRequest, result: EvaluateResult, serving: Serving) -> Tried:
+    """Whether the candidate of an evaluation can be served. Raises ServingSilent."""
+    adapter = _candidate(request)
+    trained = read_json(TrainResult, adapter.parent / RESULT_FILE)
+    rows = result.samples.read_text(encoding="utf-8").splitlines()[:SERVED_QUESTIONS]
+    candidate = Candidate(
+        writer=writer.stem,
+        run_id=trained.run_id or "",
+        digest=adapter_digest(adapter),
+        base=request.base,
+        revision=request.revision,
+        questions=tuple(json.loads(row)["question"] for row in rows),
+    )
+    return serving.tried(candidate)
 
 
 def record_answer(run_id: str, decision: Decision, event: dict[str, Any]) -> None:
@@ -205,6 +231,10 @@ def _not_comparable(client: "MlflowClient", writer: Writer, request: EvaluateReq
 def _evaluation(request_path: str) -> tuple[EvaluateRequest, EvaluateResult]:
     request = read_json(EvaluateRequest, Path(request_path))
     return request, read_json(EvaluateResult, request.run_folder / RESULT_FILE)
+
+
+def _gateway() -> GatewayPort:
+    return GatewayPort(serving_url(), read_serving_key(Home.default()))
 
 
 def _candidate(request: EvaluateRequest) -> Path:

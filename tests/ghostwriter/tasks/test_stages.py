@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from ghostwriter.home import ROOT, Home
 from ghostwriter.judging.gate import Decision, decide
 from ghostwriter.judging.promote import ADAPTER_FILE, alias_version
+from ghostwriter.judging.serving import ServingSilent
 from ghostwriter.mlflow_runs.comparison import comparison_table
 from ghostwriter.mlflow_runs.pipeline_run import shown_again
 from ghostwriter.mlflow_runs.server import tracking_uri
@@ -23,8 +24,9 @@ from ghostwriter.tasks import stages
 from ghostwriter.tasks.chain import mark_trained
 from ghostwriter.tasks.stages import close_run, judge, promote, record_answer, roll_back
 from ghostwriter.writer import Writer, load_writer
-from ghostwriter.writer_settings import Gate
+from ghostwriter.writer_settings import Gate, Serving
 from tests.ghostwriter.judging.evaluations import evaluation
+from tests.training.tracking.mlflow_server import free_port
 from training.contract import ArmRequest, EvaluateRequest, EvaluateResult, Recipe, Tracking, TrainRequest, TrainResult, write_json
 
 REJECTED = {"chosen_options": ["Reject"], "params_input": {"why": "too bland"}, "responded_by_user": {"id": "1", "name": "ada"}}
@@ -293,3 +295,17 @@ def test_a_cleared_run_that_finds_a_newer_dataset_has_an_mlflow_run_of_its_own(
     first, second, again = (stages.plan_training(writer, datasets[n], "distilled", "tiny", airflow_run)["run_id"] for n in (0, 1, 1))
     assert first != second == again
     assert [client.get_run(run).data.params["dataset"] for run in (first, second)] == [folder.name for folder in datasets]
+
+
+def test_a_writer_that_must_be_served_is_not_promoted_while_no_gateway_answers(
+    client: MlflowClient, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "samples.jsonl").write_text(json.dumps({"question": "Why?"}) + "\n")
+    result = evaluation("base").model_copy(update={"samples": tmp_path / "samples.jsonl"})
+    monkeypatch.setenv("GHOSTWRITER_SERVING_URL", f"http://127.0.0.1:{free_port()}/v1")
+    night = Night(client, tmp_path / "night", b"one", result)
+    wanted = writer.model_copy(update={"serving": Serving(required=True)})
+    with pytest.raises(ServingSilent, match="must be served before it is promoted"):
+        night.judged(wanted)
+    assert alias_version(client, "lamplight", "champion") is None
+    assert night.judged(writer)["promote"]

