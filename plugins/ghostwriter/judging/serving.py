@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghostwriter.errors import GhostwriterError
@@ -79,6 +78,8 @@ class GatewayPort:
         return found
 
     def _ask(self, candidate: Candidate) -> Tried:
+        import requests  # not at import: DAG files are parsed often
+
         try:
             answer = requests.post(
                 f"{self._url}/{ROUTE}", json=candidate.model_dump(), headers=self._headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
