@@ -27,13 +27,25 @@ class EngineFailed(GhostwriterError):
 class Running(Protocol):
     """A version that an engine answers with."""
 
-    address: str
-    """Base URL, with /v1."""
-    key: str
-    model: str
-    """What the engine calls it."""
-    extra: Json
-    """What each request says beside the sampling: fields that only this engine knows."""
+    @property
+    def address(self) -> str:
+        """Base URL, with /v1."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What a request bears."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """What the engine calls it."""
+        ...
+
+    @property
+    def extra(self) -> Json:
+        """What each request says beside the sampling: fields that only this engine knows."""
+        ...
 
     async def ended(self) -> str:
         """Return when it answers no more by itself, with what is known of why."""

@@ -5,8 +5,9 @@ The registry is asked again every few seconds, and its answer is all that counts
 
 from dataclasses import dataclass
 
+from ghostwriter.judging.mlmodel import DIGEST_TAG
 from ghostwriter.judging.moves import CHAMPION, PENDING_TAG, PREVIOUS
-from ghostwriter.judging.promote import DIGEST_TAG, model_name
+from ghostwriter.judging.promote import model_name
 from ghostwriter.mlflow_runs.registry import Json, MlflowSilent, Registry, named
 
 BASE, CANDIDATE = "base", "candidate"
