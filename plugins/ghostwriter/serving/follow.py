@@ -258,9 +258,14 @@ class Follow:
             except BaseException:
                 await loaded.close(0)
                 raise
-        loaded.keep()
+        loaded.keep(lambda: self._drop(facts.key, loaded))
         self._loaded[facts.key] = loaded
         log.info("%s is loaded: %d answers as proved, %.1f s.", facts.name, made.proof.questions, time.monotonic() - began)
+
+    def _drop(self, key: str, loaded: Loaded) -> None:
+        """An engine that does not stay up: its version is fetched, proved and loaded anew by the next look."""
+        if self._loaded.get(key) is loaded:
+            del self._loaded[key]
 
     def _loading_ended(self, writer: Writer, facts: Facts, done: "asyncio.Task[None]") -> None:
         del self._loading[facts.key]

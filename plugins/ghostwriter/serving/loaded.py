@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds a request waits for an engine that is being started again."""
-DELAYS = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
-"""Before the first, second ... try to start an engine again; one that ran this long begins from the first."""
+DELAYS = (0.0, 1.0, 2.0, 5.0, 15.0)
+"""Before the first, second ... try to start an engine again; after the last it is given up."""
+STEADY_SECONDS = 60.0
+"""An engine that ran this long counts as one that never ended."""
 DRAIN_SECONDS = 900.0
 """For answers that are under way when a version is no longer wanted."""
 
@@ -46,9 +48,9 @@ class Loaded:
         self._is_up.set()
         return self._running
 
-    def keep(self) -> None:
-        """From now on start its engine again when it ends."""
-        self._keeper = asyncio.create_task(self._keep_up(), name=f"keeper of {self.name}")
+    def keep(self, give_up: Callable[[], None]) -> None:
+        """From now on start its engine again when it ends; `give_up` is called when that does not help."""
+        self._keeper = asyncio.create_task(self._keep_up(give_up), name=f"keeper of {self.name}")
 
     async def running(self) -> Running:
         """The engine. Raises Problem when it is down for longer than a request should wait."""
@@ -87,19 +89,22 @@ class Loaded:
             await self._running.stop()
         log.info("%s is unloaded.", self.name)
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self, give_up: Callable[[], None]) -> None:
         tries = 0
         while self._running:
             began = time.monotonic()
             self.why_down = await self._running.ended()
             self._is_up.clear()
-            tries = 0 if time.monotonic() - began > DELAYS[-1] else tries
+            tries = 0 if time.monotonic() - began > STEADY_SECONDS else tries
             log.warning("The engine of %s ended and is started again: %s", self.name, self.why_down)
             while not self._is_up.is_set():
-                await asyncio.sleep(DELAYS[min(tries, len(DELAYS) - 1)])
+                if tries == len(DELAYS):
+                    log.warning("The engine of %s does not stay up: %s", self.name, self.why_down)
+                    give_up()
+                    return
+                await asyncio.sleep(DELAYS[tries])
                 tries += 1
                 try:
                     await self.open()
                 except GhostwriterError as error:
                     self.why_down = str(error)
-                    log.warning("The engine of %s does not start: %s", self.name, error)
