@@ -1,9 +1,7 @@
-"""What MLflow needs to load a version by itself lies beside its weights; MLflow loads it, without Ghostwriter."""
+"""What MLflow needs to load a version by itself lies beside its weights; tests/ghostwriter/serving/test_gateway.py has it loaded."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,32 +9,7 @@ import pytest
 
 from ghostwriter.home import ROOT
 from ghostwriter.judging.mlmodel import PACKAGE_REQUIREMENTS, REQUIREMENTS, write_model
-from ghostwriter.launchers.local import training_python
 from ghostwriter.writer import load_writer
-from tests.ghostwriter.serving.rig import Training
-
-LOAD = """
-import sys
-sys.path = [entry for entry in sys.path if entry not in ("", {root!r}, {root!r} + "/plugins")]
-import importlib.util
-assert not any(importlib.util.find_spec(name) for name in ("training", "ghostwriter"))
-import mlflow, pandas
-model = mlflow.pyfunc.load_model({folder!r})
-one = model.predict(pandas.DataFrame({{"question": ["Why?", "How?"]}}), params={{"temperature": 0.0, "max_new_tokens": 8}})
-sampled = [model.predict(pandas.DataFrame({{"question": ["Why?"]}})) for _ in range(2)]
-print(len(one), type(one[0]).__name__, sampled[0] == sampled[1], len(sampled[0][0]) > 0)
-"""
-
-
-def test_mlflow_loads_a_version_where_nothing_of_ghostwriter_is(tmp_path: Path) -> None:
-    training = Training()
-    training.ask({"folder": str(tmp_path), "base": "tiny", "good": 1, "scale": 0.25})
-    training.close()
-    write_model(tmp_path / "good1", load_writer("lamplight"), "run", {"base": "tiny", "adapter_sha256": "0"})
-    environment = {**os.environ, "GHOSTWRITER_BASE": str(tmp_path / "models" / "tiny"), "PYTHONPATH": ""}
-    code = LOAD.format(root=str(ROOT), folder=str(tmp_path / "good1"))
-    done = subprocess.run([str(training_python()), "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.stdout.split() == ["2", "str", "True", "True"], done.stderr[-2000:]
 
 
 def test_the_requirements_are_those_the_training_side_is_locked_to() -> None:

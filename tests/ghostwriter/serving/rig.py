@@ -40,7 +40,7 @@ class Rig:
         self.folder, self.home, self.uri, self.base = folder, Home(folder / "home"), uri, base
         self.client, self.writer = MlflowClient(uri), load_writer(STEM)
         self._training = Training()
-        self._experiment = self.client.create_experiment(f"serving-{time.time_ns()}")
+        self.experiment = self.client.create_experiment(f"serving-{time.time_ns()}")
 
     def __enter__(self) -> "Rig":
         return self
@@ -62,7 +62,7 @@ class Rig:
 
     def log(self, adapter: str) -> str:
         """Log an adapter to a run, as its training would; returns the run."""
-        run = self.client.create_run(self._experiment).info.run_id
+        run = self.client.create_run(self.experiment).info.run_id
         self.client.log_artifacts(run, str(self.adapters / adapter), "adapter")
         return run
 
