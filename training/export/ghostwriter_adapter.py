@@ -82,7 +82,7 @@ def _base(facts: dict[str, Any], named: str | None) -> tuple[Any, Any]:
     weights = _packaged(package)
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     tokenizer.eos_token, tokenizer.pad_token = package["end_token"], package["pad_token"]
-    model = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
     return tokenizer, model.to(torch.bfloat16).to(dtype)  # rounded as the base was when the adapter was trained
 
 
