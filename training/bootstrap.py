@@ -1,18 +1,24 @@
-"""Bootstrap 95 % intervals over held-out questions, paired: both sides of a difference see the same resampled questions.
+"""95 % intervals over held-out questions, paired: both sides of a difference see the same questions.
 
-Percentile intervals (Efron 1979). What is estimated is a function of counts: how often each question was drawn. Light: numpy
-only. An interval over a handful of questions is too narrow, and that of a share which is 0 or 1 has no width.
+On each side the wider of two: the bootstrap's expanded percentiles (Hesterberg 2015) and Student's t with the jackknife's
+standard error. Plain percentiles of 10 questions are a fifth too narrow, those of 5 two fifths; of 200 all three agree. What is
+estimated is a function of counts: how often each question was drawn. Light: numpy only.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 
 from training.contract import Estimate
 
 RESAMPLES = 2000
+"""From as many questions on, the jackknife has nothing to add, and its table would be the larger one."""
 LEVEL = 0.95
+NORMAL = NormalDist()
 
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -59,9 +65,53 @@ def estimate(measured: Measured, seed: int = 0) -> Estimate:
     if questions < 1:
         raise ValueError("There are no questions to estimate anything from.")
     value = float(measured.statistic(np.ones((1, questions)))[0])
+    (low, high), reach = _percentiles(measured, seed), _reach(measured)
+    return Estimate(value=value, low=min(low, value - reach), high=max(high, value + reach), questions=questions)
+
+
+def estimate_share(values: Sequence[float], seed: int = 0) -> Estimate:
+    """The mean of one value from 0 to 1 a question. Where all are 0, or all 1, the open side is Clopper and Pearson's."""
+    found, unseen = estimate(mean(values), seed), 1 - ((1 - LEVEL) / 2) ** (1 / len(values))
+    low = 1 - unseen if found.value == 1 else max(0.0, found.low)
+    high = unseen if found.value == 0 else min(1.0, found.high)
+    return found.model_copy(update={"low": low, "high": high})
+
+
+def student_t(degrees: int) -> float:
+    """The quantile of Student's t that 95 % lie within, by Fisher's expansion around the normal one: 2.775 of 2.776 at 4 degrees."""
+    z = NORMAL.inv_cdf((1 + LEVEL) / 2)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
+    )
+    return z + sum(term / float(degrees) ** power for power, term in enumerate(terms, start=1))
+
+
+def _percentiles(measured: Measured, seed: int) -> tuple[float, float]:
+    """Of the figure over resampled questions, so far out as Student's t asks for."""
+    questions = measured.questions
+    tail = NORMAL.cdf(-sqrt(questions / (questions - 1)) * student_t(questions - 1)) if questions > 1 else 0.0
+    low, high = np.quantile(measured.statistic(_drawn(questions, seed)), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+@lru_cache(maxsize=2)
+def _drawn(questions: int, seed: int) -> Numbers:
+    """How often each question was drawn, (resamples, questions): the same for all figures over the same questions."""
     drawn = np.random.default_rng(seed).multinomial(questions, [1 / questions] * questions, size=RESAMPLES).astype(np.float64)
-    low, high = np.quantile(measured.statistic(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value=value, low=float(low), high=float(high), questions=questions)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _reach(measured: Measured) -> float:
+    """Half the width of Student's interval, with the standard error of the figures that each leave one question out."""
+    questions = measured.questions
+    if not 1 < questions <= RESAMPLES:
+        return 0.0
+    without = measured.statistic(np.ones((questions, questions)) - np.eye(questions))
+    return float(student_t(questions - 1) * sqrt((questions - 1) * np.var(without)))
 
 
 def difference(candidate: Measured, rival: Measured, seed: int = 0) -> Estimate:

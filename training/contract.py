@@ -37,6 +37,9 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
 METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
 """Names of measures in MLflow that say more than those in the result; the same for an arm and for the candidate's run above it."""
 
+FEW_QUESTIONS = 24
+"""Below so many held-out questions only large differences are certain: the split tries to hold out as many, and reports say so."""
+
 HELDOUT_FILE = "heldout.jsonl"
 TWINS_FILE = "twins.jsonl"
 LM_EVAL = "lm_eval/"
@@ -106,7 +109,7 @@ class ArmRequest(Frozen):
 
 
 class Estimate(Frozen):
-    """A figure over held-out questions, with its bootstrap 95 % interval (training.bootstrap)."""
+    """A figure over held-out questions, with its 95 % interval (training.bootstrap)."""
 
     value: float
     low: float

@@ -165,8 +165,9 @@ class Evaluation(Section):
 
     questions: int = Field(200, ge=1)
     """Held-out questions answered by each arm, at most."""
-    heldout_share: float = Field(0.1, gt=0, lt=1)
-    """Share of the questions that is held out, chosen by a hash of each question's id."""
+    heldout_share: float | None = Field(None, gt=0, lt=1)
+    """Share of the questions that is held out, chosen by a hash of each question's id. By default a tenth; of fewer than 240
+    questions as many as give about 24, up to a quarter."""
     heldout_questions: Path | None = None
     """Instead of a share, the held-out questions by name: a text file with one question a line, its id (what you like may
     follow after two spaces) or its text; a line that begins with # is a comment.

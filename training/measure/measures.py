@@ -41,6 +41,9 @@ HIGHER_IS_BETTER = {
 }
 """All measures, in the order they are shown; None: best near 1."""
 
+SHARES = ("rep4", "distinct2", "unfinished_share", "empty_share", "odd_length_share", "verbatim_share", "ability")
+"""Measures between 0 and 1, so their intervals are, too."""
+
 Measures = Mapping[str, Mapping[str, Measured]]
 """Arm to measure to figure."""
 
@@ -53,7 +56,7 @@ def shown(names: Iterable[str]) -> list[str]:
 
 def scores(measured: Measures, seed: int) -> dict[str, dict[str, Estimate]]:
     """Every figure with its interval."""
-    return {arm: {name: estimate(figures[name], seed) for name in shown(figures)} for arm, figures in measured.items()}
+    return {arm: {name: _within(name, estimate(figures[name], seed)) for name in shown(figures)} for arm, figures in measured.items()}
 
 
 def differences(measured: Measures, candidate: str, seed: int) -> dict[str, dict[str, Estimate]]:
@@ -64,3 +67,8 @@ def differences(measured: Measures, candidate: str, seed: int) -> dict[str, dict
         for arm, figures in measured.items()
         if arm != candidate
     }
+
+
+def _within(name: str, found: Estimate) -> Estimate:
+    """The interval without what no share can be."""
+    return found.model_copy(update={"low": max(0.0, found.low), "high": min(1.0, found.high)}) if name in SHARES else found

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.contract import EvaluateResult
+from training.contract import FEW_QUESTIONS, EvaluateResult
 from training.measure.degeneration import repeated_share
 from training.measure.measures import HIGHER_IS_BETTER, shown
 
@@ -32,6 +32,7 @@ def report(
             "style": {arm: [round(float(one), 3) for one in values] for arm, values in style.items() if arm in arms},
             "rep4": {arm: [round(repeated_share(sample[arm]), 3) for sample in samples] for arm in arms},
         },
+        "few": len(samples) < FEW_QUESTIONS,
         "samples": list(samples),
         "pictures": ["data:image/png;base64," + base64.b64encode(picture).decode() for picture in pictures],
         **result.model_dump(mode="json", include={"scores", "differences", "withheld", "reloaded", "separation", "shuffled", "phrases"}),

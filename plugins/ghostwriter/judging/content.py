@@ -102,7 +102,7 @@ def sum_up(
     pairs: Sequence[Compared], known: Sequence[Compared], verdicts: Verdicts, least_agreement: float, *, model: str, rival: str, spent: str
 ) -> Content:
     """The figure, or why it is withheld, from the verdicts on all pairs and on those whose better answer is known."""
-    from training.bootstrap import estimate, mean
+    from training.bootstrap import estimate_share
 
     found, excluded, contradictions = points(pairs, verdicts)
     right, agreement_excluded, _ = points(known, verdicts)
@@ -110,7 +110,7 @@ def sum_up(
     withheld = _withheld(len(found), len(pairs), agreement, least_agreement)
     values = list(found.values())
     return Content(
-        preferred=None if withheld else estimate(mean(values)),
+        preferred=None if withheld else estimate_share(values),
         agreement=agreement,
         withheld=withheld,
         wins=sum(value > 0.5 for value in values),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ghostwriter.judging.content import Content
 from ghostwriter.judging.serving import Tried
 from ghostwriter.writer_settings import Gate
-from training.contract import LM_EVAL, Estimate, EvaluateResult
+from training.contract import FEW_QUESTIONS, LM_EVAL, Estimate, EvaluateResult
 
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
@@ -127,8 +127,17 @@ def _summary(rival: str, limits: list[Check], gains: list[Check], missing: Mappi
     if faults:
         return f"Not promoted: {'; '.join(faults)}.{unsaid}"
     if not better:
-        return f"Not promoted: it is not certainly better than {rival} ({'; '.join(gain.figures for gain in gains)}).{unsaid}"
-    return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{unsaid}"
+        figures = "; ".join(gain.figures for gain in gains)
+        return f"Not promoted: it is not certainly better than {rival} ({figures}).{_undecided(questions)}{unsaid}"
+    few = " These are few: the report shows the answers themselves." if questions < FEW_QUESTIONS else ""
+    return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{few}{unsaid}"
+
+
+def _undecided(questions: int) -> str:
+    """What a small writer's verdict does not say."""
+    if questions >= FEW_QUESTIONS:
+        return ""
+    return f" On {questions} questions only a large difference is certain, so this says little against it; more answers would tell."
 
 
 def _enough(questions: int, least: int) -> Check:

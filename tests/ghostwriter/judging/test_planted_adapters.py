@@ -45,6 +45,7 @@ def test_an_adapter_equal_to_the_champion_is_not_promoted_even_by_an_open_gate()
     assert decision("equal", OPEN).summary == (
         "Not promoted: it is not certainly better than champion "
         "(style +0.00 [+0.00, +0.00]; loss on the writer's answers +0.000 [+0.000, +0.000] nats a token)."
+        " On 8 questions only a large difference is certain, so this says little against it; more answers would tell."
     )
 
 
@@ -53,14 +54,14 @@ def test_the_first_champion_beats_the_base() -> None:
     assert promoted.promote
     assert promoted.summary == (
         "Promote: better than base (style +0.35 [+0.14, +0.58]; loss on the writer's answers -0.474 [-0.584, -0.404] nats a token) "
-        "and within every limit, on 8 questions."
+        "and within every limit, on 8 questions. These are few: the report shows the answers themselves."
     )
 
 
 def test_a_better_adapter_becomes_the_champion() -> None:
     assert decision("better", OPEN).summary == (
         "Promote: better than champion (loss on the writer's answers -0.396 [-0.462, -0.343] nats a token) "
-        "and within every limit, on 8 questions."
+        "and within every limit, on 8 questions. These are few: the report shows the answers themselves."
     )
 
 

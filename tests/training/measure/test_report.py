@@ -63,3 +63,10 @@ def test_the_page_begins_with_the_picture_and_answers_and_the_table_follows() ->
     page = report(RESULT, SAMPLES, {})
     places = [page.index(f'id="{part}"') for part in ("scale", "featured", "figures", "list")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("questions", "few"), [(2, True), (23, True), (24, False)])
+def test_a_report_on_few_questions_says_so_in_both_languages(questions: int, few: bool) -> None:
+    page = report(RESULT, SAMPLES[:1] * questions, {})
+    assert data_of(page)["few"] is few
+    assert "Only {n} held-out questions" in page and "只有 {n} 个留出问题" in page
