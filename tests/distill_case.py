@@ -30,6 +30,7 @@ def make_writer(language: str = "en", *, budget: dict[str, Any] | None = None, *
             "teacher": {**settings, **teacher},
             "budget": budget or {},
             "student": {"connection": "student", "model": MODEL},
+            "evaluation": {"heldout_share": 0.1},
         }
     )
 

@@ -12,6 +12,7 @@ from ghostwriter.home import Home
 
 COMMANDS = {
     "collect": ("collect", "probe"),
+    "contrast": ("contrast",),
     "archive": ("export", "clean", "import"),
     "distill": ("distill",),
     "champion": ("champion", "rollback"),

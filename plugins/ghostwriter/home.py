@@ -41,6 +41,10 @@ class Home:
         """Snapshots of a writer's cleaned answers, one folder each."""
         return self.path / "answers" / writer
 
+    def contrast(self, writer: str) -> Path:
+        """Other people's answers to a writer's questions (`ghostwriter.collecting.other_answers`)."""
+        return self.path / "contrast" / writer
+
     def datasets(self, writer: str) -> Path:
         """Datasets built for a writer, one folder each."""
         return self.path / "datasets" / writer

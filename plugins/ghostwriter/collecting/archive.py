@@ -182,6 +182,12 @@ def all_answers(session: Session, writer: str) -> Iterator[Answer]:
         session.expunge(answer)
 
 
+def questions_of(session: Session, writer: str) -> dict[str, str]:
+    """Titles of the questions that a writer's answers on the site are to, by id; empty where the site does not say."""
+    query = select(Answer.question_id, Answer.question).where(Answer.writer == writer, Answer.gone_since.is_(None))
+    return {name: title or "" for name, title in session.execute(query)}
+
+
 def open_crawl(session: Session, writer: str, account: str, full: bool) -> Crawl:
     """The crawl to go on with: the unfinished one, else a new one, which reads everything if nothing ever did or `full`."""
     mine = select(Crawl).where(Crawl.writer == writer, Crawl.account == account).order_by(Crawl.number.desc())

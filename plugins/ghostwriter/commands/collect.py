@@ -28,20 +28,20 @@ FIGURES = {"saved": 0, "known": 0, "site_total": None, "requests": 0}
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `collect` and `probe`."""
     parser = commands.add_parser("collect", help="read a writer's new answers into the archive")
-    _add_site_options(parser)
-    parser.add_argument("--pace", type=_seconds, metavar="SECONDS", help="mean pause between pages; 0: no pauses and no back-off waits")
+    add_site_options(parser)
+    add_pace(parser)
     parser.add_argument("--full", action="store_true", help="read everything again, to notice edits and deletions")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.set_defaults(run=run_collect)
     parser = commands.add_parser("probe", help="make one request and show status, code, key names and item count (no text, no cookie)")
-    _add_site_options(parser)
+    add_site_options(parser)
     parser.set_defaults(run=run_probe)
 
 
 def run_collect(arguments: argparse.Namespace) -> int:
     """Collect, with progress on a terminal; returns the failure's own exit status, 0 without one."""
     try:
-        with _log_to_stderr():
+        with log_to_stderr():
             report = _collect(arguments)
     except GhostwriterError as error:
         _say(arguments, getattr(error, "report", None), error)
@@ -80,7 +80,8 @@ def read_cookie_file(path: Path | None) -> str | None:
         ) from None
 
 
-def _add_site_options(parser: argparse.ArgumentParser) -> None:
+def add_site_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes that asks a site."""
     parser.add_argument("writer", metavar="WRITER", help="stem of a file in writers/")
     parser.add_argument("--site", metavar="URL", help="another address of the site, for tests")
     parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
@@ -92,8 +93,13 @@ def _add_site_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_pace(parser: argparse.ArgumentParser) -> None:
+    """Add the pause between two requests."""
+    parser.add_argument("--pace", type=_seconds, metavar="SECONDS", help="mean pause between pages; 0: no pauses and no back-off waits")
+
+
 @contextmanager
-def _log_to_stderr() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """Show this program's log lines; on a terminal, where the progress bar says the rest, its warnings only."""
     logger, handler = logging.getLogger("ghostwriter"), logging.StreamHandler()
     handler.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)

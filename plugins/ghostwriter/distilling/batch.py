@@ -68,7 +68,7 @@ def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, *,
     and BuysAgain unless `buy_again`.
     """
     with _locked(writer, home) as engine:
-        corpus = read_corpus(writer, answers)
+        corpus = read_corpus(writer, answers, home)
         ledger, batches, planner = _open(writer, corpus, engine)
         run = run_name(ledger, answers, planner)
         found = batches.open()

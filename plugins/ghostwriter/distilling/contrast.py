@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ghostwriter.collecting.clean import clean, prose
+from ghostwriter.collecting.other_answers import OtherAnswers
 from ghostwriter.collecting.personal_data import mask
 from ghostwriter.collecting.sources.errors import SourceFailure
 from ghostwriter.collecting.sources.files import KINDS, open_files
@@ -28,6 +29,14 @@ SHORTEST = 40
 """Characters of a text that says anything about who wrote it."""
 
 
+def other_people(named: Path | None, collected: OtherAnswers, writer: Sequence[Pair]) -> tuple[Pair, ...]:
+    """What the writer file names and what was collected from the site, both together. Raises WriterFileError."""
+    found = {pair.id: pair for pair in (contrast_pairs(named, writer) if named else ())}
+    if collected.count:
+        found |= {pair.id: pair for pair in _pairs(open_files(collected.file).records, collected.file, writer)}
+    return tuple(found[name] for name in sorted(found))
+
+
 def contrast_pairs(named: Path, writer: Sequence[Pair]) -> list[Pair]:
     """Other people's (question, answer) below `evaluation.contrast`, without names; none of `writer`'s own. Raises WriterFileError."""
     path = ROOT / named.expanduser()
@@ -35,6 +44,16 @@ def contrast_pairs(named: Path, writer: Sequence[Pair]) -> list[Pair]:
         records = list(_records(path))
     except SourceFailure as failure:
         raise WriterFileError(f"evaluation.contrast = {str(named)!r}: {failure}") from failure
+    found = _pairs(records, path, writer)
+    if not found:
+        raise WriterFileError(
+            f"evaluation.contrast = {str(named)!r} holds no text of {SHORTEST} characters or more by anybody but the writer."
+        )
+    return found
+
+
+def _pairs(records: Sequence[Record], path: Path, writer: Sequence[Pair]) -> list[Pair]:
+    """The records' texts, masked, that are long enough and nothing of the writer's; each once, named by what it says."""
     own = answers_index((pair.id, pair.answer) for pair in writer)
     found: dict[str, Pair] = {}
     for record in records:
@@ -42,10 +61,6 @@ def contrast_pairs(named: Path, writer: Sequence[Pair]) -> list[Pair]:
         if len(text) >= SHORTEST and not own.find(text):
             name = "contrast-" + sha256(text.encode()).hexdigest()[:16]
             found[name] = Pair(name, name, mask(record.question or "").text, text)
-    if not found:
-        raise WriterFileError(
-            f"evaluation.contrast = {str(named)!r} holds no text of {SHORTEST} characters or more by anybody but the writer."
-        )
     log.info("To measure style against: %d texts of other people, of %d in %s.", len(found), len(records), path)
     return [found[name] for name in sorted(found)]
 

@@ -7,14 +7,17 @@ side that is a near duplicate of a held-out question or answer is left out, and 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
-from ghostwriter.distilling.contrast import contrast_pairs
+from ghostwriter.collecting.other_answers import OtherAnswers
+from ghostwriter.distilling.contrast import other_people
 from ghostwriter.distilling.split import split
+from ghostwriter.distilling.trained_on import trained_on
 from ghostwriter.distilling.twins import read_twins
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
+from ghostwriter.home import Home
 from ghostwriter.pairs import Pair, Question
 from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_rows
@@ -62,20 +65,23 @@ class Corpus:
         return Lookalikes(self.training)
 
 
-def read_corpus(writer: Writer, answers: Path) -> Corpus:
-    """Split a snapshot of answers. Raises CorpusTooSmall, SnapshotError, or WriterFileError for a file it names that cannot be read."""
+def read_corpus(writer: Writer, answers: Path, home: Home) -> Corpus:
+    """Split a snapshot of answers. Raises CorpusTooSmall, SnapshotError, or WriterFileError for a file it names that cannot be read.
+
+    From `home` come other people's answers, where some were collected, and what earlier datasets trained on.
+    """
     dropped: Counter[str] = Counter()
     pairs = _pairs(answers, dropped)
-    learned, heldout = map(tuple, split(writer, pairs))
+    learned, heldout = map(tuple, split(writer, pairs, partial(trained_on, home.datasets(writer.stem))))
     training = _apart(learned, heldout, dropped)
     _check_size(training, heldout, writer)
     questions = [Question(pair.question_id, pair.question) for pair in training]
     if writer.teacher.extra_questions:
         questions += _extra(writer.teacher.extra_questions, pairs, dropped)
-    named = writer.evaluation.contrast
-    contrast = contrast_pairs(named, (*training, *heldout)) if named else ()
+    collected = OtherAnswers(home.contrast(writer.stem))
+    contrast = other_people(writer.evaluation.contrast, collected, (*training, *heldout))
     twins = read_twins(writer.evaluation.twins, training)
-    return Corpus(training, heldout, tuple(questions), dropped, tuple(contrast), tuple(twins))
+    return Corpus(training, heldout, tuple(questions), dropped, contrast, tuple(twins))
 
 
 def _pairs(answers: Path, dropped: Counter[str]) -> list[Pair]:
@@ -116,7 +122,9 @@ def _rule(writer: Writer) -> str:
     settings = writer.evaluation
     if settings.heldout_questions:
         return f"those in evaluation.heldout_questions = '{settings.heldout_questions}'"
-    return f"evaluation.heldout_share = {settings.heldout_share:g}"
+    if settings.heldout_share:
+        return f"evaluation.heldout_share = {settings.heldout_share:g}"
+    return "by default a tenth, up to a quarter where there are few; evaluation.heldout_share names another share"
 
 
 def _extra(named: Path, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Question]:

@@ -68,7 +68,7 @@ def distill(
     """
     started, mode = time.monotonic(), mode or writer.mode
     writer = writer.asking(mode)
-    corpus = read_corpus(writer, answers)
+    corpus = read_corpus(writer, answers, home)
     log.info("Distilling for %s (%s): %d pairs to learn from, %d held out.", writer.name, mode, len(corpus.training), len(corpus.heldout))
     if mode == "direct":
         folder = write_dataset(
@@ -87,7 +87,7 @@ def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = N
     """The plan of a run and what it would cost. Raises CorpusTooSmall and WriterFileError as the run would."""
     mode = mode or writer.mode
     writer = writer.asking(mode)
-    corpus = read_corpus(writer, answers)
+    corpus = read_corpus(writer, answers, home)
     if mode == "direct":
         return Estimate(pairs=len(corpus.training), heldout=len(corpus.heldout))
     engine = open_database(home.database_url)

@@ -16,8 +16,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from ghostwriter.collecting.collect import collection_lock
+from ghostwriter.collecting.other_answers import OtherAnswers
 from ghostwriter.collecting.purged import PurgeRow, open_purge
 from ghostwriter.database import open_database
+from ghostwriter.distilling.trained_on import keep_trained_on
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import model_name, registry_lock
@@ -111,9 +113,11 @@ def _purge_answer(
     runs = run_folders(home, stem, found.datasets)
     datasets = [home.datasets(stem) / name for name in found.datasets]
     snapshots = [home.answers(stem) / name for name in found.snapshots]
+    keep_trained_on(home.datasets(stem), found.question_id)
     for folder in (*runs, *datasets, *snapshots, home.kept_answers, home.exports(stem)):  # an export's proof has held-out questions
         remove(folder)
     _remove_leftovers(home, stem)
+    others = OtherAnswers(home.contrast(stem)).forget(found.question_id) if found.question_id else 0
     # Votes on answers, once they are kept: their rows go here, before the archive's.
     rows = remove_answer(engine, stem, answer, found.question_id)
     counts = {
@@ -121,6 +125,7 @@ def _purge_answer(
         "run_folders": len(runs),
         "datasets": len(datasets),
         "snapshots": len(snapshots),
+        "other_answers": others,
         **rows,
     }
     return counts, (*_adapters(stem, versions), *_elsewhere(client))
@@ -131,7 +136,7 @@ def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: 
     champions = home.models / "champions" / stem
     for folder in (
         *(home.runs(stem), home.datasets(stem), home.answers(stem), home.exports(stem)),
-        *(home.kept_answers, champions),
+        *(home.contrast(stem), home.kept_answers, champions),
     ):
         remove(folder)
         remove_leftovers(folder.parent)

@@ -46,6 +46,22 @@ def test_recordings_jsonl_and_text_are_read_and_names_dropped(tmp_path: Path) ->
     assert contrast_pairs(tmp_path / "question.har", [OWN])[0].answer == OTHERS[0]
 
 
+def test_answers_that_a_question_page_brings_along_are_read_with_their_title(tmp_path: Path) -> None:
+    """The page's own first answers stand in no other reply."""
+    answer = {"id": "99", "content": f"<p>{OTHERS[0]}</p>", "createdTime": 1, "author": {"name": "Some Body"}, "question": {"id": "7"}}
+    state = {
+        "entities": {"questions": {"7": {"id": "7", "title": "Why boats?"}}, "answers": {"99": answer, "98": {"id": "98"}}, "users": {}}
+    }
+    data = json.dumps({"initialState": state}).replace("</", "<\\u002F")  # as in a page: nothing in it may end the script
+    page = f'<!doctype html><html><body><script id="js-initialData" type="text/json">{data}</script><script>x</script></body></html>'
+    request = {"url": "https://www.zhihu.com/question/7", "method": "GET"}
+    entry = {"request": request, "response": {"status": 200, "content": {"text": page, "mimeType": "text/html"}}}
+    broken = {"request": request, "response": {"status": 200, "content": {"text": '<script id="js-initialData">{"a</script>'}}}
+    (tmp_path / "page.har").write_text(json.dumps({"log": {"entries": [entry, broken]}}))
+    found = contrast_pairs(tmp_path / "page.har", [OWN])
+    assert [(pair.question, pair.answer) for pair in found] == [("Why boats?", OTHERS[0])]
+
+
 def test_what_is_missing_or_holds_nobody_else_is_said(tmp_path: Path) -> None:
     with pytest.raises(WriterFileError, match=r"evaluation\.contrast = .*nowhere' does not exist, or holds nothing to read"):
         contrast_pairs(tmp_path / "nowhere", [OWN])

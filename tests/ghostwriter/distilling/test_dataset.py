@@ -21,7 +21,7 @@ from tests.distill_case import answers_of, make_writer, pairs
 def case(tmp_path: Path) -> tuple[Home, Path, Corpus]:
     home = Home(tmp_path)
     answers = answers_of(home, pairs(60))
-    return home, answers, read_corpus(make_writer(), answers)
+    return home, answers, read_corpus(make_writer(), answers, home)
 
 
 def write(case: tuple[Home, Path, Corpus], corpus: Corpus, rows: list[dict[str, Any]]) -> Path:
@@ -60,13 +60,13 @@ def test_a_heldout_question_among_the_extra_ones_fails_the_build(case: tuple[Hom
 
 
 def test_plain_rewrites_of_training_answers_stand_in_a_file_of_their_own(case: tuple[Home, Path, Corpus], tmp_path: Path) -> None:
-    _, answers, corpus = case
+    home, answers, corpus = case
     file = tmp_path / "twins.jsonl"
     asked = [*corpus.training[:3], corpus.heldout[0]]
     lines = [json.dumps({"question": pair.question, "plain": f"Plainly, {pair.id}."}) for pair in asked]
     file.write_text("\n".join(lines))
-    evaluation = Evaluation(twins=file)
-    found = read_corpus(make_writer().model_copy(update={"evaluation": evaluation}), answers)
+    evaluation = Evaluation(heldout_share=0.1, twins=file)
+    found = read_corpus(make_writer().model_copy(update={"evaluation": evaluation}), answers, home)
     folder = write(case, found, [])
     rows = read_rows(folder, "twins.jsonl")
     assert [row["messages"][1]["content"] for row in rows] == [f"Plainly, {pair.id}." for pair in corpus.training[:3]]
@@ -85,4 +85,4 @@ def test_a_file_of_rewrites_that_cannot_be_read_is_named(case: tuple[Home, Path,
     file.write_text('{"question": "Why?"}')
     writer = make_writer().model_copy(update={"evaluation": Evaluation(twins=file)})
     with pytest.raises(WriterFileError, match=r"evaluation\.twins = .*twins\.jsonl.*`question`.*`plain`"):
-        read_corpus(writer, case[1])
+        read_corpus(writer, case[1], case[0])

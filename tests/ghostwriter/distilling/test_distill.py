@@ -83,7 +83,7 @@ def test_one_question_more_among_a_thousand_buys_one_call(tmp_path: Path) -> Non
     home, file, rows = Home(tmp_path), tmp_path / "extra.txt", pairs(60)
     file.write_text("\n".join(EXTRA))
     writer = make_writer(answers=1000, extra_questions=file, concurrency=32)
-    assert len(read_corpus(writer, answers_of(home, rows)).questions) > 990
+    assert len(read_corpus(writer, answers_of(home, rows), home).questions) > 990
     with TeacherServer(keep_prompts=False) as teacher:
         first = distill(writer, home, answers_of(home, rows), endpoint(teacher))
         assert teacher.completions == 1000

@@ -30,7 +30,7 @@ def words(seed: int) -> str:
 
 @pytest.fixture
 def harvest(tmp_path: Path) -> Harvest:
-    return Harvest(read_corpus(make_writer(), answers_of(Home(tmp_path), pairs(60))), "en")
+    return Harvest(read_corpus(make_writer(), answers_of(Home(tmp_path), pairs(60)), Home(tmp_path)), "en")
 
 
 def test_every_planned_call_is_counted_once(harvest: Harvest) -> None:

@@ -26,12 +26,14 @@ from ghostwriter.collecting.purged import PurgeRow
 from ghostwriter.collecting.sources.record import Record
 from ghostwriter.database import open_database
 from ghostwriter.distilling.distill import distill
+from ghostwriter.distilling.trained_on import trained_on
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
 from ghostwriter.mlflow_runs.pipeline_run import open_run
 from ghostwriter.purging import rows
 from ghostwriter.purging.folders import StillAtWork
 from ghostwriter.purging.purge import NothingToPurge, Purged, purge
+from ghostwriter.snapshot import read_rows
 from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import AnswerRow, SendRow
 from ghostwriter.writer import Writer
@@ -63,6 +65,13 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (export / "proof.json").write_text(json.dumps({"answers": [SECRET]}))
     home.kept_answers.mkdir(parents=True)
     (home.kept_answers / "0123.jsonl").write_text(json.dumps({"of": "4567", "text": SECRET}) + "\n")
+    asked = {
+        "id": "o1",
+        "question_id": next(row["question_id"] for row in read_rows(answers, "answers.jsonl") if row["id"] == ANSWER),
+        "html": SECRET,
+    }
+    home.contrast("tester").mkdir(parents=True)
+    (home.contrast("tester") / "answers.jsonl").write_text(json.dumps(asked) + "\n")
     (home.path / "errors").mkdir()
     (home.path / "errors" / "tester-20261130.txt").write_text(SECRET)
     _log_run(MlflowClient(store(folder)), folder, dataset)
@@ -126,9 +135,12 @@ def test_an_answer_that_is_purged_is_in_no_file_any_more(copy: Path) -> None:
     done = purged(copy)
     assert places_of(SECRET, copy) == []
     assert {**done.counts, "teacher_answers": 0} == {
-        "mlflow_artifacts": 2, "run_folders": 1, "datasets": 1, "snapshots": 1, "archived": 1, "revisions": 0, "teacher_answers": 0,
+        "mlflow_artifacts": 2, "run_folders": 1, "datasets": 1, "snapshots": 1, "other_answers": 1,
+        "archived": 1, "revisions": 0, "teacher_answers": 0,
     }  # fmt: skip
     assert 2 <= done.counts["teacher_answers"] < 30
+    kept = trained_on(Home(copy / "home").datasets("tester"))
+    assert len(kept) > 20 and ANSWER.replace("a", "q") not in kept  # nobody holds out what was trained on
     assert "version 1 of ghostwriter-tester" in done.remains[0]
 
 

@@ -23,6 +23,8 @@ from ghostwriter.collecting.sources.zhihu_reply import has_id, judge_page
 
 HOSTS = ("www.zhihu.com", "api.zhihu.com", "zhihu.com")
 LIST_PATH = re.compile(r"/(?:api/v4/)?(?:members|people|org)/([^/]+)/answers/?")
+EMBEDDED = re.compile(rb'<script[^>]*\bid="js-initialData"[^>]*>(.*?)</script>', re.DOTALL)
+"""What a page brings along of the site's data: `initialState.entities` holds the first answers, seen so in public readers of it."""
 HOW = (
     "Open the writer's answers page in your browser with the network tab open, scroll slowly to the end, "
     "then save all as HAR with content, and import that file."
@@ -55,7 +57,7 @@ def open_har(path: Path, account: str | None = None) -> ListedSource:
 def recorded_answers(path: Path) -> list[Record]:
     """Every answer that a recording holds, whoever wrote it: of question pages, say. Raises SourceFileUnusable when it holds none.
 
-    They are looked for in all JSON that the site sent, so no address of its question pages needs to be known.
+    They are looked for in all JSON that the site sent, and in what its pages embed, so no address needs to be known.
     """
     document = _load(path)
     log = document.get("log") if isinstance(document, dict) else None
@@ -70,14 +72,34 @@ def recorded_answers(path: Path) -> list[Record]:
 
 
 def _sent(entry: Any) -> Any:
-    """The JSON that the site sent in one entry of a recording; None for anything else."""
+    """The JSON that the site sent in one entry of a recording, as it is or in a page; None for anything else."""
     request = entry.get("request") if isinstance(entry, dict) else None
     url = request.get("url") if isinstance(request, dict) else None
     reply = _reply(entry) if isinstance(url, str) and _is_zhihu(_host(url)) else None
+    if reply is None:
+        return None
+    embedded = EMBEDDED.search(reply.body)
     try:
-        return json.loads(reply.body) if reply else None
+        return _with_titles(json.loads(embedded[1])) if embedded else json.loads(reply.body)
     except (ValueError, RecursionError):
         return None
+
+
+def _with_titles(page: Any) -> Any:
+    """The answers a page begins with, each with its question's title, which stands in a table of its own there."""
+    state = page.get("initialState") if isinstance(page, dict) else None
+    entities = state.get("entities") if isinstance(state, dict) else None
+    tables = [entities.get(name) if isinstance(entities, dict) else None for name in ("questions", "answers")]
+    questions, answers = (table if isinstance(table, dict) else {} for table in tables)
+    return [_page_answer(item, questions) for item in answers.values() if isinstance(item, dict)]
+
+
+def _page_answer(item: Json, questions: Json) -> Json:
+    """An item of a page as one of a list: keys are in another case there, and the kind is said by the table alone."""
+    asked = item.get("question") if isinstance(item.get("question"), dict) else {"id": item.get("question")}
+    question = questions.get(str(asked["id"])) if isinstance(asked, dict) and "id" in asked else None
+    titled = {**question, **asked} if isinstance(question, dict) and isinstance(asked, dict) else asked
+    return {**item, "type": "answer", "question": titled, "created_time": item.get("createdTime"), "updated_time": item.get("updatedTime")}
 
 
 def _answers_in(value: Any) -> Iterator[Json]:

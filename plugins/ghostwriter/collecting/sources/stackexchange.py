@@ -6,6 +6,7 @@
 import html
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,6 +19,11 @@ from ghostwriter.collecting.sources.zhihu_reply import has_id
 
 SITE = "https://api.stackexchange.com"
 BACKOFF_MARGIN_SECONDS = 2.0
+MOST_IDS = 100
+"""That one request may name."""
+MOST_PAGES = 25
+"""Of one list, that the site shows without a key."""
+LIST = {"order": "desc", "sort": "creation", "filter": "withbody"}
 BY_ERROR_ID: dict[int, type[SourceFailure]] = {
     400: errors.BadRequest,
     401: errors.AuthMissing,
@@ -62,9 +68,8 @@ class StackExchangeSource:
 
     def page(self, offset: int) -> Page:
         """The page that starts at `offset`. Raises SourceFailure."""
-        query = {"order": "desc", "sort": "creation", "filter": "withbody", "page": offset // self.page_size + 1}
-        document = self._get(f"/2.3/users/{self._user}/answers", query)
-        items = [item for item in document["items"] if has_id({"id": item.get("answer_id") if isinstance(item, dict) else None})]
+        document = self._get(f"/2.3/users/{self._user}/answers", LIST | {"page": offset // self.page_size + 1})
+        items = _answers(document)
         titles = self._titles([item for item in items if not item.get("title")])
         return Page(
             records=tuple(_record(item, titles) for item in items),
@@ -72,6 +77,19 @@ class StackExchangeSource:
             total=document["total"] if isinstance(document.get("total"), int) else None,
             skipped=len(document["items"]) - len(items),
         )
+
+    def answers_to(self, questions: Sequence[str]) -> list[Record]:
+        """All answers to up to a hundred questions (ids) but the account's own. Raises SourceFailure.
+
+        What lies beyond the 25th page, 2,500 answers, is left out.
+        """
+        records: dict[str, Record] = {}
+        for page in range(1, MOST_PAGES + 1):
+            document = self._get(f"/2.3/questions/{';'.join(questions)}/answers", LIST | {"page": page})
+            records |= {record.id: record for record in (_record(item, {}) for item in _answers(document))}
+            if not document["has_more"]:
+                break
+        return [record for record in records.values() if record.author_id != self._user]
 
     def error_body(self) -> str | None:
         """Its error messages say all there is."""
@@ -129,6 +147,11 @@ def judge(reply: Reply) -> Json:
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
         raise errors.ShapeChanged("The site sent a page of another shape: `items` is no list.")
     return {"has_more": False} | document
+
+
+def _answers(document: Json) -> list[Json]:
+    """The items that can be told apart."""
+    return [item for item in document["items"] if isinstance(item, dict) and has_id({"id": item.get("answer_id")})]
 
 
 def _raise_error(reply: Reply, document: Json) -> None:
