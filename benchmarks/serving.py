@@ -6,6 +6,7 @@ answers of a version are known. Prints one line for each figure, with what is wa
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.05, help="of the random adapters")
     parser.add_argument("--away", type=float, default=30, help="seconds without MLflow")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that servers end with it
     os.environ.setdefault("GHOSTWRITER_WRITERS", str(Path(__file__).resolve().parents[1] / "writers"))
     say("processor", f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with bench(asked.base, asked.new, asked.scale) as (rig, gateway, line, port, uri):
@@ -46,8 +48,8 @@ def main() -> None:
         first_tokens(gateway)
         warm_and_cold(gateway, greedy)
         roll_backs(rig, gateway)
-        under_swaps(rig, gateway, greedy, asked.swaps)
         memory(gateway)
+        under_swaps(rig, gateway, greedy, asked.swaps)
         killed(gateway, greedy)
         planted(rig, gateway, greedy)
         without_mlflow(gateway, line, asked.away)
