@@ -9,7 +9,7 @@ from ghostwriter.collecting.clean import clean
 from ghostwriter.collecting.collect import import_har
 from ghostwriter.collecting.export import export_rows
 from ghostwriter.collecting.sources.errors import SourceFileUnusable
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.writer import load_writer
 
 

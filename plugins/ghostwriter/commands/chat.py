@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ghostwriter.addresses import serving_url
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.home import read_serving_key
 from ghostwriter.serving.conversation import Conversation, NoAnswer
 

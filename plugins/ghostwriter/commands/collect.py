@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ghostwriter.collecting.collect import CollectReport, Tally, collect
 from ghostwriter.collecting.probe import probe
 from ghostwriter.collecting.sources.errors import SourceFileUnusable
+from ghostwriter.commands.options import home_of
 from ghostwriter.errors import GhostwriterError
-from ghostwriter.home import Home
 from ghostwriter.writer import load_writer
 
 INTERRUPTED = 130
@@ -59,11 +59,6 @@ def run_probe(arguments: argparse.Namespace) -> int:
     seen = probe(writer, cookie=read_cookie_file(arguments.cookie_file), site=arguments.site)
     print(json.dumps(seen, ensure_ascii=False, indent=2))
     return 0 if seen["class"] is None else 1
-
-
-def home_of(arguments: argparse.Namespace) -> Home:
-    """The folder `--home` names, else the default one."""
-    return Home(arguments.home.resolve()) if arguments.home else Home.default()
 
 
 def read_cookie_file(path: Path | None) -> str | None:

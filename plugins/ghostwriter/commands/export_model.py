@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import Champion, adapter_digest, fetch_version, model_name

@@ -5,7 +5,7 @@ import getpass
 import re
 from pathlib import Path
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.mlflow_runs.server import mlflow_client
 from ghostwriter.purging.purge import Purged, purge
 from ghostwriter.writer import STEM

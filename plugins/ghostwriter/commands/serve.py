@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.home import Home
 from ghostwriter.serving.engine import Engine
 from ghostwriter.serving.llama import LlamaEngine

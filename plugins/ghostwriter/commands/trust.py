@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.tasks.trusted_hosts import trust
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.running import Running, running
 from ghostwriter.embedded.services import Supervisor
