@@ -5,7 +5,8 @@ import os
 import sys
 
 from ghostwriter.collecting.other_answers import collect_others
-from ghostwriter.commands.collect import INTERRUPTED, add_pace, add_site_options, home_of, log_to_stderr, read_cookie_file
+from ghostwriter.commands.collect import INTERRUPTED, add_pace, add_site_options, log_to_stderr, read_cookie_file
+from ghostwriter.commands.options import home_of
 from ghostwriter.writer import Writer, load_writer
 
 
