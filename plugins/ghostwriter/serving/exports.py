@@ -7,6 +7,7 @@ tried before its promotion is loaded at once after it.
 import hashlib
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ QUESTIONS, TOKENS = 10, 24
 """How many kept questions an export is proved on, and how many tokens of each answer."""
 MLFLOW_SECONDS = 20.0
 SPARE_BYTES = 2 * 2**30
+KEPT_SECONDS = 3600.0
+"""A candidate that was tried may be the next champion."""
 GENERAL = {
     "en": ("What is a lighthouse for?", "Why do you write?", "Is it good to be alone?", "What should I read next?", "How do you begin?"),
     "zh": ("灯塔是做什么用的?", "你为什么写作?", "一个人待着好吗?", "接下来该读什么?", "你怎么开头?"),
@@ -60,7 +63,7 @@ class Exports:
 
         Raises GhostwriterError in words for a person: MLflow's, the disk's, or why the adapter is none that can be served.
         """
-        folder = self._folder(facts)
+        folder = self._folder(facts.writer, facts.key)
         if found := _finished(folder, facts):
             return found
         try:
@@ -75,12 +78,13 @@ class Exports:
 
     def questions_of(self, facts: Facts) -> tuple[str, ...]:
         """The questions an export was proved on."""
-        return read_json(ExportRequest, self._folder(facts) / REQUEST_FILE).questions
+        return read_json(ExportRequest, self._folder(facts.writer, facts.key) / REQUEST_FILE).questions
 
-    def prune(self, writer: str, wanted: set[Path]) -> None:
-        """Remove what no version that is wanted was loaded from: half a gigabyte and more each, made again at any time."""
+    def prune(self, writer: str, wanted: set[str]) -> None:
+        """Remove exports under other keys: half a gigabyte and more each, made again at any time. Those of the last hour stay."""
+        kept = {self._folder(writer, key) for key in wanted}
         for folder in self._home.exports(writer).glob(f"{PREFIX}*"):
-            if folder not in wanted:
+            if folder not in kept and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
@@ -88,12 +92,8 @@ class Exports:
         if stage := self._stage:
             stage.stop()
 
-    def folder_of(self, facts: Facts) -> Path:
-        """Where the export of a version stands."""
-        return self._folder(facts)
-
-    def _folder(self, facts: Facts) -> Path:
-        return self._home.exports(facts.writer) / f"{PREFIX}{self._form}-{facts.key.removeprefix(f'{facts.writer}-')}"
+    def _folder(self, writer: str, key: str) -> Path:
+        return self._home.exports(writer) / f"{PREFIX}{self._form}-{key.removeprefix(f'{writer}-')}"
 
     @contextmanager
     def _source(self, facts: Facts) -> Iterator[Path | None]:
@@ -125,7 +125,7 @@ class Exports:
 
     def request(self, writer: Writer, facts: Facts, adapter: Path | None, questions: tuple[str, ...]) -> Path:
         """Write the request for an export that is not there; returns its path."""
-        folder = self._folder(facts)
+        folder = self._folder(facts.writer, facts.key)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         card = ExportCard(

@@ -169,14 +169,10 @@ class Follow:
 
     async def _prune(self) -> None:
         """Remove exports of versions that are neither named by an alias nor loaded."""
-        keys = {*self._loaded, *self._loading}
         for stem, followed in self.followed.items():
             level = followed.level
-            facts = [*level.versions.values(), *(each.under() for each in level.versions.values())] if level else []
-            aliased = (level.champion, level.previous) if level else ()
-            wanted = {self._exports.folder_of(each) for each in facts if each.key in keys or each in aliased}
-            if not self._loading:
-                await asyncio.to_thread(self._exports.prune, stem, wanted)
+            aliased = {facts.key for facts in (level.champion, level.previous) if facts} if level else set()
+            await asyncio.to_thread(self._exports.prune, stem, {*self._loaded, *self._loading, *aliased})
 
     def _facts(self, followed: Followed, which: Which) -> Facts:
         level = followed.level

@@ -53,6 +53,8 @@ class Settings:
 def serve(home: Home, engine: Engine, writers: Sequence[str], settings: Settings) -> None:
     """Run until a signal ends it. Raises ServiceError when another gateway of this home folder runs, or the port is taken."""
     tracking_uri()
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default of 7 takes minutes to say that MLflow is away
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     for stem in writers:
         load_writer(stem)
     key = read_key(home, is_wanted=not is_loopback(settings.host))

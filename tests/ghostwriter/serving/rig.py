@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ from mlflow import MlflowClient
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import adapter_digest, alias_version, promote, roll_back
 from ghostwriter.launchers.local import training_environment, training_python
-from ghostwriter.mlflow_runs.registry import Registry
 from ghostwriter.serving.exports import Exports
-from ghostwriter.serving.level import read_level
+from ghostwriter.serving.level import CANDIDATE, Facts
 from ghostwriter.writer import load_writer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,14 +77,13 @@ class Rig:
         """Move the champion back."""
         return roll_back(self.client, self.home, STEM, who="me", why="worse", version=version)
 
-    def export(self, versions: Sequence[str], questions: tuple[str, ...] = QUESTIONS) -> None:
-        """Make the exports of some versions, in one process of the training environment, as the stage would."""
-        exports, level = Exports(self.home, "gguf"), read_level(Registry(self.uri, 10), STEM)
-        assert level
-        digests = {adapter_digest(folder): folder for folder in self.adapters.glob("good*")}
-        facts = [level.versions[version] for version in versions]
-        requests = [str(exports.request(self.writer, each, digests[each.digest], questions)) for each in facts]
-        self._training.ask({"requests": requests})
+    def export(self, *adapters: str) -> None:
+        """Make the exports of some adapters, in one process of the training environment, as the stage would."""
+        exports = Exports(self.home, "gguf")
+        folders = [self.adapters / adapter for adapter in adapters]
+        facts = [Facts(STEM, CANDIDATE, adapter_digest(folder), self.base, None, 0) for folder in folders]
+        asked = [str(exports.request(self.writer, each, folder, QUESTIONS)) for each, folder in zip(facts, folders, strict=True)]
+        self._training.ask({"requests": asked})
 
     @contextmanager
     def gateway(self, *options: str) -> Iterator["Gateway"]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseHook
 
-from ghostwriter.tasks.notify import on_failure, on_new_champion
+from ghostwriter.tasks.notify import on_failure, on_new_champion, tell
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Notify
 from tests.distill_case import make_writer
@@ -84,3 +84,14 @@ def test_a_new_champion_is_told_with_the_verdict_and_a_roll_back_with_its_reason
 
 def test_nobody_is_told_by_default() -> None:
     assert (on_failure(make_writer()), on_new_champion(make_writer())) == ([], [])
+
+
+def test_what_no_task_says_is_told_as_it_stands(inboxes: Inboxes) -> None:
+    writer = writer_with(mail="post", to=("owner@example.org",), webhook="hook")
+    assert tell(writer, "tess@v7 cannot be served", "Rank <600> & {{ conn.get('hook').password }}.") == 2
+    (mail,) = inboxes.mails
+    page = mail.get_body(("html",))
+    assert mail["Subject"] == "tess@v7 cannot be served"
+    assert page and "Rank &lt;600&gt; &amp; {{ conn.get(&#39;hook&#39;).password }}." in page.get_content()
+    assert inboxes.posts == [(f"/{WEBHOOK_SECRET}", {"text": "tess@v7 cannot be served\nRank <600> & {{ conn.get('hook').password }}."})]
+    assert tell(make_writer().model_copy(update={"notify": None}), "a", "b") == 0
