@@ -12,7 +12,7 @@ export AIRFLOW_PORT MLFLOW_PORT SITE_PORT TEACHER_PORT
 # What both environments import from this folder: an editable install, so that entry points are found.
 link = $(1)/bin/python requirements/uv.py pip install --quiet --python $(1) --no-deps --editable .
 
-.PHONY: gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop serve up down lock clean
+.PHONY: install-vllm gpu-check help demo demo-night test test-airflow test-training test-e2e test-docker chromium images secrets check format install install-dev start stop serve up down lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -93,6 +93,10 @@ test-docker: install-dev ## The stack in containers, for real: builds, runs the 
 install: ## Make the two environments
 	@$(MAKE) --no-print-directory -j2 .venv/.installed .venv-training/.installed
 
+install-vllm: ## Make .venv-serving, with vLLM for `python -m ghostwriter serve --engine vllm` (a GPU, 12 GB of disk)
+	@$(call venv,.venv-serving)
+	@.venv-serving/bin/python requirements/uv.py pip install --quiet --python .venv-serving -r requirements/vllm.txt
+
 install-dev:
 	@$(MAKE) --no-print-directory -j2 .venv/.installed-dev .venv-training/.installed-dev
 
@@ -138,4 +142,4 @@ lock: ## Resolve requirements/*.in again
 	$(PYTHON) requirements/lock.py
 
 clean: ## Remove the environments; var/ (everything collected, bought and trained) stays
-	rm -rf .venv .venv-training
+	rm -rf .venv .venv-training .venv-serving
