@@ -21,7 +21,6 @@ def collect_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_collect",
         dag_display_name=f"{writer.name}: 1 collect",
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
-        params=forms.collecting(),
         **dag_defaults(writer, "nightly", starts_paused=True),
     )
     def collect() -> None:
@@ -67,4 +66,4 @@ def collect_dag(writer: Writer) -> DAG:
     return collect()
 
 
-globals().update(writer_dags("collect", collect_dag))
+globals().update(writer_dags("collect", collect_dag, forms.collecting))

@@ -20,7 +20,6 @@ def compare_dag(writer: Writer) -> DAG:
         dag_display_name=f"{writer.name}: compare arms",
         schedule=None,
         **dag_defaults(writer, "by hand"),
-        params=forms.comparing(writer),
     )
     def compare() -> None:
         """### Dataset -> several adapters -> one table
@@ -65,4 +64,4 @@ def compare_dag(writer: Writer) -> DAG:
     return compare()
 
 
-globals().update(writer_dags("compare", compare_dag))
+globals().update(writer_dags("compare", compare_dag, forms.comparing))

@@ -18,7 +18,6 @@ def rollback_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_rollback",
         dag_display_name=f"{writer.name}: roll back",
         schedule=None,
-        params=forms.rolling_back(),
         **dag_defaults(writer, "by hand"),
     )
     def rollback() -> None:
@@ -41,4 +40,4 @@ def rollback_dag(writer: Writer) -> DAG:
     return rollback()
 
 
-globals().update(writer_dags("rollback", rollback_dag))
+globals().update(writer_dags("rollback", rollback_dag, forms.rolling_back))

@@ -22,7 +22,6 @@ def train_dag(writer: Writer) -> DAG:
         dag_display_name=f"{writer.name}: 3 train and promote",
         schedule=[dataset],
         **dag_defaults(writer, "nightly", "train"),
-        params=forms.training(writer),
     )
     def train() -> None:
         """### Dataset -> adapter -> scores -> champion
@@ -76,4 +75,4 @@ def train_dag(writer: Writer) -> DAG:
     return train()
 
 
-globals().update(writer_dags("train", train_dag))
+globals().update(writer_dags("train", train_dag, forms.training))

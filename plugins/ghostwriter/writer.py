@@ -5,6 +5,7 @@ A file names only what differs from the defaults of ghostwriter.writer_settings.
 
 import os
 import tomllib
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -118,14 +119,14 @@ def writer_stems() -> list[str]:
     return sorted(path.stem for path in writers_folder().glob("*.toml"))
 
 
-def readable_writers() -> list[Writer]:
-    """The writers whose files can be read."""
-    return [loaded for loaded in _load_all().values() if isinstance(loaded, Writer)]
+def readable_writers(stems: Iterable[str] | None = None) -> list[Writer]:
+    """The writers whose files can be read, of these or of all."""
+    return [loaded for loaded in _load_all(stems).values() if isinstance(loaded, Writer)]
 
 
-def unreadable_writers() -> dict[str, WriterFileError]:
-    """What is wrong with each file that cannot be read, by its stem."""
-    return {stem: loaded for stem, loaded in _load_all().items() if isinstance(loaded, WriterFileError)}
+def unreadable_writers(stems: Iterable[str] | None = None) -> dict[str, WriterFileError]:
+    """What is wrong with each file that cannot be read, by its stem, of these or of all."""
+    return {stem: loaded for stem, loaded in _load_all(stems).items() if isinstance(loaded, WriterFileError)}
 
 
 def load_writer(stem: str) -> Writer:
@@ -146,8 +147,8 @@ def load_writer(stem: str) -> Writer:
         raise WriterFileError(f"{path}:\n" + "\n".join(_in_words(item) for item in error.errors())) from error
 
 
-def _load_all() -> dict[str, Writer | WriterFileError]:
-    return {stem: _loaded_or_error(stem) for stem in writer_stems()}
+def _load_all(stems: Iterable[str] | None) -> dict[str, Writer | WriterFileError]:
+    return {stem: _loaded_or_error(stem) for stem in (writer_stems() if stems is None else stems)}
 
 
 def _loaded_or_error(stem: str) -> Writer | WriterFileError:

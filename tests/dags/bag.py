@@ -9,8 +9,8 @@ with warnings.catch_warnings():
     from airflow.dag_processing.dagbag import DagBag
 
 
-def read_dags() -> DagBag:
-    """All DAGs, with the environment as it is."""
+def read_dags(file: str = "") -> DagBag:
+    """All DAGs, or those of one file, with the environment as it is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return DagBag(dag_folder=str(ROOT / "dags"))
+        return DagBag(dag_folder=str(ROOT / "dags" / file))

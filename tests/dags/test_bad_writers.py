@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ghostwriter.home import ROOT
+from ghostwriter.snapshot import write_snapshot
 from tests.dags.bag import DagBag, read_dags
 
 STAGES = ("collect", "distill", "train", "compare", "rollback")
@@ -26,9 +27,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> DagBag:
     for stem, text in {**BAD, "my_blog": GOOD, "torn": GOOD, "lamplight": GOOD}.items():
         (writers / f"{stem}.toml").write_text(text)
     Path(os.fsdecode(os.fsencode(writers) + b"/\xe9t\xe9.toml")).write_text(GOOD)
-    torn = home / "answers" / "torn" / "0123456789abcdef"
-    torn.mkdir(parents=True)
-    (torn / "manifest.json").write_text("{}")
+    torn = write_snapshot(home / "answers" / "torn", "answers", "torn", {"answers.jsonl": [{"question": "Why?"}]})
     (torn / "answers.jsonl").write_text('{"question": ')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHOSTWRITER_WRITERS", str(writers))

@@ -1,16 +1,18 @@
 """What a form says about cost, from the writer file and a sample of the newest snapshot: light enough for each parse of a DAG file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from ghostwriter.home import Home
-from ghostwriter.snapshot import MANIFEST
+from ghostwriter.snapshot import newest, read_manifest
 from ghostwriter.teacher.budget import Prices, Usage, money
 from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
 
+ANSWERS = "answers.jsonl"
 SAMPLE = 200
-"""Pairs whose length is looked at."""
+"""Pairs whose length is looked at, of many."""
 TYPICAL_QUESTION, TYPICAL_ANSWER = 20.0, 200.0
 """Tokens, while there is no snapshot."""
 PROMPT_TOKENS = 80
@@ -37,13 +39,24 @@ def form_estimate(writer: Writer, home: Home) -> str:
 
 def _lengths(folder: Path) -> tuple[float, float, str]:
     """Mean tokens of the writer's questions and answers, and where they come from."""
-    finished = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
-    if not finished:
+    snapshot = newest(folder)
+    if not snapshot:
         return TYPICAL_QUESTION, TYPICAL_ANSWER, "a guess: nothing was collected yet"
-    newest = max(finished, key=lambda path: (path / MANIFEST).stat().st_mtime)
-    lines = (newest / "answers.jsonl").read_bytes().splitlines()
-    rows = [json.loads(line) for line in lines[:: max(1, len(lines) // SAMPLE)]]
+    rows = list(sampled_rows(snapshot / ANSWERS))
     if not rows:
         return TYPICAL_QUESTION, TYPICAL_ANSWER, "a guess: the newest snapshot is empty"
     question, answer = (sum(estimate_tokens(row[name]) for row in rows) / len(rows) for name in ("question", "text"))
-    return question, answer, f"the lengths of {len(lines):,} answers"
+    return question, answer, f"the lengths of {read_manifest(snapshot).files[ANSWERS].rows:,} answers"
+
+
+def sampled_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows that begin next after evenly spaced places of a file, each once; of a short file all. The rest is not read."""
+    size, begun = path.stat().st_size, -1
+    with path.open("rb") as file:
+        for place in range(0, size, max(1, size // SAMPLE)):
+            file.seek(max(0, place - 1))
+            if place:
+                file.readline()
+            if begun < file.tell() < size:
+                begun = file.tell()
+                yield json.loads(file.readline())

@@ -27,7 +27,7 @@ MODE_NAMES = {
 }
 
 
-def collecting() -> dict[str, Param]:
+def collecting(_writer: Writer) -> dict[str, Param]:
     """How much is read."""
     why = "Otherwise the reading stops where the archive is up to date. Only a full one notices all answers that were deleted, and "
     why += "believes it when more than a tenth are missing at once."
@@ -86,7 +86,7 @@ def comparing(writer: Writer) -> dict[str, Param]:
     return {"arms": arms, **_recipe_and_dataset(writer)}
 
 
-def rolling_back() -> dict[str, Param]:
+def rolling_back(_writer: Writer) -> dict[str, Param]:
     """Which version, and why."""
     return {
         "why": Param(

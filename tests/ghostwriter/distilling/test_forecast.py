@@ -15,7 +15,7 @@ from ghostwriter.distilling.prompt import load_prompt
 from ghostwriter.home import Home
 from ghostwriter.mlflow_runs.dataset_run import record_dataset
 from ghostwriter.snapshot import read_manifest
-from ghostwriter.tasks.form_estimate import form_estimate
+from ghostwriter.tasks.form_estimate import SAMPLE, form_estimate, sampled_rows
 from tests.distill_case import PRICES, answers_of, demo_pairs, endpoint, make_writer, pairs
 from tests.teacher_server import TeacherScript, TeacherServer
 
@@ -41,6 +41,18 @@ def test_a_form_is_within_15_percent_of_what_the_test_teacher_costs(
     with TeacherServer(TeacherScript(words=words)) as teacher:
         actual = Decimal(read_manifest(distill(writer, home, answers, endpoint(teacher))).facts["cost"]["run"])
     assert actual * Decimal("0.85") <= Decimal(shown[1]) <= actual * Decimal("1.15")
+
+
+@pytest.mark.parametrize("number", [0, 1, 40, 2_000])
+def test_of_many_answers_a_form_looks_at_some_from_all_over_and_of_few_at_all(tmp_path: Path, number: int) -> None:
+    home, writer = Home(tmp_path), make_writer(budget=PRICES)
+    rows = [{**row, "text": row["text"] * (1 + index // 1_000)} for index, row in enumerate(pairs(number))]
+    looked_at = [row["id"] for row in sampled_rows(answers_of(home, rows) / "answers.jsonl")]
+    assert len(looked_at) == len(set(looked_at)) == min(number, len(looked_at), SAMPLE + 1)
+    assert number > 40 or len(looked_at) == number
+    shares = [sum(int(name[1:]) < border for name in looked_at) for border in (500, 1_000)]
+    assert number <= 40 or (len(looked_at) > 150 and shares == pytest.approx([len(looked_at) / 6, len(looked_at) / 3], abs=8))
+    assert not number or f"the lengths of {number:,} answers" in form_estimate(writer, home)
 
 
 def test_a_form_without_prices_says_so(tmp_path: Path) -> None:
