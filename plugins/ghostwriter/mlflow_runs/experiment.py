@@ -74,11 +74,34 @@ VIEWS = {
 
 
 def describe_experiment(client: "MlflowClient", experiment_id: str, writer: Writer, uri: str) -> None:
-    """Give a writer's experiment its tags; those it has already are left alone, so that what a person changed stays."""
+    """Give a writer's experiment its tags; those it has already are left alone, so that what a person changed stays.
+
+    Distilling and training of a first night do so at the same moment, and MLflow refuses the one that comes second.
+    """
+    from mlflow.exceptions import MlflowException
+
     there = client.get_experiment(experiment_id).tags
     for name, value in experiment_tags(experiment_id, writer, uri).items():
         if name not in there:
-            client.set_experiment_tag(experiment_id, name, value)
+            try:
+                client.set_experiment_tag(experiment_id, name, value)
+            except MlflowException:
+                if name not in client.get_experiment(experiment_id).tags:
+                    raise
+
+
+def experiment_of(client: "MlflowClient", name: str) -> str:
+    """The id of the experiment of that name, made on the first call; of two that make it at once, one finds the other's."""
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
 
 
 def experiment_tags(experiment_id: str, writer: Writer, uri: str) -> Mapping[str, str]:

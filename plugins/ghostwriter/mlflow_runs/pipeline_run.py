@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ghostwriter.mlflow_runs.experiment import KIND_TAG, Kind, describe_experiment
+from ghostwriter.mlflow_runs.experiment import KIND_TAG, Kind, describe_experiment, experiment_of
 from ghostwriter.mlflow_runs.links import run_page
 from ghostwriter.snapshot import read_manifest
 from ghostwriter.writer import Writer
@@ -59,10 +59,7 @@ def open_writer_run(
 
 def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_name: str, airflow_url: str, dataset: str = "") -> str:
     """The id of the MLflow run that belongs to an Airflow run and a dataset; made on the first call, found again after a retry."""
-    from mlflow.entities import Experiment
-
-    experiment: Experiment | None = client.get_experiment_by_name(experiment_name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
+    experiment_id = experiment_of(client, experiment_name)
     runs = client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_name}'")
     found = [run for run in runs if not dataset or run.data.params.get("dataset", dataset) == dataset]
     if found:
