@@ -1,4 +1,4 @@
-"""Random weeks of the nightly chain on the real Airflow: `python benchmarks/weeks.py --weeks 4 [--postgres] [--seed 1]`.
+"""Random weeks of the nightly chain on the real Airflow: `python benchmarks/weeks.py --weeks 4 [--nights 7] [--postgres] [--seed 1]`.
 
 Each week is a writer's, and all run at once in one embedded Airflow. Nights have dates and follow one another as fast as they can,
 with a stand-in for training. Between them DAGs are paused and switched on, runs are marked failed and cleared, events are made by
@@ -27,7 +27,6 @@ from ghostwriter.errors import ServiceError  # noqa: E402
 from ghostwriter.home import Home  # noqa: E402
 from tests.stack.installation import Installation, installed  # noqa: E402
 
-NIGHTS = 7
 PATIENCE = 1_200.0
 CHAIN = ("distill", "train")
 
@@ -35,16 +34,16 @@ CHAIN = ("distill", "train")
 class Week:
     """One writer's week: what happens in it is drawn from a seed."""
 
-    def __init__(self, installation: Installation, stem: str, seed: int) -> None:
-        self._world, self._stem = installation, stem
+    def __init__(self, installation: Installation, stem: str, seed: int, nights: int) -> None:
+        self._world, self._stem, self._nights = installation, stem, nights
         self._random = random.Random(seed)
         self._api = installation.new_api()
         self._answers = 40
         self.acts: list[str] = []
 
     def live(self) -> list[str]:
-        """Seven nights and a free one; returns what is wrong then."""
-        for night in range(NIGHTS):
+        """The nights and a free one; returns what is wrong then."""
+        for night in range(self._nights):
             if night and self._random.random() < 0.6:
                 self._world.publish(self._stem, 1, self._answers)
                 self._answers += 1
@@ -55,12 +54,12 @@ class Week:
                 self._disturb()
             if self._random.random() < 0.6:
                 with suppress(ServiceError):
-                    self._world.wait_quiet(self._stem, 60)
+                    self._world.wait_quiet(self._stem, 30)
         for stage in CHAIN:
-            self._api.patch(f"dags/{self._stem}_{stage}", {"is_paused": False})
-        self._world.set_stages()
+            self._api.unpause(f"{self._stem}_{stage}")
+        self._world.set_stages(self._stem)
         self._world.wait_quiet(self._stem, PATIENCE)
-        self._world.night(self._stem, NIGHTS)
+        self._world.night(self._stem, self._nights)
         self._world.wait_quiet(self._stem, PATIENCE)
         return self._world.faults_of(self._stem)
 
@@ -104,8 +103,8 @@ class Week:
                 return
 
     def _training(self, _dag: str) -> None:
-        """All trainings fail, or take longer, until the next such change."""
-        self._world.set_stages(**self._random.choice([{"fails": True}, {"seconds": 6}, {}]))
+        """Trainings fail, or take longer, until the next such change."""
+        self._world.set_stages(self._stem, **self._random.choice([{"fails": True}, {"seconds": 6}, {}]))
 
     def _runs(self, dag: str, *states: str) -> list[Json]:
         return [run for run in self._api.runs(dag) if run["state"] in states]
@@ -133,29 +132,45 @@ def database(wanted: bool, folder: Path) -> Iterator[dict[str, str]]:
     server.cleanup()
 
 
+def play(world: Installation, number: int, nights: int, deadline: float) -> bool | None:
+    """Live the week of that number and print how it was; None when there was no time for it."""
+    begun = time.monotonic()
+    if begun > deadline:
+        return None
+    week = Week(world, stem := f"week_{number}", number, nights)
+    try:
+        faults = week.live()
+    except ServiceError as error:
+        faults = [str(error)]
+    took, trained = time.monotonic() - begun, len(world.trainings(stem))
+    acts = ", ".join(week.acts)
+    print(f"{stem}: {took:.0f} s, {trained} trainings; {acts}. {'; '.join(faults) or 'Nothing is wrong.'}", flush=True)
+    return not faults
+
+
 def main() -> int:
     """Print a line a week; status 1 when something is wrong after one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weeks", type=int, default=4)
+    parser.add_argument("--nights", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no week is begun after so many")
     parser.add_argument("--postgres", action="store_true")
     chosen = parser.parse_args()
+    begun, numbers = time.monotonic(), range(chosen.seed, chosen.seed + chosen.weeks)
     with tempfile.TemporaryDirectory(prefix="ghostwriter-weeks-") as scratch, database(chosen.postgres, Path(scratch)) as settings:
-        started, folder = time.monotonic(), Path(scratch)
-        with installed(Home(folder / "home"), folder / "writers", **settings) as installation:
-            stems = [f"week_{chosen.seed + number}" for number in range(chosen.weeks)]
-            for stem in stems:
-                installation.add_writer(stem)
-            installation.wait_for_dags(stems)
-            weeks = [Week(installation, stem, chosen.seed + number) for number, stem in enumerate(stems)]
-            with ThreadPoolExecutor(chosen.weeks) as pool:
-                found = list(pool.map(Week.live, weeks))
-            for stem, week, faults in zip(stems, weeks, found, strict=True):
-                trained = len(installation.trainings(stem))
-                print(f"{stem}: {trained} trainings; {', '.join(week.acts)}. {'; '.join(faults) or 'Nothing is wrong.'}", flush=True)
-        kind = "Postgres" if chosen.postgres else "SQLite"
-        print(f"{chosen.weeks} weeks on {kind}: {sum(map(bool, found))} with faults, {time.monotonic() - started:.0f} s.")
-    return int(any(found))
+        folder = Path(scratch)
+        with installed(Home(folder / "home"), folder / "writers", **settings) as world:
+            for number in numbers:
+                world.add_writer(f"week_{number}")
+            world.wait_for_dags([f"week_{number}" for number in numbers])
+            with ThreadPoolExecutor(chosen.at_once) as pool:
+                ended = list(pool.map(lambda number: play(world, number, chosen.nights, begun + chosen.seconds), numbers))
+    kind, lived = "Postgres" if chosen.postgres else "SQLite", [well for well in ended if well is not None]
+    took = time.monotonic() - begun
+    print(f"{len(lived)} weeks of {chosen.nights} nights on {kind}: {lived.count(False)} with faults, {took:.0f} s.")
+    return int(not lived or not all(lived))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ def distill_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_distill",
         dag_display_name=f"{writer.name}: 2 distil",
         schedule=[answers],
-        params=forms.distilling(writer),
         **dag_defaults(writer, "nightly", "distill"),
     )
     def distill() -> None:
@@ -51,11 +50,11 @@ def distill_dag(writer: Writer) -> DAG:
             """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset of the newest answers."""
             return stages.distill(writer, folder, params, dag_run)
 
-        @task(outlets=[dataset], trigger_rule="none_failed")
+        @task(outlets=[dataset], trigger_rule="all_done")
         @actionable
         def wake_training(*, outlet_events: dict) -> None:
-            """Wake training; skipped after an experiment of the form's."""
-            outlet_events[dataset].extra = {"location": stages.dataset_that_waits(writer)}
+            """Wake training, also after a failure when an earlier night left a dataset; skipped after an experiment of the form's."""
+            outlet_events[dataset].extra = {"location": stages.untrained_dataset(writer)}
 
         @task(retries=2)
         @actionable
@@ -76,4 +75,4 @@ def distill_dag(writer: Writer) -> DAG:
     return distill()
 
 
-globals().update(writer_dags("distill", distill_dag))
+globals().update(writer_dags("distill", distill_dag, forms.distilling))

@@ -7,7 +7,6 @@ lines, if anything failed.
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from rich.console import Console
 from demo.follow import follow
 from demo.outcome import show_outcome, teacher_counts
 from demo.site import NEWS_SECONDS
-from ghostwriter.commands.up import interrupt, make_pools
+from ghostwriter.commands.up import make_pools, stop_on_signals
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.services import Service, Supervisor, require_free_ports, wait_until
 from ghostwriter.embedded.stack import HOST, Ports, Stack
@@ -46,7 +45,7 @@ def main() -> int:
     parser.add_argument("--night", action="store_true", help="another night: three new answers, a short training, the comparison")
     arguments = parser.parse_args()
     os.umask(0o077)
-    signal.signal(signal.SIGTERM, interrupt)
+    stop_on_signals()
     console = Console(highlight=False)
     try:
         home = Home.default()

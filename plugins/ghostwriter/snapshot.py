@@ -91,19 +91,28 @@ def set_current(folder: Path) -> None:
     write_durably(folder.parent / CURRENT, (json.dumps({"folder": folder.name}) + "\n").encode())
 
 
+def forget_current(parent: Path) -> None:
+    """Have the nights go on from none of these until the next `set_current`, which is the next night's."""
+    write_durably(parent / CURRENT, (json.dumps({"folder": None}) + "\n").encode())
+
+
 def newest(parent: Path) -> Path | None:
-    """The snapshot the nights go on from: the one `current.json` names, else the last one written; None without a valid one."""
-    current = parent / _current_name(parent)
-    if current != parent and _created(current):
-        return current
+    """The snapshot the nights go on from: the one `current.json` names, else the last one written.
+
+    None without a valid one, and after `forget_current`: an older one, or an experiment's, must not step in for what was purged.
+    """
+    name = current_name(parent)
+    if name is None or (name and _created(parent / name)):
+        return parent / name if name else None
     written = {path.parent: created for path in parent.glob(f"*/{MANIFEST}") if (created := _created(path.parent))}
     return max(written, key=lambda folder: written[folder], default=None)
 
 
-def _current_name(parent: Path) -> str:
-    """The name in `current.json`; empty without one that can be read."""
+def current_name(parent: Path) -> str | None:
+    """The name in `current.json`; empty without one that can be read, None where it says that there is none."""
     try:
-        return Path(str(json.loads((parent / CURRENT).read_bytes())["folder"])).name
+        folder = json.loads((parent / CURRENT).read_bytes())["folder"]
+        return None if folder is None else Path(str(folder)).name
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return ""
 

@@ -1,7 +1,7 @@
-"""A stand-in for `python -m training STAGE REQUEST`: as long as `stages.json` in the home says, with checkpoints, and no model.
+"""A stand-in for `python -m training STAGE REQUEST`, without a model: as long as `stages.json` in the home says, or the writer's own.
 
-It ends on signals as the real one does (`training.signals`), returns a finished result as the real one does, and writes each
-start and end into `stages.jsonl`. What it finds is never better than the base, so nothing is promoted.
+It leaves checkpoints, ends on signals and returns a finished result as the real one does (`training.signals`), and writes each start
+and end into `stages.jsonl`. What it finds is never better than the base, so nothing is promoted.
 """
 
 import json
@@ -90,7 +90,8 @@ class Journal:
     def __init__(self, home: Path, dataset: Path, stage: str) -> None:
         self._path = home / "stages.jsonl"
         self._facts = {"stage": stage, "writer": dataset.parent.name, "dataset": dataset.name, "pid": os.getpid()}
-        self.settings: dict[str, Any] = json.loads((home / "stages.json").read_text())
+        own = home / f"stages-{dataset.parent.name}.json"
+        self.settings: dict[str, Any] = json.loads((own if own.exists() else home / "stages.json").read_text())
 
     def write(self, event: str, **more: object) -> None:
         line = json.dumps({"event": event, "time": time.time(), **self._facts, **more}) + "\n"

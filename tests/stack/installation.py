@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ghostwriter.embedded.airflow_api import FINISHED, AirflowApi, Json
+import requests
+
+from ghostwriter.embedded.airflow_api import AirflowApi, Json
 from ghostwriter.embedded.services import Supervisor, wait_until
 from ghostwriter.embedded.stack import Ports, Stack
 from ghostwriter.errors import ServiceError
@@ -24,6 +26,15 @@ from tests.e2e.world import free_port
 
 STAGES = ("collect", "distill", "train")
 START_SECONDS = 600.0
+QUIET_LOOKS = 4
+"""One a second: what an event wakes is a run only a moment later."""
+IMPATIENT = """from datetime import timedelta
+
+
+def task_policy(task):
+    task.retry_delay, task.retry_exponential_backoff = timedelta(seconds=2), 0
+"""
+"""For Airflow's own `airflow_local_settings.py`: nobody waits minutes for a retry here."""
 FIRST_NIGHT = datetime(2026, 1, 1, 3, tzinfo=UTC)
 WRITER_FILE = """
 name = "{stem}"
@@ -53,6 +64,19 @@ class Installation:
     api: AirflowApi
     up: subprocess.Popen[bytes]
     """`python -m ghostwriter up`."""
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where MLflow is."""
+        return f"http://127.0.0.1:{self.ports.mlflow}"
+
+    def page(self) -> requests.Response:
+        """Ghostwriter's page in Airflow, as a person who is logged in sees it."""
+        login = {"username": "admin", "password": self.api.password}
+        token = requests.post(f"{self.api.url}/auth/token", json=login, timeout=30).json()["access_token"]
+        answer = requests.get(f"{self.api.url}/ghostwriter/", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        answer.raise_for_status()
+        return answer
 
     def new_api(self) -> AirflowApi:
         """A client of its own, for another thread."""
@@ -91,14 +115,17 @@ class Installation:
         return self.api.runs(f"{stem}_{stage}")
 
     def is_quiet(self, stem: str) -> bool:
-        """Whether no run of the writer waits or works."""
-        return all(run["state"] in FINISHED for stage in STAGES for run in self.runs(stem, stage))
+        """Whether no run of the writer waits or works; one request, since many weeks ask again and again."""
+        asked = {"dag_ids": [f"{stem}_{stage}" for stage in STAGES], "states": ["queued", "running"], "page_limit": 1}
+        return not self.api.post("dags/~/dagRuns/list", asked)["dag_runs"]
 
     def wait_quiet(self, stem: str, seconds: float) -> None:
         """Until the night has ended: what an event has woken is a run a moment later."""
-        wait_until(lambda: self.is_quiet(stem), seconds, f"The end of the night of {stem}")
-        time.sleep(2)
-        wait_until(lambda: self.is_quiet(stem), seconds, f"The end of the night of {stem}")
+        deadline, quiet = time.monotonic() + seconds, 0
+        while (quiet := quiet + 1 if self.is_quiet(stem) else 0) < QUIET_LOOKS:
+            if time.monotonic() > deadline:
+                raise ServiceError(f"The night of {stem} did not end in {seconds:.0f} s.")
+            time.sleep(1)
 
     def trainings(self, stem: str | None = None, event: str = "end") -> list[Json]:
         """What the stand-in has written down."""
@@ -106,9 +133,9 @@ class Installation:
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [line for line in lines if line["event"] == event and stem in (None, line["writer"])]
 
-    def set_stages(self, **settings: Any) -> None:
-        """How long a training takes (`seconds`), how long it saves (`saving_seconds`), whether it `fails`."""
-        (self.home.path / "stages.json").write_text(json.dumps({"seconds": 0.2, **settings}))
+    def set_stages(self, stem: str = "", **settings: Any) -> None:
+        """How long a writer's training takes (`seconds`), how long it saves (`saving_seconds`), whether it `fails`; or everybody's."""
+        (self.home.path / f"stages{stem and f'-{stem}'}.json").write_text(json.dumps({"seconds": 0.2, **settings}))
 
     def faults_of(self, stem: str) -> list[str]:
         """What is wrong after a free night; nothing, when the newest snapshot was trained on and each one once and in order."""
@@ -139,6 +166,10 @@ def installed(home: Home, writers: Path, **environment: str) -> Iterator[Install
     program = Path(__file__).with_name("fake_stage.py")
     interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$3" "$4"\n')
     interpreter.chmod(0o755)
+    policies = home.path / "airflow" / "config" / "airflow_local_settings.py"
+    policies.parent.mkdir(parents=True, exist_ok=True)
+    policies.write_text(IMPATIENT)
+    environment = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25", **environment}
     names = {"GHOSTWRITER_HOME": home.path, "GHOSTWRITER_WRITERS": writers, "GHOSTWRITER_TRAINING_PYTHON": interpreter}
     os.environ.update({name: str(value) for name, value in {**names, **environment}.items()})
     for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__UNIT_TEST_MODE"):

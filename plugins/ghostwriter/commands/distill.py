@@ -22,7 +22,7 @@ from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch
 from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
-from ghostwriter.snapshot import newest, read_manifest
+from ghostwriter.snapshot import newest, read_manifest, set_current
 from ghostwriter.teacher.progress import LogLines, Progress
 from ghostwriter.writer import Writer, load_writer
 from ghostwriter.writer_settings import MODES, Mode
@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         if endpoint and mode == "distilled" and (arguments.batch or writer.teacher.batch):
             _wait_for_batches(writer, home, answers, endpoint, arguments.poll, buy_again=arguments.buy_again)
         folder = _watched(writer, home, answers, endpoint, mode, buy_again=arguments.buy_again)
+        if (mode, arguments.wanted, arguments.model, arguments.answers) == (writer.mode, None, None, None):
+            set_current(folder)  # as the writer file asks: the nights go on from it
     except KeyboardInterrupt:
         print("Interrupted. What was bought is kept: run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED

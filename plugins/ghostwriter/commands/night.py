@@ -22,7 +22,7 @@ from ghostwriter.judging.gate import Decision
 from ghostwriter.launchers.local import LocalStage
 from ghostwriter.mlflow_runs.pipeline_run import RunByHand, close_run
 from ghostwriter.mlflow_runs.server import mlflow_client
-from ghostwriter.snapshot import MANIFEST, read_manifest
+from ghostwriter.snapshot import newest, read_manifest, set_current
 from ghostwriter.tasks import stages
 from ghostwriter.tasks.connections import site_access, teacher_endpoint
 from ghostwriter.writer import Writer
@@ -67,12 +67,13 @@ class Night:
         return f"{sum(entry.rows for entry in read_manifest(folder).files.values())} answers in {folder}"
 
     def _distil(self) -> str:
-        answers = newest(
+        answers = _found(
             self.home.answers(self.writer.stem), f"There are no answers of {self.writer.name} yet: run collect and snapshot first."
         )
         mode = self.writer.mode
         endpoint = None if mode == "direct" else teacher_endpoint(self.writer.asking(mode).teacher.connection)
         folder = distill(self.writer, self.home, answers, endpoint, mode=mode, progress=lambda progress: self.say(str(progress)))
+        set_current(folder)
         return f"{self._rows(folder)} in {folder}"
 
     def _train(self) -> str:
@@ -127,7 +128,7 @@ class Night:
         return str(request)
 
     def _dataset(self) -> Path:
-        return newest(self.home.datasets(self.writer.stem), f"There is no dataset of {self.writer.name} yet: run distil first.")
+        return _found(self.home.datasets(self.writer.stem), f"There is no dataset of {self.writer.name} yet: run distil first.")
 
     def _by_hand(self) -> RunByHand:
         """Named by what it works on, so that a night that was killed finds its MLflow run again."""
@@ -139,12 +140,11 @@ class Night:
         return ", ".join(f"{entry.rows} {name.removesuffix('.jsonl')}" for name, entry in read_manifest(folder).files.items())
 
 
-def newest(folder: Path, missing: str) -> Path:
-    """The newest finished snapshot in a folder. Raises SnapshotError in these words when there is none."""
-    finished = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
-    if not finished:
+def _found(folder: Path, missing: str) -> Path:
+    """The snapshot in a folder that the nights go on from. Raises SnapshotError in these words when there is none."""
+    if (found := newest(folder)) is None:
         raise SnapshotError(missing)
-    return max(finished, key=lambda path: read_manifest(path).created)
+    return found
 
 
 @contextmanager

@@ -21,6 +21,7 @@ TEACHER_POOL_SLOTS = 2
 LOG = "up.log"
 LOOK_SECONDS = 0.5
 END_SECONDS = 180
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     home.path.chmod(0o700)  # it may be of an earlier version, which left it to the umask
     if arguments.detach:
         return _detach(home)
-    signal.signal(signal.SIGTERM, interrupt)
+    stop_on_signals()
     with Supervisor(home.path) as supervisor:
         stack = Stack(home, Ports.from_environment(), supervisor)
         print("Starting Airflow and MLflow (about half a minute) ...", flush=True)
@@ -53,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{_where(home, stack.airflow_url, stack.mlflow_url)}\nCtrl-C stops both.", flush=True)
             while True:
                 supervisor.check()
-                time.sleep(2)
+                time.sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
-            print("Stopping ...", flush=True)
+            print("Stopping: a training may take a minute to its checkpoint ...", flush=True)
     return 0
 
 
@@ -78,10 +79,16 @@ def make_pools(api: AirflowApi) -> None:
     api.put_pool("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher")
 
 
-def interrupt(number: int, _frame: FrameType | None) -> None:
-    """Let SIGTERM end a program the way Ctrl-C does."""
-    signal.signal(number, signal.SIG_IGN)  # a second one would cut the stopping off half way
-    raise KeyboardInterrupt
+def stop_on_signals() -> None:
+    """Let SIGTERM end a program the way Ctrl-C does; a second of either would cut the stopping off half way, and is ignored."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in STOPPING:
+        signal.signal(number, interrupt)
 
 
 def _detach(home: Home) -> int:

@@ -18,6 +18,8 @@ BIN = Path(sys.executable).parent
 COMPONENTS = ("api-server", "dag-processor", "triggerer", "scheduler")
 """Of Airflow, in the order they start."""
 TASKS_AT_ONCE = 4
+OWN_CHOICE = ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT")
+"""Settings of Airflow's that count as they stand in the environment of `up`: how many tasks at once, how soon a silent one is given up."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Stack:
     def airflow_environment(self) -> dict[str, str]:
         """Airflow's settings as environment variables; each line that is not obvious says why."""
         self.password()
-        return {
+        settings = {
             "AIRFLOW_HOME": str(self.home.path / "airflow"),
             "GHOSTWRITER_HOME": str(self.home.path),
             "MLFLOW_TRACKING_URI": self.mlflow_url,
@@ -100,6 +102,7 @@ class Stack:
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a task that is marked failed hears of it, and stops spending, after a second
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a killed machine's tasks are picked up after a minute
         }
+        return settings | {name: os.environ[name] for name in OWN_CHOICE if name in os.environ}
 
     def airflow_services(self) -> list[Service]:
         """The four components; the API server's health page stands for all of them."""

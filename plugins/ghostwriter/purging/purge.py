@@ -27,6 +27,7 @@ from ghostwriter.lock import only_one
 from ghostwriter.purging.folders import Found, check_idle, find_answer, remove, remove_leftovers, run_folders
 from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, trained_versions
 from ghostwriter.purging.rows import ledgers, question_of, remove_answer, remove_writer
+from ghostwriter.snapshot import current_name, forget_current
 from ghostwriter.teacher.batch_ledger import BatchLedger
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def _purge_answer(
     datasets = [home.datasets(stem) / name for name in found.datasets]
     snapshots = [home.answers(stem) / name for name in found.snapshots]
     keep_trained_on(home.datasets(stem), found.question_id)
+    for parent, names in ((home.datasets(stem), found.datasets), (home.answers(stem), found.snapshots)):
+        if current_name(parent) in names:
+            forget_current(parent)
     for folder in (*runs, *datasets, *snapshots, home.kept_answers, home.exports(stem)):  # an export's proof has held-out questions
         remove(folder)
     _remove_leftovers(home, stem)

@@ -1,13 +1,13 @@
 """The bodies of the distilling DAG's tasks. Arguments are locations and small values."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ghostwriter.home import Home
 from ghostwriter.snapshot import set_current
-from ghostwriter.tasks.chain import chosen_or_newest, is_woken, next_work, read_level
+from ghostwriter.tasks.chain import Level, can_train, chosen_or_newest, is_woken, next_work, read_level
 from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -69,12 +69,23 @@ def is_nightly(writer: Writer, form: Mapping[str, Any]) -> bool:
 
 
 def dataset_that_waits(writer: Writer) -> str:
-    """The newest dataset, when only training is left to do. Raises AirflowSkipException when it is not."""
+    """For a collection: the newest dataset, when only training is left to do. Raises AirflowSkipException when it is not."""
+    return _dataset(writer, lambda level: next_work(level) == "train")
+
+
+def untrained_dataset(writer: Writer) -> str:
+    """When distilling has ended: the newest dataset, unless it was trained on. Raises AirflowSkipException when it was.
+
+    After a failure it is an earlier night's: a purchase that ends at its cap every night must not keep it waiting for ever.
+    """
+    return _dataset(writer, can_train)
+
+
+def _dataset(writer: Writer, waits: Callable[[Level], bool]) -> str:
     from airflow.sdk.exceptions import AirflowSkipException
 
     home = Home.default()
-    level = read_level(home, writer.stem)
-    if next_work(level) != "train":
+    if not waits(read_level(home, writer.stem)):
         raise AirflowSkipException("No dataset waits to be trained on.")
     return str(chosen_or_newest(None, home.datasets(writer.stem), f"datasets of {writer.name}"))
 

@@ -33,7 +33,8 @@ from ghostwriter.mlflow_runs.pipeline_run import open_run
 from ghostwriter.purging import rows
 from ghostwriter.purging.folders import StillAtWork
 from ghostwriter.purging.purge import NothingToPurge, Purged, purge
-from ghostwriter.snapshot import read_rows
+from ghostwriter.snapshot import read_rows, set_current, write_snapshot
+from ghostwriter.tasks.chain import Level, read_level
 from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import AnswerRow, SendRow
 from ghostwriter.writer import Writer
@@ -163,6 +164,19 @@ def test_what_was_purged_is_not_collected_again_and_the_next_night_goes_on_witho
         distill(writer, home, answers, endpoint(teacher))
         assert 0 < teacher.completions < 30  # only what was asked with it is bought again
     assert places_of(SECRET, copy) == []
+
+
+def test_what_was_purged_is_followed_by_the_next_night_and_not_by_an_experiment(copy: Path) -> None:
+    """An older dataset that does not hold the answer stays, and the nights do not go on from it."""
+    home = Home(copy / "home")
+    (nightly,) = (path.parent for path in home.datasets("tester").glob("*/manifest.json"))
+    (answers,) = (path.parent for path in home.answers("tester").glob("*/manifest.json"))
+    set_current(nightly)
+    experiment = write_snapshot(home.datasets("tester"), "dataset", "tester", {"direct.jsonl": [{"id": "a1"}]}, parents=("older",))
+    older = write_snapshot(home.answers("tester"), "answers", "tester", {"answers.jsonl": [{"id": "a1", "question_id": "q1"}]})
+    purged(copy)
+    assert [folder.exists() for folder in (nightly, answers, experiment, older)] == [False, False, True, True]
+    assert read_level(home, "tester") == Level(None, None, trained=False)
 
 
 def test_a_whole_writer_is_purged_and_no_other(copy: Path) -> None:

@@ -97,7 +97,7 @@ class Chain:
             return
         if fate == "ends well":
             self.done(dag, run)
-        if fate == "is killed":
+        else:
             self.skipped(dag)
         self.ended[dag].append(self.working.pop(dag))
 
@@ -130,8 +130,8 @@ class Chain:
         return True
 
     def skipped(self, dag: Dag) -> None:
-        """Distilling looks for a dataset that waits also when it has nothing to do itself."""
-        if dag == "distill" and next_work(self.level) == "train":
+        """Distilling looks for a dataset that waits also when it has nothing to do itself, and when it failed."""
+        if dag == "distill" and can_train(self.level):
             self._emit("train", self.dataset)
 
     def done(self, dag: Dag, run: Run) -> None:
@@ -142,7 +142,7 @@ class Chain:
                 self._emit("distill" if work == "distil" else "train", self.snapshot)
         elif dag == "distill":
             self.dataset = run.works_on
-            if next_work(self.level) == "train":
+            if can_train(self.level):
                 self._emit("train", self.dataset)
         elif run.works_on is not None:
             if run.woken:

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from ghostwriter.errors import SnapshotError
 from ghostwriter.home import Home
-from ghostwriter.snapshot import CURRENT, MANIFEST, newest, read_manifest, set_current, write_snapshot
+from ghostwriter.snapshot import CURRENT, MANIFEST, forget_current, newest, read_manifest, set_current, write_snapshot
 from ghostwriter.tasks.chain import (
     Level,
     can_train,
@@ -20,7 +20,7 @@ from ghostwriter.tasks.chain import (
     next_work,
     read_level,
 )
-from tests.ghostwriter.tasks.chain_model import DAGS, Chain, EdgeChain
+from tests.ghostwriter.tasks.chain_model import DAGS, Chain, Dag, EdgeChain, Fate
 
 Act = Callable[[Chain], None]
 dags = st.sampled_from(DAGS)
@@ -65,6 +65,19 @@ def test_after_any_week_one_free_night_trains_on_the_last_snapshot_and_none_twic
     assert chain.dataset in chain.marks
     assert len(chain.trained) == len(set(chain.trained))
     assert chain.order == sorted(chain.order)
+
+
+def test_a_dataset_whose_training_failed_is_trained_on_though_distilling_fails_every_night() -> None:
+    chain = Chain()
+    fates: list[dict[Dag, Fate]] = [{"collect": "ends well", "distill": "ends well", "train": "fails"}]
+    fates += [{"collect": "ends well", "distill": "fails", "train": "ends well"}] * 2
+    for night in fates:
+        chain.news()
+        chain.tick()
+        for dag in DAGS:
+            chain.start(dag)
+            chain.end(dag, night[dag])
+    assert chain.trained == [1]
 
 
 def test_the_model_catches_a_chain_that_goes_by_its_events() -> None:
@@ -132,6 +145,16 @@ def test_a_change_that_is_taken_back_makes_the_old_snapshot_the_newest_again(tmp
     again = answers(home, "one")
     set_current(again)
     assert newest(home.answers("w")) == again == first
+
+
+def test_after_a_purge_nothing_older_steps_in_until_the_next_night(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    older = answers(home, "one")
+    forget_current(home.answers("w"))
+    assert newest(home.answers("w")) is None
+    assert next_work(read_level(home, "w")) is None
+    set_current(older)
+    assert newest(home.answers("w")) == older
 
 
 def test_an_experiment_is_not_what_the_nights_go_on_from(tmp_path: Path) -> None:

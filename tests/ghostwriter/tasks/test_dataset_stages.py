@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ghostwriter.home import Home
 from ghostwriter.snapshot import newest, set_current
 from ghostwriter.tasks.chain import mark_trained
-from ghostwriter.tasks.dataset_stages import answers_to_distill, dataset_that_waits, distill, is_nightly
+from ghostwriter.tasks.dataset_stages import answers_to_distill, dataset_that_waits, distill, is_nightly, untrained_dataset
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Training
 from tests.distill_case import answers_of, make_writer, pairs
@@ -52,6 +52,19 @@ def test_a_second_event_distils_nothing_and_a_dataset_waits_until_it_is_trained_
     mark_trained(Path(made), "run")
     with pytest.raises(AirflowSkipException, match="No dataset waits"):
         dataset_that_waits(writer)
+
+
+def test_when_distilling_ends_without_a_dataset_an_earlier_nights_is_trained_on_if_nobody_did(home: Home, writer: Writer) -> None:
+    """At its cap it fails every night: what was distilled before must not wait for ever, nor be trained on twice."""
+    answers_of(home, pairs(30))
+    made = distill(writer, "", form(writer), WOKEN)
+    set_current(answers_of(home, pairs(31)))
+    with pytest.raises(AirflowSkipException, match="No dataset waits"):
+        dataset_that_waits(writer)  # a collection wakes distilling first
+    assert untrained_dataset(writer) == made
+    mark_trained(Path(made), "run")
+    with pytest.raises(AirflowSkipException, match="No dataset waits"):
+        untrained_dataset(writer)
 
 
 def test_an_experiment_trains_nothing_unless_the_form_says_so(home: Home, writer: Writer) -> None:

@@ -1,0 +1,145 @@
+"""Random processes of the embedded stack are killed while it works: `.venv/bin/python benchmarks/kills.py [--kills 50] [--seed 1]`.
+
+Two writers, one who buys from a teacher and one whose training lasts, have nights with news. During each some processes are ended
+by kill -9: `up`, MLflow, a component of Airflow, a worker, a task, a training. What ended everything is started again, as a person
+would, and nothing else is done: the night must end by itself, with the newest answers trained on once, and no answer paid for twice.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil
+from sqlalchemy import func, select
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
+
+from ghostwriter.database import open_database  # noqa: E402
+from ghostwriter.errors import ServiceError  # noqa: E402
+from ghostwriter.home import Home  # noqa: E402
+from ghostwriter.teacher.ledger import AnswerRow, SendRow  # noqa: E402
+from tests.stack.installation import Installation, installed  # noqa: E402
+from tests.teacher_server import KEY, TeacherScript, TeacherServer  # noqa: E402
+
+BUYER, TRAINEE = "buyer", "trainee"
+STEMS = (BUYER, TRAINEE)
+CONCURRENCY = 4
+TEACHER = f"answers = 30\nconcurrency = {CONCURRENCY}"
+KILLS_A_NIGHT = 5
+PATIENCE = 900.0
+COMPONENTS = ("api-server", "api_server", "dag-processor", "triggerer", "scheduler", "mlflow", "uvicorn")
+
+
+class Killer:
+    """Kills processes of one installation, drawn from a seed."""
+
+    def __init__(self, world: Installation, seed: int) -> None:
+        self._world, self._random = world, random.Random(seed)
+        self.killed: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        """Wait a little, kill one process, and start everything again when that has ended it."""
+        time.sleep(self._random.uniform(0, 9))
+        kinds = self._processes()
+        kind = self._random.choice(sorted(kinds))
+        with suppress(psutil.NoSuchProcess):
+            self._random.choice(kinds[kind]).kill()
+            self.killed[kind] += 1
+        time.sleep(2)
+        if kind in ("up", "component"):
+            self._world.up.wait(120)
+            self._world.start()
+
+    def _processes(self) -> dict[str, list[psutil.Process]]:
+        """All of the installation by their kind: each kind is as likely, however many there are of it."""
+        up = psutil.Process(self._world.up.pid)
+        found: dict[str, list[psutil.Process]] = {"up": [up]}
+        for process in up.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found.setdefault(self._kind(process, up), []).append(process)
+        return found
+
+    @staticmethod
+    def _kind(process: psutil.Process, up: psutil.Process) -> str:
+        line = " ".join(process.cmdline())
+        if "fake_stage" in line:
+            return "training"
+        if process.ppid() == up.pid:
+            return "component"
+        if "worker -- LocalExecutor" in line:
+            return "worker or task"
+        return "other"
+
+
+def night(killer: Killer, world: Installation, number: int, kills: int) -> list[str]:
+    """A night with news and so many kills; returns what is wrong after it."""
+    for stem in STEMS:
+        world.publish(stem, 1, 40 + number)
+        world.night(stem, number)
+    for _ in range(kills):
+        killer.strike()
+    faults = []
+    for stem in STEMS:
+        try:
+            world.wait_quiet(stem, PATIENCE)
+        except ServiceError as error:
+            faults.append(str(error))
+    return faults
+
+
+def bought_twice(world: Installation) -> int:
+    """Answers paid for beyond those the ledger holds; calls in flight at a kill are no answers, and stand as perhaps paid."""
+    with open_database(world.home.database_url).connect() as connection:
+        paid = connection.scalar(select(func.count()).select_from(SendRow).where(SendRow.state == "paid")) or 0
+        kept = connection.scalar(select(func.count()).select_from(AnswerRow)) or 0
+    return paid - kept
+
+
+def main() -> int:
+    """Print a line a night; status 1 when one did not end well by itself, or the free night after all of them found something left."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no night is begun after so many")
+    chosen = parser.parse_args()
+    begun, bad = time.monotonic(), 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostwriter-kills-")))
+        teacher = stack.enter_context(TeacherServer(TeacherScript(latency=1.0)))
+        world = stack.enter_context(installed(Home(folder / "home"), folder / "writers"))
+        world.api.put_connection("teacher", "http", teacher.base_url, KEY)
+        world.add_writer(BUYER, arm="distilled", teacher=TEACHER)
+        world.add_writer(TRAINEE)
+        world.set_stages(TRAINEE, seconds=5)
+        world.wait_for_dags(STEMS)
+        killer, number = Killer(world, chosen.seed), 0
+        while killer.killed.total() < chosen.kills and time.monotonic() < begun + chosen.seconds:
+            started = time.monotonic()
+            faults = night(killer, world, number, min(KILLS_A_NIGHT, chosen.kills - killer.killed.total()))
+            bad += bool(faults)
+            left = {stem: found for stem in STEMS if (found := world.faults_of(stem))}
+            took = time.monotonic() - started
+            seen = ", ".join(f"{count} of {kind}" for kind, count in killer.killed.items())
+            print(
+                f"night {number}: {took:.0f} s; kills so far: {seen}; {faults or 'ended by itself'}; left: {left or 'nothing'}", flush=True
+            )
+            number += 1
+        for stem in STEMS:
+            world.night(stem, number)
+            world.wait_quiet(stem, PATIENCE)
+        left = {stem: found for stem in STEMS if (found := world.faults_of(stem))}
+        twice = bought_twice(world)
+    print(
+        f"{killer.killed.total()} kills in {number} nights, {time.monotonic() - begun:.0f} s; {bad} did not end by themselves; "
+        f"after a free night is left: {left or 'nothing'}; answers paid for twice: {twice}"
+    )
+    return int(bool(bad or left or twice))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""`up` with programs in Airflow's and MLflow's place that do nothing but start, answer and end as slowly as they might."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ghostwriter.embedded.services import wait_until
+from tests.e2e.world import free_port
+
+PROGRAM = """#!{python}
+import os, signal, sys, time, urllib.error, urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+program, name, home = Path(sys.argv[0]).name, sys.argv[1], Path({home!r})
+
+
+class Fine(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{{}}")
+
+
+def is_healthy(port):
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{{port}}/health").status == 200
+    except urllib.error.URLError:
+        return False
+
+
+def end(*_):
+    (home / "scheduler").write_text("ending")
+    time.sleep(1.5)
+    (home / "scheduler").write_text("ended")
+    sys.exit(0)
+
+
+airflow_port, mlflow_port = int(os.environ["AIRFLOW_PORT"]), int(os.environ["MLFLOW_PORT"])
+if name == "db":
+    sys.exit(0)
+if name == "scheduler":
+    signal.signal(signal.SIGTERM, end)
+    (home / "scheduler").write_text(f"began, API {{is_healthy(airflow_port)}}, MLflow {{is_healthy(mlflow_port)}}")
+if name in ("api-server", "server"):
+    time.sleep(0.7)
+    HTTPServer(("127.0.0.1", airflow_port if program == "airflow" else mlflow_port), Fine).serve_forever()
+while True:
+    time.sleep(60)
+"""
+UP = "import sys; from pathlib import Path; from ghostwriter.embedded import stack; stack.BIN = Path(sys.argv[1]); "
+UP += "from ghostwriter.__main__ import main; sys.exit(main(['up', '--home', sys.argv[2]]))"
+
+
+@pytest.fixture
+def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+    """`up`, all of whose services run."""
+    for program in ("airflow", "mlflow"):
+        path = tmp_path / "bin" / program
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(PROGRAM.format(python=sys.executable, home=str(tmp_path)))
+        path.chmod(0o755)
+    for name in ("AIRFLOW_PORT", "MLFLOW_PORT"):
+        monkeypatch.setenv(name, str(free_port()))
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen([sys.executable, "-c", UP, tmp_path / "bin", tmp_path / "home"], stdout=said, stderr=said)
+    wait_until(lambda: b"Ctrl-C stops both" in (tmp_path / "said").read_bytes() or process.poll() is not None, 60, "The start")
+    wait_until(lambda: (tmp_path / "scheduler").exists() or process.poll() is not None, 20, "The scheduler")
+    yield process
+    process.terminate()
+    process.wait(20)
+
+
+def test_the_scheduler_starts_when_api_and_mlflow_answer_and_a_second_signal_does_not_cut_the_stopping_off(
+    up: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    """It takes up the tasks of before at once, and each that finds no API loses a try. What `up` leaves running holds the ports."""
+    scheduler = tmp_path / "scheduler"
+    wait_until(lambda: scheduler.read_text() != "", 20, "The scheduler's first words")
+    assert scheduler.read_text() == "began, API True, MLflow True"
+    services = psutil.Process(up.pid).children(recursive=True)
+    assert len(services) == 5
+    up.send_signal(signal.SIGTERM)
+    wait_until(lambda: scheduler.read_text() == "ending", 20, "The stopping")
+    for second in (signal.SIGTERM, signal.SIGINT):
+        up.send_signal(second)
+        time.sleep(0.2)
+    assert up.wait(20) == 0
+    assert scheduler.read_text() == "ended"
+    assert [service for service in services if service.is_running()] == []
+    assert not (tmp_path / "home" / "services.json").exists()
