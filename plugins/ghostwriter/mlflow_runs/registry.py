@@ -22,12 +22,15 @@ class MlflowSilent(Exception):
 
 
 class Registry:
-    """MLflow's REST API, read only, until a deadline shared by all calls."""
+    """MLflow's REST API, read only, until a deadline shared by all calls, over one connection. Nothing is asked twice: the parts of a page
+    want the same runs."""
 
     def __init__(self, uri: str, seconds: float = SECONDS) -> None:
         self.uri = uri.rstrip("/")
         self._deadline = time.monotonic() + seconds
-        self._authorization = _authorization()
+        self._session = requests.Session()
+        self._session.headers.update(_authorization())
+        self._told: dict[str, Json | None] = {}
 
     def model(self, name: str) -> Json | None:
         """A registered model with its tags and aliases; None when there is none of that name."""
@@ -70,6 +73,12 @@ class Registry:
         return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Json | None:
+        asked = json.dumps([method, path, arguments])
+        if asked not in self._told:
+            self._told[asked] = self._fetch(method, path, **arguments)
+        return self._told[asked]
+
+    def _fetch(self, method: str, path: str, **arguments: Any) -> Json | None:
         answer = self._send(method, f"api/2.0/mlflow/{path}", **arguments)
         if answer.status_code == 404 and UNKNOWN in answer.text:
             return None
@@ -86,10 +95,9 @@ class Registry:
         if left <= 0:
             raise MlflowSilent(f"MLflow at {self.uri} is too slow.")
         try:
-            return requests.request(
+            return self._session.request(
                 method,
                 f"{self.uri}/{path}",
-                headers=self._authorization,
                 timeout=(min(CONNECT_SECONDS, left), left),
                 allow_redirects=False,
                 **arguments,

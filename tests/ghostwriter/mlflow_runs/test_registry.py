@@ -57,6 +57,15 @@ def test_an_unknown_model_is_none_and_not_an_error() -> None:
         assert Registry(uri).model("ghostwriter-lamplight") is None
 
 
+def test_of_one_page_nothing_is_asked_twice() -> None:
+    with serving(200, b'{"registered_model": {"name": "x"}}') as uri:
+        registry = Registry(uri)
+        first = registry.model("ghostwriter-lamplight")
+    assert registry.model("ghostwriter-lamplight") == first == {"name": "x"}
+    with pytest.raises(MlflowSilent):
+        registry.model("ghostwriter-laocheng")
+
+
 def test_a_table_is_read_as_utf_8() -> None:
     with serving(200, '{"columns": ["question", "writer"], "data": [["灯塔?", "看海。"]]}'.encode()) as uri:
         assert Registry(uri).table("run", "samples.json") == [{"question": "灯塔?", "writer": "看海。"}]
