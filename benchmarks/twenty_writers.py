@@ -42,6 +42,12 @@ def measures(world: Installation, stems: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def show(one: dict[str, float], many: dict[str, float], writers: int) -> None:
+    """Print a line a measure."""
+    for name, took in many.items():
+        print(f"{name:<20} one writer {one[name]:.3f} s, {writers} {took:.3f} s ({took / one[name]:.2f} times)", flush=True)
+
+
 def page_seconds(world: Installation) -> float:
     """The least of a few tries, after one that does not count."""
     took = [world.page().elapsed.total_seconds() for _ in range(TRIES)]
@@ -86,7 +92,7 @@ def night(world: Installation, stems: Sequence[str], number: int) -> None:
     beside = [sum(other[0] < end and begin < other[1] for other in spans) - 1 for begin, end in spans]
     faults = {stem: faults for stem in stems if (faults := world.faults_of(stem))}
     print(
-        f"night {number}: {time.monotonic() - begun:.0f} s, {len(world.trainings()) - trained} trainings; of {len(spans)} nights with news "
+        f"night {number}: {time.monotonic() - begun:.0f} s, {len(world.trainings()) - trained} trainings; of {len(spans)} with news "
         f"each had {median(beside):.0f} others beside it (most {max(beside)}), the first ended after {min(end for _, end in spans):.0f} s; "
         f"scheduler loop {median(took):.3f} s, the longest 5 % over {quantiles(took, n=20)[-1]:.3f} s; faults: {faults or 'none'}",
         flush=True,
@@ -120,10 +126,12 @@ def main() -> int:
         with installed(Home(folder / "home"), folder / "writers", **LOOPS_SEEN) as world:
             add(world, stems[:1])
             one = measures(world, stems[:1])
+            night(world, stems[:1], 0)
             add(world, stems[1:])
             many = measures(world, stems)
-            for number in range(chosen.nights):
-                for stem in stems[:: 1 + 3 * bool(number)] if number else []:
+            show(one, many, len(stems))
+            for number in range(1, chosen.nights + 1):
+                for stem in stems:
                     world.publish(stem, 1, 40 + number)
                 night(world, stems, number)
             for stem in stems:
@@ -132,8 +140,7 @@ def main() -> int:
             for stem in stems[1:]:
                 (world.writers / f"{stem}.toml").unlink()
             one["page"] = page_seconds(world)
-            for name, took in many.items():
-                print(f"{name:<20} one writer {one[name]:.3f} s, {len(stems)} {took:.3f} s ({took / one[name]:.2f} times)", flush=True)
+            show({"page": one["page"]}, {"page": many["page"]}, len(stems))
     return int(any(took > MOST * one[name] for name, took in many.items()))
 
 

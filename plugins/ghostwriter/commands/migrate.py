@@ -10,8 +10,8 @@ from pathlib import Path
 
 import requests
 
-from ghostwriter.commands.up import GPU_POOL_SLOTS, TEACHER_POOL_SLOTS
 from ghostwriter.database import open_database
+from ghostwriter.embedded.stack import AIRFLOWS_OWN_SLOTS, GPU_TASKS_AT_ONCE, TASKS_AT_ONCE, TEACHER_TASKS_AT_ONCE
 from ghostwriter.errors import ServiceError
 from ghostwriter.home import Home
 from ghostwriter.launchers.container import NETRC_FOLDER
@@ -64,15 +64,18 @@ def migrate_airflow() -> None:
             "Airflow's database could not be brought up to date. If it is of a newer Airflow than this image, use the newer image"
             f" or restore a backup. The last lines:\n{(done.stdout + done.stderr)[-2000:]}"
         )
+    from airflow.configuration import conf
     from airflow.models import Pool
 
-    existing = {pool.pool for pool in Pool.get_pools()}
+    existing = {pool.pool: pool.slots for pool in Pool.get_pools()}
     for name, slots, description in (
-        ("gpu", GPU_POOL_SLOTS, "Training and evaluation: one at a time, over all writers"),
-        ("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher"),
+        ("gpu", GPU_TASKS_AT_ONCE, "Training and evaluation: one at a time, over all writers"),
+        ("teacher", TEACHER_TASKS_AT_ONCE, "Distillation: runs that call a teacher"),
     ):
         if name not in existing:
             Pool.create_or_update_pool(name, slots, description, include_deferred=name == "gpu")  # a deferred stage has its GPU
+    if conf.get("core", "executor") == "LocalExecutor" and existing.get(Pool.DEFAULT_POOL_NAME) == AIRFLOWS_OWN_SLOTS:
+        Pool.create_or_update_pool(Pool.DEFAULT_POOL_NAME, TASKS_AT_ONCE, "Default pool", include_deferred=False)
 
 
 def make_account(uri: str, admin_file: Path, pipeline_file: Path) -> None:

@@ -13,11 +13,9 @@ from ghostwriter.commands.options import home_of
 from ghostwriter.embedded.airflow_api import AirflowApi
 from ghostwriter.embedded.running import Running, running
 from ghostwriter.embedded.services import Supervisor
-from ghostwriter.embedded.stack import Ports, Stack
+from ghostwriter.embedded.stack import AIRFLOWS_OWN_SLOTS, GPU_TASKS_AT_ONCE, TASKS_AT_ONCE, TEACHER_TASKS_AT_ONCE, Ports, Stack
 from ghostwriter.home import Home
 
-GPU_POOL_SLOTS = 1
-TEACHER_POOL_SLOTS = 2
 LOG = "up.log"
 LOOK_SECONDS = 0.5
 END_SECONDS = 180
@@ -74,9 +72,10 @@ def run_down(arguments: argparse.Namespace) -> int:
 
 
 def make_pools(api: AirflowApi) -> None:
-    """The pools the DAGs name; Airflow makes none by itself."""
-    api.put_pool("gpu", GPU_POOL_SLOTS, "Training and evaluation: one at a time, over all writers")
-    api.put_pool("teacher", TEACHER_POOL_SLOTS, "Distillation: runs that call a teacher")
+    """The pools the DAGs name, and the default pool at the size that the workers have; what a person changed stays."""
+    api.put_pool("gpu", GPU_TASKS_AT_ONCE, "Training and evaluation: one at a time, over all writers")
+    api.put_pool("teacher", TEACHER_TASKS_AT_ONCE, "Distillation: runs that call a teacher")
+    api.resize_pool("default_pool", AIRFLOWS_OWN_SLOTS, TASKS_AT_ONCE)
 
 
 def stop_on_signals() -> None:

@@ -56,6 +56,11 @@ class AirflowApi:
         if not self._exists(f"pools/{name}"):
             self._call("POST", "pools", json={"name": name, "slots": slots, "description": description, "include_deferred": False})
 
+    def resize_pool(self, name: str, before: int, slots: int) -> None:
+        """Give a pool that still has `before` slots another number of them."""
+        if self.get(f"pools/{name}")["slots"] == before:
+            self._call("PATCH", f"pools/{name}", params={"update_mask": "slots"}, json={"pool": name, "slots": slots})
+
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run."""
         self._call("PATCH", f"dags/{dag_id}", json={"is_paused": False})

@@ -17,7 +17,12 @@ HOST = "127.0.0.1"
 BIN = Path(sys.executable).parent
 COMPONENTS = ("api-server", "dag-processor", "triggerer", "scheduler")
 """Of Airflow, in the order they start."""
-TASKS_AT_ONCE = 4
+TASKS_AT_ONCE, GPU_TASKS_AT_ONCE, TEACHER_TASKS_AT_ONCE = 4, 1, 2
+"""Slots of Airflow's default pool and of the two others, together as many as there are workers. Airflow 3.3's LocalExecutor takes all the
+tasks that pools let through, and works on them in the order they came: one that waits there would be passed by none that is furthest."""
+AIRFLOWS_OWN_SLOTS = 128
+"""Of the default pool, until somebody says otherwise."""
+WORKERS = TASKS_AT_ONCE + GPU_TASKS_AT_ONCE + TEACHER_TASKS_AT_ONCE
 OWN_CHOICE = ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT")
 """Settings of Airflow's that count as they stand in the environment of `up`: how many tasks at once, how soon a silent one is given up."""
 
@@ -89,7 +94,7 @@ class Stack:
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_ONCE),  # the default forks 32 idle workers
+            "AIRFLOW__CORE__PARALLELISM": str(WORKERS),  # the default forks 32 idle ones
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file()),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghostwriter.distilling.dataset import dataset_metrics
 from ghostwriter.distilling.prompt import Prompt, load_prompt
-from ghostwriter.mlflow_runs.pipeline_run import close_run, log_input, open_writer_run
+from ghostwriter.mlflow_runs.pipeline_run import close_run, log_at_once, log_input, open_writer_run
 from ghostwriter.snapshot import MANIFEST, read_manifest
 from ghostwriter.writer import Writer
 
@@ -26,12 +26,10 @@ def record_dataset(client: "MlflowClient", writer: Writer, dataset: Path, dag_ru
     """Log the totals of a finished dataset, and the prompt it was bought with; returns the run's id. A retry finds its run again."""
     manifest = read_manifest(dataset)
     run_id = open_writer_run(client, writer, "dataset", dag_run, uri)
-    for name, value in dataset_metrics(dataset).items():
-        client.log_metric(run_id, name, value)
     teacher: dict[str, Any] = manifest.facts.get("teacher", {})
     facts = {"mode": manifest.facts.get("mode"), "teacher": teacher.get("model"), "prompt_hash": teacher.get("prompt_hash")}
-    for name, fact in {**facts, "dataset": manifest.digest[:16]}.items():
-        client.set_tag(run_id, f"ghostwriter.{name}", str(fact))
+    tags = {f"ghostwriter.{name}": str(fact) for name, fact in {**facts, "dataset": manifest.digest[:16]}.items()}
+    log_at_once(client, run_id, metrics=dataset_metrics(dataset), tags=tags)
     log_input(client, run_id, dataset, "made")
     client.log_artifact(run_id, str(dataset / MANIFEST))
     if teacher:

@@ -1,12 +1,11 @@
 """A decision as people read it: Markdown for Airflow's approval form and MLflow's description, JSON and metrics for the record."""
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ghostwriter.judging.content import Content
 from ghostwriter.judging.gate import Check, Decision
-from ghostwriter.mlflow_runs.pipeline_run import describe
+from ghostwriter.mlflow_runs.pipeline_run import describe, log_at_once
 from training.contract import METRIC_NAMES, Estimate
 
 if TYPE_CHECKING:
@@ -17,12 +16,7 @@ DECISION_TAG = "ghostwriter.decision"
 
 def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None, note: str = "") -> None:
     """Tell an MLflow run the decision, every figure behind it, and the page; `note` stands below it in the description."""
-    from mlflow.entities import Metric
-
-    moment = time.time_ns() // 1_000_000
-    metrics = [Metric(name, value, moment, 0) for name, value in decision_metrics(decision, content).items()]
-    client.log_batch(run_id, metrics=metrics)
-    client.set_tag(run_id, DECISION_TAG, decision.summary)
+    log_at_once(client, run_id, metrics=decision_metrics(decision, content), tags={DECISION_TAG: decision.summary})
     page = decision_markdown(decision, content)
     facts = {"decision": decision.model_dump(mode="json"), "content": content.model_dump(mode="json") if content else None}
     client.log_dict(run_id, facts, "decision.json")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostwriter.home import Home
-from ghostwriter.mlflow_runs.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, open_run, shown_again
+from ghostwriter.mlflow_runs.pipeline_run import airflow_run, close_run as close_pipeline_run, describe, log_at_once, open_run, shown_again
 from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
 from training.arithmetic.data import NAME
 from training.arithmetic.plan import TABLE_FILE, headline, plan_examination as plan_exam, plan_training
@@ -37,8 +37,8 @@ def plan(form: dict[str, Any], dag_run: Any) -> dict[str, str]:
     data = MultiplicationData.model_validate({name: form[name] for name in MultiplicationData.model_fields if name in form})
     client = mlflow_client()
     run_id = open_run(client, NAME, f"{form['recipe']} {dag_run.run_after:%Y-%m-%d %H:%M}", *airflow_run(dag_run))
-    for name, value in {**data.model_dump(), "recipe": form["recipe"], "epochs": form["epochs"]}.items():
-        client.log_param(run_id, name, value)
+    facts = {**data.model_dump(), "recipe": form["recipe"], "epochs": form["epochs"]}
+    log_at_once(client, run_id, params={name: str(value) for name, value in facts.items()})
     request = plan_training(home.path, data, form["recipe"], form["epochs"], _child(run_id, "train"), home.models)
     log.info("Dataset %s; run folder %s", request.dataset, request.run_folder.parent)
     return {"run_id": run_id, "request": str(request.run_folder / REQUEST_FILE)}
@@ -57,8 +57,7 @@ def summarise(examination_request: str, run_id: str) -> dict[str, float]:
     request = read_json(ExamineRequest, Path(examination_request))
     result, client = read_json(ExamineResult, request.run_folder / RESULT_FILE), mlflow_client()
     figures, again = headline(result), shown_again(client, tracking_uri(), run_id, result.run_id)
-    for name, value in figures.items():
-        client.log_metric(run_id, name, value)
+    log_at_once(client, run_id, metrics=figures)
     table = (request.run_folder / TABLE_FILE).read_text(encoding="utf-8")
     log.info("\n%s%s", table, again)
     describe(client, run_id, f"{table}{again}")

@@ -27,6 +27,7 @@ from ghostwriter.mlflow_runs.pipeline_run import (
     child,
     close_run as close_pipeline_run,
     finished_run,
+    log_at_once,
     log_input,
     open_writer_run,
     shown_again,
@@ -71,8 +72,7 @@ def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run:
     """Open (or, after a retry, find) the MLflow run of an Airflow run, and write the training request: their `run_id` and `request`."""
     client = mlflow_client()
     run_id = open_writer_run(client, writer, "candidate", dag_run, tracking_uri(), name=f"({arm}, {recipe})", dataset=dataset.name)
-    for name, value in {"arm": arm, "recipe": recipe, "dataset": dataset.name}.items():
-        client.log_param(run_id, name, value)
+    log_at_once(client, run_id, params={"arm": arm, "recipe": recipe, "dataset": dataset.name})
     log_input(client, run_id, dataset, "training")
     return {"run_id": run_id, "request": plan_arm(writer, dataset, arm, recipe, run_id)}
 

@@ -1,5 +1,6 @@
 """`up` with programs in Airflow's and MLflow's place that do nothing but start, answer and end as slowly as they might."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from ghostwriter.embedded.services import wait_until
+from ghostwriter.embedded.stack import TASKS_AT_ONCE
 from tests.e2e.world import free_port
 
 PROGRAM = """#!{python}
@@ -25,7 +27,11 @@ class Fine(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"{{}}")
+        self.wfile.write(b'{{"slots": 128}}')
+
+    def do_PATCH(self):
+        (home / "patched").write_bytes(self.path.encode() + b" " + self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
 
 def is_healthy(port):
@@ -84,6 +90,9 @@ def test_the_scheduler_starts_when_api_and_mlflow_answer_and_a_second_signal_doe
     scheduler = tmp_path / "scheduler"
     wait_until(lambda: scheduler.read_text() != "", 20, "The scheduler's first words")
     assert scheduler.read_text() == "began, API True, MLflow True"
+    path, body = (tmp_path / "patched").read_text().split(" ", 1)
+    assert path == "/api/v2/pools/default_pool?update_mask=slots"
+    assert json.loads(body)["slots"] == TASKS_AT_ONCE  # else the executor takes more tasks than it has workers, and heeds no priority
     services = psutil.Process(up.pid).children(recursive=True)
     assert len(services) == 5
     up.send_signal(signal.SIGTERM)
