@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
+import requests
 from sqlalchemy import func, select
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
@@ -22,8 +23,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 from ghostwriter.database import open_database  # noqa: E402
 from ghostwriter.errors import ServiceError  # noqa: E402
 from ghostwriter.home import Home  # noqa: E402
-from ghostwriter.teacher.ledger import AnswerRow, SendRow  # noqa: E402
-from tests.stack.installation import Installation, installed  # noqa: E402
+from ghostwriter.teacher.ledger import SendRow  # noqa: E402
+from tests.stack.installation import QUIET_LOOKS, Installation, installed  # noqa: E402
 from tests.teacher_server import KEY, TeacherScript, TeacherServer  # noqa: E402
 
 BUYER, TRAINEE = "buyer", "trainee"
@@ -31,8 +32,7 @@ STEMS = (BUYER, TRAINEE)
 CONCURRENCY = 4
 TEACHER = f"answers = 30\nconcurrency = {CONCURRENCY}"
 KILLS_A_NIGHT = 5
-PATIENCE = 900.0
-COMPONENTS = ("api-server", "api_server", "dag-processor", "triggerer", "scheduler", "mlflow", "uvicorn")
+PATIENCE, ENDED_SECONDS = 420.0, 150.0
 
 
 class Killer:
@@ -43,37 +43,50 @@ class Killer:
         self.killed: Counter[str] = Counter()
 
     def strike(self) -> None:
-        """Wait a little, kill one process, and start everything again when that has ended it."""
-        time.sleep(self._random.uniform(0, 9))
-        kinds = self._processes()
-        kind = self._random.choice(sorted(kinds))
+        """Wait a little, kill one process of all there are, and start everything again when that has ended it."""
+        time.sleep(self._random.uniform(0, 6))
+        up = psutil.Process(self._world.up.pid)
         with suppress(psutil.NoSuchProcess):
-            self._random.choice(kinds[kind]).kill()
+            victim = self._random.choice([up, *sorted(up.children(recursive=True), key=lambda process: process.pid)])
+            kind = self._kind(victim, up)
+            victim.kill()
             self.killed[kind] += 1
-        time.sleep(2)
-        if kind in ("up", "component"):
-            self._world.up.wait(120)
+            time.sleep(2)
+            if kind in ("up", "component"):
+                self._world.up.wait(ENDED_SECONDS)
+        self.revive()
+
+    def revive(self) -> None:
+        """Start everything again, if it has ended: all that a person does here."""
+        if self._world.up.poll() is not None:
             self._world.start()
 
-    def _processes(self) -> dict[str, list[psutil.Process]]:
-        """All of the installation by their kind: each kind is as likely, however many there are of it."""
-        up = psutil.Process(self._world.up.pid)
-        found: dict[str, list[psutil.Process]] = {"up": [up]}
-        for process in up.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                found.setdefault(self._kind(process, up), []).append(process)
-        return found
+    def wait(self, stem: str) -> str | None:
+        """Until the writer's night has ended, whatever ends meanwhile; returns what is wrong when it does not."""
+        deadline, quiet = time.monotonic() + PATIENCE, 0
+        while time.monotonic() < deadline:
+            self.revive()
+            try:
+                quiet = quiet + 1 if self._world.is_quiet(stem) else 0
+            except (ServiceError, requests.RequestException):
+                quiet = 0
+            if quiet == QUIET_LOOKS:
+                return None
+            time.sleep(1)
+        return f"the night of {stem} did not end in {PATIENCE:.0f} s"
 
     @staticmethod
     def _kind(process: psutil.Process, up: psutil.Process) -> str:
         line = " ".join(process.cmdline())
+        if process.pid == up.pid:
+            return "up"
         if "fake_stage" in line:
             return "training"
         if process.ppid() == up.pid:
             return "component"
-        if "worker -- LocalExecutor" in line:
-            return "worker or task"
-        return "other"
+        if "airflow worker" in line:
+            return "worker" if "LocalExecutor" in line else "task"
+        return "part of a component"
 
 
 def night(killer: Killer, world: Installation, number: int, kills: int) -> list[str]:
@@ -83,21 +96,15 @@ def night(killer: Killer, world: Installation, number: int, kills: int) -> list[
         world.night(stem, number)
     for _ in range(kills):
         killer.strike()
-    faults = []
-    for stem in STEMS:
-        try:
-            world.wait_quiet(stem, PATIENCE)
-        except ServiceError as error:
-            faults.append(str(error))
-    return faults
+    return [fault for stem in STEMS if (fault := killer.wait(stem))]
 
 
 def bought_twice(world: Installation) -> int:
-    """Answers paid for beyond those the ledger holds; calls in flight at a kill are no answers, and stand as perhaps paid."""
+    """Answers that were paid for more than once; a call that was in flight at a kill stands as perhaps paid, and is no answer."""
+    paid = select(func.count(), func.count(SendRow.key.distinct())).where(SendRow.state == "paid")
     with open_database(world.home.database_url).connect() as connection:
-        paid = connection.scalar(select(func.count()).select_from(SendRow).where(SendRow.state == "paid")) or 0
-        kept = connection.scalar(select(func.count()).select_from(AnswerRow)) or 0
-    return paid - kept
+        sent, answers = connection.execute(paid).one()
+    return int(sent - answers)
 
 
 def main() -> int:
@@ -130,8 +137,9 @@ def main() -> int:
             )
             number += 1
         for stem in STEMS:
+            killer.revive()
             world.night(stem, number)
-            world.wait_quiet(stem, PATIENCE)
+            bad += bool(killer.wait(stem))
         left = {stem: found for stem in STEMS if (found := world.faults_of(stem))}
         twice = bought_twice(world)
     print(

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import requests
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
@@ -67,7 +68,7 @@ class Week:
         act = self._random.choice(
             [self._pause, self._unpause, self._fail, self._clear, self._event, self._by_hand, self._kill, self._training]
         )
-        with suppress(ServiceError, psutil.NoSuchProcess):
+        with suppress(ServiceError, psutil.NoSuchProcess, requests.RequestException):
             self.acts.append(act.__name__.strip("_"))
             act(f"{self._stem}_{self._random.choice(CHAIN)}")
 
@@ -140,7 +141,7 @@ def play(world: Installation, number: int, nights: int, deadline: float) -> bool
     week = Week(world, stem := f"week_{number}", number, nights)
     try:
         faults = week.live()
-    except ServiceError as error:
+    except (ServiceError, requests.RequestException) as error:
         faults = [str(error)]
     took, trained = time.monotonic() - begun, len(world.trainings(stem))
     acts = ", ".join(week.acts)
