@@ -18,6 +18,7 @@ from ghostwriter.commands import distill as command
 from ghostwriter.database import open_database
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT, Home
+from ghostwriter.snapshot import newest
 from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import SendRow
 from tests.distill_case import answers_of, pairs
@@ -94,6 +95,15 @@ def test_the_newest_answers_become_a_dataset_with_a_summary(
     assert "distilled.jsonl       12 rows" in shown.out
     assert "12/12 calls: 12 accepted, 0 rejected, 0 failed" in caplog.text
     assert KEY not in shown.out + shown.err + caplog.text
+
+
+def test_the_nights_go_on_from_what_was_distilled_as_the_writer_file_asks_and_from_nothing_else(home: Home) -> None:
+    with TeacherServer() as teacher:
+        assert run(home, teacher) == 0
+        asked_for = newest(home.datasets("tester"))
+        assert run(home, teacher, "--wanted", "6") == 0
+    assert len(list(home.datasets("tester").glob("*/manifest.json"))) == 2
+    assert newest(home.datasets("tester")) == asked_for
 
 
 def test_the_result_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
