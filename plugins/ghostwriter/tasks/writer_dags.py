@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from airflow.sdk import DAG, Param, dag, get_parsing_context, task
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError
@@ -78,7 +79,7 @@ def stand_in(dag_id: str, title: str, problem: str) -> DAG:
 def _built(writer: Writer, stage: str, build: Callable[[Writer], DAG], form: Callable[[Writer], dict[str, Param]]) -> DAG:
     try:
         built = build(writer)
-        built.params = form(writer)
+        built.params = ParamsDict(form(writer))
         return built
     except UNBUILDABLE as error:
         title = f"{writer.name}: {stage} cannot be built"

@@ -172,7 +172,9 @@ def test_what_was_purged_is_followed_by_the_next_night_and_not_by_an_experiment(
     (nightly,) = (path.parent for path in home.datasets("tester").glob("*/manifest.json"))
     (answers,) = (path.parent for path in home.answers("tester").glob("*/manifest.json"))
     set_current(nightly)
-    experiment = write_snapshot(home.datasets("tester"), "dataset", "tester", {"direct.jsonl": [{"id": "a1"}]}, parents=("older",))
+    experiment = write_snapshot(
+        home.datasets("tester"), "dataset", "tester", {"direct.jsonl": [{"id": "a1", "question_id": "q1"}]}, parents=("older",)
+    )
     older = write_snapshot(home.answers("tester"), "answers", "tester", {"answers.jsonl": [{"id": "a1", "question_id": "q1"}]})
     purged(copy)
     assert [folder.exists() for folder in (nightly, answers, experiment, older)] == [False, False, True, True]
