@@ -27,6 +27,7 @@ COMMANDS = {
     "run": ("run",),
     "up": ("up", "down"),
     "migrate": ("migrate",),
+    "panel": ("panel",),
 }
 """Modules of ghostwriter.commands and what each adds; only the one that is needed is imported: all of them take seconds."""
 

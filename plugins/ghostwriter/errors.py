@@ -12,6 +12,7 @@
     ├── LaunchError           a GPU stage ended without a result
     │   └── LaunchInterrupted     something outside ended it; it goes on when it is run again
     ├── PromotionError        the registry does not hold what a promotion or a roll back needs
+    ├── PanelError            a panel cannot be made of what is there, or a reader's file cannot be used
     ├── TrackingError         MLflow does not answer, or refused
     └── ServiceError          one of the embedded services did not start or ended by itself
 
@@ -91,6 +92,12 @@ class PromotionError(GhostwriterError):
     """The model registry does not hold the version or alias that was asked for."""
 
     code = "promotion"
+
+
+class PanelError(GhostwriterError):
+    """There is too little to compare for a panel, or a reader's file is none of this panel's."""
+
+    code = "panel"
 
 
 class TrackingError(GhostwriterError):

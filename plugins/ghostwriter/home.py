@@ -57,6 +57,10 @@ class Home:
         """Versions written for other programs, a folder for each version and form; made again at any time."""
         return self.path / "exports" / writer
 
+    def panels(self, writer: str) -> Path:
+        """Pages for readers, each with its key and what the readers said."""
+        return self.path / "panels" / writer
+
     @property
     def serving_key(self) -> Path:
         """Where the key to the serving gateway stands, if one is wanted (0600)."""

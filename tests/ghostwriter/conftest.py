@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ import pytest
 
 from ghostwriter.home import Home
 from ghostwriter.writer import Writer, load_writer
+from tests.training.tracking.mlflow_server import mlflow_server
 from tests.zhihu_site import ACCOUNT
 
 WRITER_FILE = f"""
@@ -77,6 +79,15 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture(scope="session")
+def mlflow_address(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
+    """The address of a real MLflow server, for all tests that ask one over HTTP: starting it takes seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    with mlflow_server(folder) as uri:
+        yield uri
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -88,6 +88,15 @@ def test_the_readme_is_one_page() -> None:
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 120
 
 
+@pytest.mark.parametrize(("table", "setting"), [("answering", "temperature"), ("evaluation", "twins"), ("evaluation", "greedy")])
+def test_settings_of_an_evaluation_that_are_explained_exist(table: str, setting: str) -> None:
+    settings = Writer.model_fields[table].annotation
+    assert isinstance(settings, type) and issubclass(settings, BaseModel) and setting in settings.model_fields
+    for page in ("docs/evaluation.md", "docs/own-writer.md", "docs/own-writer.zh-CN.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert f"[{table}]" in text and (setting in text or table == "answering")
+
+
 @pytest.mark.parametrize("setting", ["max_seconds", "warm_steps"])
 def test_settings_of_recipes_that_are_explained_exist(setting: str) -> None:
     assert issubclass(Recipe, BaseModel)

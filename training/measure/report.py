@@ -34,7 +34,10 @@ def report(
         },
         "few": len(samples) < FEW_QUESTIONS,
         "samples": list(samples),
+        "panel": None,  # what readers say, once they did: ghostwriter.panel.record
         "pictures": ["data:image/png;base64," + base64.b64encode(picture).decode() for picture in pictures],
-        **result.model_dump(mode="json", include={"scores", "differences", "withheld", "reloaded", "separation", "shuffled", "phrases"}),
+        **result.model_dump(
+            mode="json", include={"scores", "differences", "withheld", "reloaded", "separation", "shuffled", "greedy", "phrases"}
+        ),
     }
     return PAGE.read_text(encoding="utf-8").replace("__DATA__", json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))

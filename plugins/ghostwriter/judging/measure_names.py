@@ -13,6 +13,7 @@ MEASURE_NAMES: dict[str, str] = {
     "length_ratio": "length, against the writer's",
     "odd_length_share": "answers of a length unlike the writer's",
     "verbatim_share": "text copied from the training data",
+    "turing_share": "taken for the writer by readers (0.5: they cannot tell)",
     "longest_copy": "longest copy, in characters",
     "foreign_phrases": "phrases of base and teacher, in 1,000 words",
     "own_phrases": "phrases of the writer's own, in 1,000 words",

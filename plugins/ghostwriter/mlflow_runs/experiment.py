@@ -20,7 +20,7 @@ Kind = Literal["candidate", "comparison", "dataset", "train", "evaluate"]
 """What a run of a writer's experiment is; the arms below an evaluation are of the kind `arm`."""
 KIND_TAG = "ghostwriter.kind"
 VIEW_TAG = "mlflow.sharedViewState."
-SCORES = ("style", "heldout_loss_nats_per_token", "rep4", "length_ratio", "ability", "verbatim_share")
+SCORES = ("style", "heldout_loss_nats_per_token", "rep4", "length_ratio", "ability", "verbatim_share", "turing_share")
 """Of the many measures those that a night turns on."""
 
 

@@ -51,14 +51,14 @@ class Registry:
         found = self._ask("POST", "runs/search", json=query) or {}
         return sorted(found.get("runs", []), key=lambda run: -int(run["info"].get("start_time", 0)))
 
-    def candidates(self, stem: str, number: int) -> list[Json]:
-        """The newest runs of nights in a writer's experiment; none when there is no experiment."""
+    def runs(self, stem: str, kind: str, number: int) -> list[Json]:
+        """The newest runs of a kind (`candidate`: of nights) in a writer's experiment; none when there is no experiment."""
         experiment = _part(self._ask("GET", "experiments/get-by-name", params={"experiment_name": stem}), "experiment")
         if experiment is None:
             return []
         query = {
             "experiment_ids": [experiment["experiment_id"]],
-            "filter": "tags.`ghostwriter.kind` = 'candidate'",
+            "filter": f"tags.`ghostwriter.kind` = '{kind}'",
             "order_by": ["attributes.start_time DESC"],
             "max_results": number,
         }

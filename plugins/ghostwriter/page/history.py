@@ -32,7 +32,7 @@ class CandidateNight:
 
 def read_history(registry: Registry, stem: str) -> tuple[CandidateNight, ...]:
     """The newest nights with figures, the oldest first. Raises MlflowSilent."""
-    runs = registry.candidates(stem, NIGHTS)
+    runs = registry.runs(stem, "candidate", NIGHTS)
     found = (_night(run) for run in runs)
     return tuple(sorted((night for night in found if night.figures), key=lambda night: night.when))
 

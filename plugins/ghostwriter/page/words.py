@@ -68,6 +68,7 @@ ZH_MEASURES = {
     "length_ratio": "长度与作者之比",
     "ability": "其他任务答对",
     "verbatim_share": "照抄训练文本",
+    "turing_share": "被读者当作作者（0.5：分不出来）",
 }
 
 

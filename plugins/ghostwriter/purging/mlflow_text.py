@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 WITHOUT_TEXT = frozenset(
-    {"adapter", "moves", "manifest.json", "decision.json", "decision.md", "comparison.json", "comparison.md", "measures.json", "loss.png"}
+    {"adapter", "moves", "manifest.json", "measures.json", "loss.png"}
+    | {f"{what}.{ending}" for what in ("decision", "comparison", "panel") for ending in ("json", "md")}
 )
 """Artifacts of a run that hold figures or weights. All others go (report, samples, previews, verdicts), also what a later version adds."""
 TABLES_TAG = "mlflow.loggedArtifacts"

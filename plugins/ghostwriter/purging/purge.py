@@ -118,7 +118,8 @@ def _purge_answer(
     for parent, names in ((home.datasets(stem), found.datasets), (home.answers(stem), found.snapshots)):
         if current_name(parent) in names:
             forget_current(parent)
-    for folder in (*runs, *datasets, *snapshots, home.kept_answers, home.exports(stem)):  # an export's proof has held-out questions
+    with_questions = home.exports(stem), home.panels(stem)  # an export's proof has held-out questions, a panel answers
+    for folder in (*runs, *datasets, *snapshots, home.kept_answers, *with_questions):
         remove(folder)
     _remove_leftovers(home, stem)
     others = OtherAnswers(home.contrast(stem)).forget(found.question_id) if found.question_id else 0
@@ -139,7 +140,7 @@ def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: 
     runs = remove_experiment(client, stem) if client else 0
     champions = home.models / "champions" / stem
     for folder in (
-        *(home.runs(stem), home.datasets(stem), home.answers(stem), home.exports(stem)),
+        *(home.runs(stem), home.datasets(stem), home.answers(stem), home.exports(stem), home.panels(stem)),
         *(home.contrast(stem), home.kept_answers, champions),
     ):
         remove(folder)

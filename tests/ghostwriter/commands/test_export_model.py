@@ -1,8 +1,6 @@
 """`export-model` by hand: a real MLflow server is asked, the local launcher starts the stage (a stand-in for the training side)."""
 
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from ghostwriter.__main__ import main
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import ADAPTER_FILE, alias_version, promote
 from ghostwriter.writer import load_writer
-from tests.training.tracking.mlflow_server import mlflow_server
 from training.contract import ExportProof, ExportRequest, ExportResult, read_json
 
 PROOF = ExportProof(questions=2, agree=2, like_base=0, furthest=0, near_tie=0.001, tokens=9, answers=("a", "b"))
@@ -29,26 +26,17 @@ write_json(ExportResult(folder=folder, files={{}}, proof=proof, seconds=1), aske
 """
 
 
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
-    """The address of a real MLflow server."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    shutil.copyfile(empty_store, folder / "mlflow.db")
-    with mlflow_server(folder) as uri:
-        yield uri
-
-
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow: str) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_address: str) -> Home:
     """An installation whose model of lamplight has one version, examined on two questions."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_address)
     monkeypatch.setenv("GHOSTWRITER_HOME", str(tmp_path / "home"))
     (tmp_path / "stage.py").write_text(STAGE.format(root=str(Path(__file__).parents[3]), proof=PROOF.model_dump_json()))
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "{tmp_path}/stage.py" "$3" "$4"\n')
     python.chmod(0o755)
     monkeypatch.setenv("GHOSTWRITER_TRAINING_PYTHON", str(python))
-    client, home = MlflowClient(mlflow), Home(tmp_path / "home")
+    client, home = MlflowClient(mlflow_address), Home(tmp_path / "home")
     _promote_one(client, home, tmp_path / "adapter")
     return home
 

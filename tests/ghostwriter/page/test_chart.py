@@ -58,6 +58,6 @@ def test_runs_without_figures_are_no_nights(monkeypatch: pytest.MonkeyPatch) -> 
 
     figures = {"style": 0.5, "style/low": 0.4, "style/high": 0.6}
     runs = [run(2000, figures, **{"ghostwriter.promoted_version": "3"}), run(3000, {"style": 0.5}), run(1000, figures)]
-    monkeypatch.setattr(Registry, "candidates", lambda _self, _stem, _number: runs)
+    monkeypatch.setattr(Registry, "runs", lambda _self, _stem, _kind, _number: runs)
     nights = read_history(Registry("http://127.0.0.1:1"), "lamplight")
     assert [night.version for night in nights] == [None, "3"]

@@ -64,6 +64,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export = home.exports("tester") / "v1-gguf-01234567"
     export.mkdir(parents=True)
     (export / "proof.json").write_text(json.dumps({"answers": [SECRET]}))
+    panel = home.panels("tester") / "0123456789ab"
+    panel.mkdir(parents=True)
+    (panel / "panel.html").write_text(SECRET)
     home.kept_answers.mkdir(parents=True)
     (home.kept_answers / "0123.jsonl").write_text(json.dumps({"of": "4567", "text": SECRET}) + "\n")
     asked = {
