@@ -149,6 +149,8 @@ class EvaluateRequest(Frozen):
     """Whether max_new_tokens may cut more than 5 % of the writer's own held-out answers; else such a request is refused."""
     answering: Answering = GREEDY
     """How answers are chosen; a request of an earlier version says nothing and means greedily."""
+    greedy: bool = False
+    """Whether each arm answers greedily too, to be shown beside what `answering` gives; nothing is decided by it."""
     batch: int | None = Field(None, ge=1)
     """Questions answered at once; None: as many as is fast on the device."""
     ability: bool = True
@@ -158,6 +160,11 @@ class EvaluateRequest(Frozen):
     seed: int = 0
     models: Path
     tracking: Tracking | None = None
+
+    @property
+    def answers_greedily_too(self) -> bool:
+        """Whether greedy answers are asked for beside others."""
+        return self.greedy and self.answering.temperature > 0
 
     @model_validator(mode="after")
     def _candidate_is_an_arm(self) -> Self:
@@ -185,6 +192,8 @@ class EvaluateResult(Frozen):
     """View of style to AUC of the writer's held-out answers: against `other writers`, and against `plain rewrites` where there are any."""
     shuffled: dict[str, Estimate] = Field(default_factory=dict)
     """View of style to what it gives the writer's held-out answers with their sentences in another order, minus the writer's score."""
+    greedy: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    """Arm to measure of its text to figure, had it answered greedily; empty where that was not asked for."""
     phrases: dict[str, list[str]] = Field(default_factory=dict)
     """The commonest of the phrases counted by the measures of that name (training.measure.phrases)."""
     reloaded: float | None

@@ -184,6 +184,9 @@ class Evaluation(Section):
     on, never shown to a teacher. From 100 texts on they replace the built-in ones."""
     cut_answers: bool = False
     """Answers may be cut all the same: for a demo or a test that has no time."""
+    greedy: bool = False
+    """Whether the report shows beside each arm's figures those of greedy answers, at twice the answering. The gate reads those of
+    [answering]; both are the same where its temperature is 0."""
     ability: bool = True
     """Whether to probe what else the arms can do; without it the gate cannot see what was forgotten."""
     lm_eval: tuple[str, ...] = ()

@@ -17,6 +17,13 @@ Sums = tuple[tuple[float, ...], tuple[float, ...]]
 """A figure as parts and wholes, one of each a question."""
 
 
+class Answers(Frozen):
+    """Texts in the order of the questions, and whether each came to its end."""
+
+    texts: tuple[str, ...]
+    finished: tuple[bool, ...]
+
+
 class AnsweredArm(Frozen):
     """What one arm gave: its answers in the order of the questions, and its figures beyond those of texts."""
 
@@ -25,6 +32,8 @@ class AnsweredArm(Frozen):
     figures: dict[str, Sums]
     reloaded: float | None = None
     """Share of the answers that plain transformers gave again."""
+    greedy: Answers | None = None
+    """The same questions answered greedily, where that was asked for too."""
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -47,6 +56,7 @@ class Answered(Frozen):
             "arms": [arm.name for arm in request.arms] == list(self.arms),
             "questions": tuple(questions) == self.questions,
             "answering": request.answering == self.answering,
+            "greedy": all(arm.greedy for arm in self.arms.values()) or not request.answers_greedily_too,
         }
         if changed := [name for name, is_same in now.items() if not is_same]:
             raise TrainingError(

@@ -18,9 +18,9 @@ from training.answer.generate import Answer
 from training.answer.limit import answer_limit
 from training.answer.reload import reloaded_share
 from training.bootstrap import Measured
-from training.contract import ANSWERED_FILE, HELDOUT_FILE, TRAINING_FILES, TWINS_FILE, ArmRequest, EvaluateRequest, write_json
+from training.contract import ANSWERED_FILE, GREEDY, HELDOUT_FILE, TRAINING_FILES, TWINS_FILE, ArmRequest, EvaluateRequest, write_json
 from training.measure.ability import ability
-from training.measure.answered import Answered, AnsweredArm, save_embeddings, sums_of
+from training.measure.answered import Answered, AnsweredArm, Answers, save_embeddings, sums_of
 from training.measure.style_distance import embed
 from training.measure.text_figures import WRITER
 from training.models.model import Base
@@ -57,12 +57,18 @@ class _ArmAnswers:
     """What one arm gave, with the tokens of its answers."""
 
     answers: list[Answer]
+    greedy: list[Answer] | None
     figures: dict[str, Measured]
 
     @property
     def kept(self) -> AnsweredArm:
-        texts, finished = tuple(answer.text for answer in self.answers), tuple(answer.finished for answer in self.answers)
-        return AnsweredArm(texts=texts, finished=finished, figures={name: sums_of(figure) for name, figure in self.figures.items()})
+        figures = {name: sums_of(figure) for name, figure in self.figures.items()}
+        given, greedy = _texts_of(self.answers), None if self.greedy is None else _texts_of(self.greedy)
+        return AnsweredArm(texts=given.texts, finished=given.finished, figures=figures, greedy=greedy)
+
+
+def _texts_of(answers: Sequence[Answer]) -> Answers:
+    return Answers(texts=tuple(answer.text for answer in answers), finished=tuple(answer.finished for answer in answers))
 
 
 def answer(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> None:
@@ -107,13 +113,14 @@ def _limit(request: EvaluateRequest, exam: Exam, base: Base) -> int:
 
 
 def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[str, AnsweredArm]:
-    total = len(request.arms) * len(exam.heldout)
+    of_each = len(exam.heldout) * (2 if request.answers_greedily_too else 1)
+    total = len(request.arms) * of_each
     given: dict[str, AnsweredArm] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
             began = time.monotonic()
             with shared.arm(arm) as loaded:
-                answers = _ask_arm(request, arm, exam, loaded, progress, index * len(exam.heldout))
+                answers = _ask_arm(request, arm, exam, loaded, progress, index * of_each)
             given[arm.name] = answers.kept
             if arm.name == request.candidate and arm.adapter:
                 reloaded = _reloaded(request, arm, exam, answers.answers, shared.base)
@@ -133,12 +140,16 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: Load
     assert request.max_new_tokens
     limits = [request.max_new_tokens] * len(prompts)
     answers = loaded.answers(prompts, limits, lambda done: progress.update(before + done, arm.name), request.answering)
+    greedy = None
+    if request.answers_greedily_too:
+        before += len(prompts)
+        greedy = loaded.answers(prompts, limits, lambda done: progress.update(before + done, f"{arm.name}, greedily"), GREEDY)
     figures = {"heldout_loss": loaded.loss(rows)}
     if request.ability and not arm.examples:
         figures |= ability(loaded)
     if not arm.examples:
         figures |= loaded.lm_eval(request.lm_eval)
-    return _ArmAnswers(answers, figures)
+    return _ArmAnswers(answers, greedy, figures)
 
 
 def _reloaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, answers: Sequence[Answer], base: Base) -> float:

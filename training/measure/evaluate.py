@@ -6,12 +6,12 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training.answer import lm_eval_tasks
 from training.bootstrap import Measured
-from training.contract import ANSWERED_FILE, RESULT_FILE, EvaluateRequest, EvaluateResult, read_json, write_json
+from training.contract import ANSWERED_FILE, RESULT_FILE, Estimate, EvaluateRequest, EvaluateResult, read_json, write_json
 from training.interruptible import in_child
 from training.measure import tracked as evaluate_tracking
 from training.measure.answered import Answered, is_answered, read_answered, read_embeddings
@@ -75,7 +75,8 @@ def _finish(request: EvaluateRequest, result: EvaluateResult) -> EvaluateResult:
 def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFlag) -> EvaluateResult:
     began, answered = time.monotonic(), read_answered(request.run_folder)
     answered.check(request, exam.questions, request.run_folder / ANSWERED_FILE)
-    of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, answered), request.seed)
+    given = {name: (arm.texts, arm.finished) for name, arm in answered.arms.items()}
+    of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, given), request.seed)
     measured, withheld = _join(request, answered, of_texts)
     samples = _samples(exam, answered)
     result = EvaluateResult(
@@ -86,6 +87,7 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
         withheld=withheld,
         separation=of_texts.views.separation,
         shuffled=of_texts.views.shuffled,
+        greedy=_greedy_scores(request, exam, answered, stop),
         phrases=of_texts.phrases,
         reloaded=answered.arms[request.candidate].reloaded,
         questions=len(exam.heldout),
@@ -96,8 +98,8 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
     return result
 
 
-def _texts(request: EvaluateRequest, exam: Exam, answered: Answered) -> Texts:
-    """All that is compared; the writer's answers have all ended."""
+def _texts(request: EvaluateRequest, exam: Exam, given: Mapping[str, tuple[Sequence[str], Sequence[bool]]]) -> Texts:
+    """All that is compared, with each arm's answers and whether they came to their end; the writer's have all ended."""
     training = last_answers(exam.training)
     language = language_of(training)
     return Texts(
@@ -106,9 +108,19 @@ def _texts(request: EvaluateRequest, exam: Exam, answered: Answered) -> Texts:
         twins=exam.twins,
         others=other_writers(request.dataset, language),
         language=language,
-        answers={**{name: arm.texts for name, arm in answered.arms.items()}, WRITER: exam.writer},
-        finished={**{name: arm.finished for name, arm in answered.arms.items()}, WRITER: (True,) * len(exam.writer)},
+        answers={**{name: texts for name, (texts, _) in given.items()}, WRITER: exam.writer},
+        finished={**{name: finished for name, (_, finished) in given.items()}, WRITER: (True,) * len(exam.writer)},
     )
+
+
+def _greedy_scores(request: EvaluateRequest, exam: Exam, answered: Answered, stop: StopFlag) -> dict[str, dict[str, Estimate]]:
+    """The figures of texts that greedy answers of all arms would have had, measured apart from those that count."""
+    greedy = {name: arm.greedy for name, arm in answered.arms.items() if arm.greedy}
+    if not greedy:
+        return {}
+    given = {name: (found.texts, found.finished) for name, found in greedy.items()}
+    measured = in_child(stop, KEPT, text_figures, _texts(request, exam, given), request.seed).measured
+    return scores({name: measured[name] for name in greedy}, request.seed)
 
 
 def _join(request: EvaluateRequest, answered: Answered, of_texts: TextFigures) -> tuple[Measures, dict[str, str]]:

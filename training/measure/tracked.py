@@ -28,6 +28,7 @@ def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str
 
     for arm, figures in result.scores.items():
         run.metrics({METRIC_NAMES.get(name, name): figure.value for name, figure in figures.items()}, child=arm)
+        run.metrics({f"greedy/{name}": figure.value for name, figure in result.greedy.get(arm, {}).items()}, child=arm)
         run.end_child(arm)
     if result.withheld:
         run.tags({"ghostwriter.notes": " ".join(f"{measure} is withheld: {why}." for measure, why in result.withheld.items())})
@@ -45,7 +46,7 @@ def figures_table(result: EvaluateResult) -> dict[str, list[str]]:
     """Column to values: measures as rows, arms as columns, each figure with its interval."""
     names = shown(name for figures in result.scores.values() for name in figures)
     columns: dict[str, list[str]] = {"measure": names}
-    for arm, figures in result.scores.items():
+    for arm, figures in {**result.scores, **{f"{arm}, greedily": figures for arm, figures in result.greedy.items()}}.items():
         found = [figures.get(name) for name in names]
         columns[arm] = ["" if one is None else f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in found]
     return columns

@@ -78,7 +78,8 @@ def request_evaluation(
         arms.append(ArmRequest(name=champion.name, adapter=champion.adapter))
     settings = writer.evaluation
     names = ",".join(arm.name for arm in arms)
-    how = (settings.model_dump_json(), writer.answering.model_dump_json())
+    unchanged = None if settings.greedy else {"greedy"}  # so that an evaluation of an earlier version keeps its folder
+    how = (settings.model_dump_json(exclude=unchanged), writer.answering.model_dump_json())
     digest = _digest(*(each.run_folder.name for each in trained), names, *how)
     run_folder = first.run_folder / f"evaluation-{digest}"
     request = EvaluateRequest(
@@ -93,6 +94,7 @@ def request_evaluation(
         max_new_tokens=settings.max_new_tokens,
         cut_answers=settings.cut_answers,
         answering=writer.answering,
+        greedy=settings.greedy,
         ability=settings.ability,
         lm_eval=settings.lm_eval,
         models=home.models,

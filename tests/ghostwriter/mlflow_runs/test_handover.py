@@ -77,6 +77,15 @@ def test_what_is_examined_is_answered_as_the_writer_is_served(home: Home, lampli
     assert request_evaluation(home, cold, requests, None, TRACKING).parent != path.parent
 
 
+def test_greedy_answers_are_asked_for_where_the_writer_file_says_so(home: Home, lamplight: Writer) -> None:
+    requests = trained(home, lamplight, "distilled")
+    path = request_evaluation(home, lamplight, requests, None, TRACKING)
+    both = lamplight.model_copy(update={"evaluation": lamplight.evaluation.model_copy(update={"greedy": True})})
+    other = request_evaluation(home, both, requests, None, TRACKING)
+    assert [read_json(EvaluateRequest, found).greedy for found in (path, other)] == [False, True]
+    assert other.parent != path.parent
+
+
 @pytest.mark.parametrize(("weights", "base"), [("distilled", "tiny"), ("old", "bigger")], ids=["the candidate itself", "another base"])
 def test_a_champion_that_cannot_be_a_rival_is_no_arm(home: Home, lamplight: Writer, tmp_path: Path, weights: str, base: str) -> None:
     requests = trained(home, lamplight, "distilled")

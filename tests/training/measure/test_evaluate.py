@@ -35,6 +35,7 @@ from training.signals import StopFlag
 
 DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_share", "length_ratio", "odd_length_share"}
 SHOWN_SOMETIMES = {"style", "style_grammar", "style_distance"}
+SAMPLED = Answering(temperature=0.7)
 MEASURES = DEGENERATION | {"verbatim_share", "longest_copy", "foreign_phrases", "own_phrases"}
 
 
@@ -83,6 +84,22 @@ def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path,
     page = (tmp_path / "run" / "report.html").read_text()
     assert samples[0]["writer"] in page and "heldout_loss" in page
     assert json.loads((tmp_path / "run" / "progress.json").read_text()) == {"stage": "evaluate", "done": 30, "total": 30, "unit": "answers"}
+
+
+def test_greedy_figures_stand_beside_sampled_ones_and_change_nothing(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    sampled = evaluate(request(tmp_path / "sampled", models, dataset, adapter, answering=SAMPLED), StopFlag())
+    both = evaluate(request(tmp_path / "both", models, dataset, adapter, answering=SAMPLED, greedy=True), StopFlag())
+    greedy = evaluate(request(tmp_path / "greedy", models, dataset, adapter, answering=GREEDY, greedy=True), StopFlag())
+    assert (both.scores, both.differences) == (sampled.scores, sampled.differences)
+    assert set(both.greedy) == {"base", "direct", "few-shot"}
+    for arm, figures in both.greedy.items():
+        assert set(figures) >= MEASURES
+        assert figures == {name: greedy.scores[arm][name] for name in figures}
+    assert both.greedy["direct"] != {name: both.scores["direct"][name] for name in both.greedy["direct"]}
+    assert (sampled.greedy, greedy.greedy) == ({}, {})
+    assert json.loads((tmp_path / "both" / "progress.json").read_text())["done"] == 60
+    columns = json.loads((tmp_path / "both" / "measures.json").read_text())["columns"]
+    assert columns[-3:] == ["base, greedily", "direct, greedily", "few-shot, greedily"]
 
 
 def test_the_base_is_loaded_once_for_all_arms_and_checks(
