@@ -93,9 +93,13 @@ class LoadedArm:
 
     def loss(self, rows: Sequence[Row]) -> Measured:
         """The loss on rows, in nats an answer token."""
+        return ratio(*self.nats(rows))
+
+    def nats(self, rows: Sequence[Row]) -> tuple[list[float], list[int]]:
+        """The nats of each row's answer, and its tokens."""
         items = [[row.answer_start, *row.ids] for row in rows]
         found = _by_room(self._kept("loss", "nats"), items, LOSS_ROWS, self._nats, lambda _done: None)
-        return ratio([row["nats"] for row in found], [len(row.ids) - row.answer_start for row in rows])
+        return [row["nats"] for row in found], [len(row.ids) - row.answer_start for row in rows]
 
     def lm_eval(self, tasks: Sequence[str]) -> dict[str, Measured]:
         """Figures of lm-eval's tasks, each over its own questions."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from training.bootstrap import Measured, RatioOfSums, ratio
 from training.contract import ANSWERED_FILE, Answering, EvaluateRequest, read_json
@@ -48,6 +49,8 @@ class Answered(Frozen):
     answering: Answering
     limit: int
     """Tokens an answer could have."""
+    transfer: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    """What texts gain by the writer's example (training.measure.style_transfer), by arm and crowd; empty where the base is too small."""
     seconds: float
 
     def check(self, request: EvaluateRequest, questions: Sequence[str], path: Path) -> None:

@@ -6,7 +6,7 @@ What is measured from them (training.measure.evaluate) needs no GPU. A rerun goe
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from training.bootstrap import Measured
 from training.contract import ANSWERED_FILE, GREEDY, HELDOUT_FILE, TRAINING_FILES, TWINS_FILE, ArmRequest, EvaluateRequest, write_json
 from training.measure.ability import ability
 from training.measure.answered import Answered, AnsweredArm, Answers, save_embeddings, sums_of
+from training.measure.contrast import language_of, other_writers
 from training.measure.style_distance import embed
-from training.measure.text_figures import WRITER
+from training.measure.style_transfer import hears_transfer, transfer_gains
+from training.measure.text_figures import BASE, WRITER
 from training.models.model import Base
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
@@ -78,9 +80,12 @@ def answer(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> None:
     limit = _limit(request, exam, shared.base)
     arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
     _embed(request, exam, arms, shared.base)
+    transfer = _transfer(request, exam, arms, shared) if hears_transfer(shared.base.model.num_parameters()) else {}
     shared.prune()
     seconds = round(time.monotonic() - began, 3)
-    answered = Answered(arms=arms, questions=tuple(exam.questions), answering=request.answering, limit=limit, seconds=seconds)
+    answered = Answered(
+        arms=arms, questions=tuple(exam.questions), answering=request.answering, limit=limit, transfer=transfer, seconds=seconds
+    )
     write_json(answered, request.run_folder / ANSWERED_FILE)
     log.info("%s answered %d questions in %.0f s.", ", ".join(arms), len(exam.heldout), seconds)
 
@@ -164,6 +169,17 @@ def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]
     pairs = random.Random(seed).sample(exam.training, min(arm.examples, len(exam.training)))
     earlier = [message for pair in pairs for message in pair]
     return [[*earlier, *messages] for messages in exam.heldout]
+
+
+def _transfer(
+    request: EvaluateRequest, exam: Exam, arms: Mapping[str, AnsweredArm], shared: SharedBase
+) -> dict[str, tuple[float | None, ...]]:
+    """What each answer gains by an example of the writer, by the base's own likelihood."""
+    training = last_answers(exam.training)
+    language = language_of(training)
+    crowds = {**{name: arm.texts for name, arm in arms.items()}, WRITER: exam.writer}
+    with shared.arm(ArmRequest(name=BASE)) as loaded:
+        return transfer_gains(loaded, crowds, training, other_writers(request.dataset, language), exam.twins, language, request.seed)
 
 
 def _embed(request: EvaluateRequest, exam: Exam, arms: dict[str, AnsweredArm], base: Base) -> None:

@@ -19,6 +19,7 @@ from training.measure.asking import Exam, answer, last_answers, load_exam
 from training.measure.contrast import language_of, other_writers
 from training.measure.measures import Measures, differences, scores
 from training.measure.style_distance import style_distance
+from training.measure.style_transfer import Gains
 from training.measure.text_figures import BASE, WRITER, TextFigures, Texts, text_figures
 from training.signals import StopFlag
 from training.tracking.run import TrackedRun, open_run
@@ -76,7 +77,7 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
     began, answered = time.monotonic(), read_answered(request.run_folder)
     answered.check(request, exam.questions, request.run_folder / ANSWERED_FILE)
     given = {name: (arm.texts, arm.finished) for name, arm in answered.arms.items()}
-    of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, given), request.seed)
+    of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, given, answered.transfer), request.seed)
     measured, withheld = _join(request, answered, of_texts)
     samples = _samples(exam, answered)
     result = EvaluateResult(
@@ -98,7 +99,9 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
     return result
 
 
-def _texts(request: EvaluateRequest, exam: Exam, given: Mapping[str, tuple[Sequence[str], Sequence[bool]]]) -> Texts:
+def _texts(
+    request: EvaluateRequest, exam: Exam, given: Mapping[str, tuple[Sequence[str], Sequence[bool]]], transfer: Gains | None = None
+) -> Texts:
     """All that is compared, with each arm's answers and whether they came to their end; the writer's have all ended."""
     training = last_answers(exam.training)
     language = language_of(training)
@@ -110,6 +113,7 @@ def _texts(request: EvaluateRequest, exam: Exam, given: Mapping[str, tuple[Seque
         language=language,
         answers={**{name: texts for name, (texts, _) in given.items()}, WRITER: exam.writer},
         finished={**{name: finished for name, (_, finished) in given.items()}, WRITER: (True,) * len(exam.writer)},
+        transfer=transfer or {},
     )
 
 

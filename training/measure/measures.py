@@ -5,6 +5,7 @@
 | heldout_loss | nats a token of the writer's real answers | lower |
 | style | likeness to the writer: 0 is other writers, 1 the writer (training.measure.style) | higher |
 | style_grammar | the same in another view: 0 is plain rewrites or other writers (training.measure.style_grammar) | higher |
+| style_transfer | the same by the base's own likelihoods, of a large base only (training.measure.style_transfer) | higher |
 | style_distance | distance of the answers as a crowd: 0 is the writer, 1 the base (training.measure.style_distance) | lower |
 | rep4, distinct2, longest_loop, unfinished_share, empty_share | training.measure.degeneration | near the writer's |
 | length_ratio, odd_length_share | training.measure.degeneration | near the writer's |
@@ -24,6 +25,7 @@ HIGHER_IS_BETTER = {
     "heldout_loss": False,
     "style": True,
     "style_grammar": True,
+    "style_transfer": True,
     "style_distance": False,
     "rep4": False,
     "distinct2": True,

@@ -1,10 +1,10 @@
-"""What texts alone say of each arm: style in two views, phrases, degeneration, memorisation.
+"""What texts alone say of each arm: style in two views or three, phrases, degeneration, memorisation.
 
 Imports no torch, so that a process of its own starts soon.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from training.bootstrap import Measured, mean
@@ -13,6 +13,7 @@ from training.measure.memorisation import memorisation
 from training.measure.phrases import Phrases, find_phrases
 
 if TYPE_CHECKING:
+    from training.measure.style_transfer import Gains
     from training.measure.views import Views
 
 BASE, WRITER = "base", "writer"
@@ -32,6 +33,8 @@ class Texts:
     """By arm, `writer` among them, in the order of the questions."""
     finished: Mapping[str, Sequence[bool]]
     """Whether each answer came to its end, by arm."""
+    transfer: "Gains" = field(default_factory=dict)
+    """By arm and crowd (training.measure.style_transfer); empty where the base is too small for that view."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def text_figures(texts: Texts, seed: int) -> TextFigures:
 
     arms = {name: answers for name, answers in texts.answers.items() if name != WRITER}
     writer, base = texts.answers[WRITER], arms.get(BASE, ())
-    seen = views(texts.training, texts.others, writer, arms, base, texts.twins, seed)
+    seen = views(texts.training, texts.others, writer, arms, base, texts.twins, texts.transfer, seed)
     phrases = _phrases(texts, base)
     measured = memorisation(texts.answers, [*texts.training, *texts.teacher])
     for name, answers in texts.answers.items():

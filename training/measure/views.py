@@ -1,7 +1,8 @@
 """The views of style on the same texts, and what they make of the writer's own sentences in another order.
 
-Two views built differently: a classifier (training.measure.style) and grammars (training.measure.style_grammar). The gate counts
-style as better only when they agree (arXiv 2508.06374: no single measure agrees with people as well as several).
+Views built differently: a classifier (training.measure.style), grammars (training.measure.style_grammar), and where the base is large
+its own likelihoods (training.measure.style_transfer). The gate counts style as better only when they agree (arXiv 2508.06374: no
+single measure agrees with people as well as several).
 """
 
 import random
@@ -13,9 +14,11 @@ from training.contract import Estimate
 from training.measure.style import WRITER, Style, style
 from training.measure.style_features import SENTENCE
 from training.measure.style_grammar import grammar_style
+from training.measure.style_transfer import Gains, transfer_style
 
-CLASSIFIER, GRAMMAR = "style", "style_grammar"
+CLASSIFIER, GRAMMAR, TRANSFER = "style", "style_grammar", "style_transfer"
 VIEWS = (CLASSIFIER, GRAMMAR)
+"""Those that need nothing but texts."""
 SHUFFLED = "sentences shuffled"
 
 
@@ -44,15 +47,18 @@ def views(
     arms: Mapping[str, Sequence[str]],
     base: Sequence[str] = (),
     twins: Mapping[int, str] | None = None,
+    transfer: Gains | None = None,
     seed: int = 0,
 ) -> Views:
-    """All views of the arms' answers; arguments as in training.measure.style_grammar."""
+    """All views of the arms' answers; arguments as in training.measure.style_grammar, `transfer` where the base was asked too."""
     crowds = {**arms, SHUFFLED: [shuffled(text, seed) for text in writer]}
     styles = {
         CLASSIFIER: style(training, others, writer, base, crowds, list((twins or {}).values())),
         GRAMMAR: grammar_style(training, others, writer, base, crowds, twins),
     }
-    moved = {name: (mean(view.scores.pop(SHUFFLED)), mean(view.scores[WRITER])) for name, view in styles.items() if view.scores}
+    if transfer:
+        styles[TRANSFER] = transfer_style(transfer)
+    moved = {name: (mean(view.scores.pop(SHUFFLED)), mean(view.scores[WRITER])) for name, view in styles.items() if SHUFFLED in view.scores}
     return Views(styles, {name: difference(after, before, seed) for name, (after, before) in moved.items()})
 
 

@@ -1,6 +1,6 @@
 """The gate: whether a candidate may become the champion. One pure function of figures, with every number and reason in words.
 
-Style counts as better only where its two views agree; where one is withheld the other decides, with none the loss.
+Style counts as better only where all its views agree; where one is withheld the others decide, with none the loss.
 Everything in `limits` must hold and one of `gains` must be there for certain: its 95 % interval, not its value, lies on the
 better side. So two equal adapters never change places. What was not measured is said, and never counts as a gain.
 """
@@ -18,7 +18,7 @@ from training.contract import FEW_QUESTIONS, LM_EVAL, Estimate, EvaluateResult
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
 """What the champion's arm is called in an evaluation, before its version."""
-STYLE_VIEWS = {"style": "style", "style_grammar": "grammar"}
+STYLE_VIEWS = {"style": "style", "style_grammar": "grammar", "style_transfer": "transfer"}
 """Measures that say how much an arm sounds like the writer, built differently, and what they are called in a verdict."""
 MAY_BE_MISSING = (*STYLE_VIEWS, "ability", "ability_loss", "content")
 

@@ -4,6 +4,7 @@ MEASURE_NAMES: dict[str, str] = {
     "heldout_loss": "surprise at the writer's real answers (loss, nats per token; lower is better)",
     "style": "writes like the writer (0: like other people, 1: like the writer)",
     "style_grammar": "writes like the writer, by its small words and marks (0: like others, 1: like the writer)",
+    "style_transfer": "writes like the writer, by the base's own likelihoods (0: plain prose, 1: like the writer)",
     "style_distance": "distance from the writer's style (0: the writer, 1: the base)",
     "rep4": "repeats itself (share of 4-word runs)",
     "distinct2": "variety (share of different 2-word runs)",

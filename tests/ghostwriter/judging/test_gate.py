@@ -176,10 +176,11 @@ def test_every_figure_stands_in_the_reasons_also_when_it_passed() -> None:
     assert set(decision.scores) == set(CANDIDATE) == set(decision.differences)
 
 
-def two_views(style: float, grammar: float) -> EvaluateResult:
+def two_views(style: float, grammar: float, transfer: float | None = None) -> EvaluateResult:
     """An evaluation whose candidate is so much better in each view of style, and equal in everything else."""
     found = evaluation(**EQUAL)
     views = {"style": figure(style), "style_grammar": figure(grammar)}
+    views |= {} if transfer is None else {"style_transfer": figure(transfer)}
     differences = {arm: {**figures, **views} for arm, figures in found.differences.items()}
     return found.model_copy(update={"differences": differences})
 
@@ -189,6 +190,20 @@ def two_views(style: float, grammar: float) -> EvaluateResult:
 )
 def test_style_is_better_only_where_both_views_agree(style: float, grammar: float, promoted: bool) -> None:
     assert decide(two_views(style, grammar), Gate()).promote is promoted
+
+
+@pytest.mark.parametrize(("transfer", "promoted"), [(0.10, True), (0.01, False), (-0.20, False)])
+def test_the_third_view_of_a_large_base_must_agree_too(transfer: float, promoted: bool) -> None:
+    decision = decide(two_views(0.10, 0.10, transfer), Gate())
+    assert decision.promote is promoted
+    assert f"grammar +0.10 [+0.08, +0.12], transfer {transfer:+.2f} [" in decision.summary
+
+
+def test_a_third_view_that_hears_nothing_is_named_and_the_others_decide() -> None:
+    why = "the base's likelihoods cannot tell the writer's held-out answers from other writers (AUC 0.71, needs 0.9)"
+    found = two_views(0.10, 0.10).model_copy(update={"withheld": {"style_transfer": why}})
+    decision = decide(found, Gate())
+    assert decision.promote and decision.summary.endswith(f"Not measured: style_transfer, {why}.")
 
 
 def test_both_views_stand_in_the_verdict() -> None:
