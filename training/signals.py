@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT as a flag that long work looks at between its steps, so that it ends with everything saved."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -8,6 +9,13 @@ from training.errors import Stopped
 
 LONGEST_END_SECONDS = 60
 """From the first signal to the end; then the kernel ends the process, wherever it is. Whoever sent the signal may be gone by then."""
+
+Look = Callable[[], object]
+"""What long work calls between its parts; it raises where the work is to end."""
+
+
+def no_look() -> None:
+    """For work that nothing ends."""
 
 
 class StopFlag:

@@ -115,7 +115,7 @@ class LoadedArm:
         self._stop.raise_if_set(KEPT)
         began = time.monotonic()
         prompts, limits = [item[1:] for item in items], [item[0] for item in items]
-        answers = answer_batch(self.model, self.base, prompts, limits, answering)
+        answers = answer_batch(self.model, self.base, prompts, limits, answering, lambda: self._stop.raise_if_set(KEPT))
         tokens, seconds = sum(answer.tokens for answer in answers), time.monotonic() - began
         self.pace = Pace(tokens=self.pace.tokens + tokens, seconds=self.pace.seconds + seconds)
         return [asdict(answer) for answer in answers]

@@ -16,6 +16,7 @@ from training.answer.prefix import SharedPrefix
 from training.contract import GREEDY, Answering
 from training.models import attention
 from training.models.decoder import causal_model, has_plain_head, has_sliding_window, head, hidden_states
+from training.signals import Look, no_look
 
 DECODABLE = ("llama", "qwen2", "qwen3")
 PREFILL_TOKENS = 16_384
@@ -81,7 +82,7 @@ class Decoder:
         self._written[:, 0] = self._tokens
         self._column = torch.ones(1, dtype=torch.long, device=self._device)
 
-    def run(self) -> list[list[int]]:
+    def run(self, look: Look) -> list[list[int]]:
         """The answer tokens of each row, its end token not included unless it was never reached: then `max_new_tokens` of them."""
         self._cache.reading, self._cache.rows, self._cache.places = False, self._rows, self._lengths
         causal_model(self._model).set_attn_implementation(attention.register())
@@ -90,6 +91,7 @@ class Decoder:
         for number in range(1, self._limit):
             step()
             if number % STEPS_BETWEEN_CHECKS[self._device.type] == 0:
+                look()
                 writing = int((~self._ended).sum())
                 if not writing:
                     break
@@ -172,11 +174,16 @@ def can_decode(model: Any) -> bool:
 
 
 @torch.inference_mode()
-def decode(model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int, answering: Answering = GREEDY) -> list[list[int]]:
-    """Answers (token ids, without the end token) to prompts (token ids). A row without an end has `max_new_tokens` tokens."""
+def decode(
+    model: Any, prompts: Sequence[list[int]], max_new_tokens: int, end_id: int, answering: Answering = GREEDY, look: Look = no_look
+) -> list[list[int]]:
+    """Answers (token ids, without the end token) to prompts (token ids). A row without an end has `max_new_tokens` tokens.
+
+    `look` is called every few tokens, and may raise.
+    """
     before = causal_model(model).config._attn_implementation
     try:
-        return Decoder(model, prompts, max_new_tokens, end_id, answering).run()
+        return Decoder(model, prompts, max_new_tokens, end_id, answering).run(look)
     finally:
         causal_model(model).set_attn_implementation(before)
 

@@ -12,6 +12,7 @@ from training.contract import GREEDY, Answering
 from training.models.decoder import causal_model, head
 from training.models.model import Base
 from training.processes import free_bytes
+from training.signals import Look, no_look
 
 MEMORY_SHARE = 0.7
 """Of a GPU's free memory, what keys and values may take; the rest is for the passes themselves."""
@@ -31,18 +32,26 @@ class Answer:
 
 
 def answer_batch(
-    model: Any, base: Base, prompts: Sequence[list[int]], limits: Sequence[int], answering: Answering = GREEDY
+    model: Any,
+    base: Base,
+    prompts: Sequence[list[int]],
+    limits: Sequence[int],
+    answering: Answering = GREEDY,
+    look: Look = no_look,
 ) -> list[Answer]:
-    """One answer to each prompt (token ids) of at most so many tokens. On a GPU the prompts are halved until their cache fits."""
+    """One answer to each prompt (token ids) of at most so many tokens. On a GPU the prompts are halved until their cache fits.
+
+    `look` is called every few tokens, and may raise.
+    """
     most = max(limits)
     if len(prompts) > 1 and not _fits(model, prompts, most):
         halves = slice(len(prompts) // 2), slice(len(prompts) // 2, None)
-        return [answer for half in halves for answer in answer_batch(model, base, prompts[half], limits[half], answering)]
+        return [answer for half in halves for answer in answer_batch(model, base, prompts[half], limits[half], answering, look)]
     looked_at = most + 1  # whether an answer of `most` tokens ends there is seen at the token after it
     if can_decode(model):
-        decoded = decode(model, prompts, looked_at, base.chat.end_id, answering)
+        decoded = decode(model, prompts, looked_at, base.chat.end_id, answering, look)
     else:
-        decoded = _generate(model, base, prompts, looked_at, answering)
+        decoded = _generate(model, base, prompts, looked_at, answering, look)
     return [_answer(base, ids, limit) for ids, limit in zip(decoded, limits, strict=True)]
 
 
@@ -58,7 +67,9 @@ def _fits(model: Any, prompts: Sequence[list[int]], max_new_tokens: int) -> bool
 
 
 @torch.inference_mode()
-def _generate(model: Any, base: Base, prompts: Sequence[list[int]], max_new_tokens: int, answering: Answering = GREEDY) -> list[list[int]]:
+def _generate(
+    model: Any, base: Base, prompts: Sequence[list[int]], max_new_tokens: int, answering: Answering = GREEDY, look: Look = no_look
+) -> list[list[int]]:
     """transformers' own `generate`, for the models whose layers `decode` does not know; prompts are padded on the left."""
     from transformers import LogitsProcessorList
 
@@ -69,6 +80,7 @@ def _generate(model: Any, base: Base, prompts: Sequence[list[int]], max_new_toke
     choice = Choice(answering, prompts, max_new_tokens, len(head(model)), device)
 
     def only_the_chosen(written: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        look()
         place = torch.tensor([written.shape[1] - width], device=device)
         return torch.zeros_like(logits).scatter_(1, choice.tokens(logits, slice(None), place)[:, None], 1.0)
 

@@ -35,7 +35,7 @@ from training.processes import Processes, card_bytes
 from training.progress import Progress
 from training.rows.data import Rows, load_rows
 from training.rows.order import count_steps, most_tokens, rows_of_step, steps_an_epoch
-from training.signals import StopFlag
+from training.signals import Look, StopFlag, no_look
 from training.tracking.run import TrackedRun, open_run
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     processes = Processes()
     folder = _folder_of_process(request.run_folder, processes)
     with open_run(request.tracking if processes.is_main else None, folder) as run:
-        session = prepare_session(request, processes)
+        session = prepare_session(request, processes, _before_training(processes, stop))
         train_tracking.start(run, request, session.base, session.rows, session.path.name)
         state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
         result = _finish(session, state, run)
@@ -83,8 +83,15 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     return result
 
 
-def prepare_session(request: TrainRequest, processes: Processes) -> Session:
-    """Load and check everything that training needs. Raises TrainingError."""
+def _before_training(processes: Processes, stop: StopFlag) -> Look:
+    """Ends the preparation of a single process when a signal arrives; of several, all come to the first step, and end together."""
+    kept = "Nothing was trained in this attempt; run the same command again to go on."
+    return (lambda: stop.raise_if_set(kept)) if processes.count == 1 else no_look
+
+
+def prepare_session(request: TrainRequest, processes: Processes, look: Look = no_look) -> Session:
+    """Load and check everything that training needs. Raises TrainingError, and what `look` raises, which is called now and then."""
+    look()
     recipe = request.recipe
     config = load_config(recipe.base, recipe.revision, request.models)
     if processes.device.type == "cuda" and config.model_type in FUSABLE:
@@ -92,7 +99,8 @@ def prepare_session(request: TrainRequest, processes: Processes) -> Session:
     base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
     check_end_token(base)
     files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
-    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens)
+    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens, look)
+    look()
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
     model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
     largest = most_tokens(rows.rows, recipe, processes.count)

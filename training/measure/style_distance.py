@@ -14,6 +14,7 @@ import torch
 
 from training.bootstrap import Measured, Numbers
 from training.models.model import Base
+from training.signals import Look, no_look
 
 MIN_QUESTIONS = 5
 MOST_TOKENS = 256
@@ -38,18 +39,19 @@ def style_distance(training: Table, writer: Table, base: Table | None, arms: Map
 
 
 @torch.inference_mode()
-def embed(base: Base, texts: Sequence[str]) -> Table:
-    """The mean of the base's hidden states at half its depth, one row a text; an empty text is all 0."""
+def embed(base: Base, texts: Sequence[str], look: Look = no_look) -> Table:
+    """The mean of the base's hidden states at half its depth, one row a text; an empty text is all 0. `look`, at each, may raise."""
     decoder = base.model.get_decoder()
     layers = decoder.layers
     decoder.layers = layers[: base.model.config.num_hidden_layers // 2]  # what lies above is not needed, and costs as much again
     try:
-        return np.array([_embed_one(base, decoder, text) for text in texts])
+        return np.array([_embed_one(base, decoder, text, look) for text in texts])
     finally:
         decoder.layers = layers
 
 
-def _embed_one(base: Base, decoder: Any, text: str) -> Numbers:
+def _embed_one(base: Base, decoder: Any, text: str, look: Look) -> Numbers:
+    look()
     ids = base.tokenizer(text, add_special_tokens=False).input_ids[:MOST_TOKENS]
     if not ids:
         return np.zeros(base.model.config.hidden_size)

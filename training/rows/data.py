@@ -18,6 +18,7 @@ import torch
 
 from training.errors import UNREADABLE, DatasetError
 from training.files import prune, touch, whole_file
+from training.signals import Look, no_look
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +96,17 @@ class ChatFormat:
         answer = whole[len(prompt) :]
         return prompt, answer[: answer.rindex(self.end_token) + len(self.end_token)]
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text; many at once use all cores."""
+    def encode(self, texts: Sequence[str], look: Look = no_look) -> list[list[int]]:
+        """Token ids of each text; many at once use all cores. `look` is called now and then, and may raise."""
         backend = self.tokenizer.backend_tokenizer
         backend.no_padding()
         backend.no_truncation()
-        parts = (texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE))
-        return [encoding.ids for part in parts for encoding in backend.encode_batch_fast(list(part), add_special_tokens=False)]
+        found: list[list[int]] = []
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            look()
+            part = list(texts[start : start + TEXTS_AT_ONCE])
+            found += [encoding.ids for encoding in backend.encode_batch_fast(part, add_special_tokens=False)]
+        return found
 
     def fingerprint(self) -> str:
         """SHA-256 of the tokenizer and its template: what decides the ids of a text."""
@@ -134,12 +139,13 @@ def load_rows(
     max_length: int,
     too_long: Literal["drop", "refuse"] = "drop",
     cache: Path | None = None,
+    look: Look = no_look,
 ) -> Rows:
     """Tokenise the named JSONL files, or take their tokens from the folder `cache`. Rows are kept whole or left out and counted.
 
-    Raises DatasetError.
+    Raises DatasetError, and what `look` raises.
     """
-    encoded = _cached(dataset, files, chat, cache) if cache else _encode_all(dataset, files, chat)
+    encoded = _cached(dataset, files, chat, cache, look) if cache else _encode_all(dataset, files, chat, look)
     reasons = [_reason(row, max_length) for row in encoded]
     if too_long == "refuse" and "too_long" in reasons:
         row = encoded[reasons.index("too_long")]
@@ -194,12 +200,12 @@ def _reason(row: Row, max_length: int) -> str | None:
     return "special_token" if not row.ids else "too_long" if len(row.ids) > max_length else None
 
 
-def _encode_all(dataset: Path, files: Sequence[str], chat: ChatFormat) -> list[Row]:
+def _encode_all(dataset: Path, files: Sequence[str], chat: ChatFormat, look: Look) -> list[Row]:
     """All rows in order; those whose text would be read as a special token have no ids."""
     named = read_messages(dataset, files)
     plain = [not any(chat.has_special_token(message["content"]) for message in messages) for _, messages in named]
     texts = [text for (_, messages), good in zip(named, plain, strict=True) if good for text in chat.texts(messages)]
-    ids = iter(chat.encode(texts) if texts else [])
+    ids = iter(chat.encode(texts, look))
     rows = []
     for (source, _), good in zip(named, plain, strict=True):
         prompt, answer = (next(ids), next(ids)) if good else ([], [])
@@ -207,7 +213,7 @@ def _encode_all(dataset: Path, files: Sequence[str], chat: ChatFormat) -> list[R
     return rows
 
 
-def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) -> list[Row]:
+def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path, look: Look) -> list[Row]:
     """`_encode_all`, done once for each content of the files and tokenizer."""
     digest = hashlib.sha256(chat.fingerprint().encode())
     for name in files:
@@ -219,7 +225,7 @@ def _cached(dataset: Path, files: Sequence[str], chat: ChatFormat, cache: Path) 
             return _read_cache(path)
         except UNREADABLE:
             log.warning("The kept tokens %s cannot be read; tokenising again.", path)
-    rows = _encode_all(dataset, files, chat)
+    rows = _encode_all(dataset, files, chat, look)
     _write_cache(rows, path)
     prune(cache, MOST_KEPT_BYTES)
     return rows

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from tests.training.child import Child
 from tests.training.conftest import ROOT, command, environment, pair
-from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
+from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory, Stopped
 from training.fit.train import train
 from training.signals import StopFlag
@@ -67,6 +67,14 @@ def test_killed_at_several_steps_it_ends_like_an_undisturbed_run(request_trainin
     )
     assert losses(whole)[-1] < losses(whole)[0] - 0.3
     assert not (killed.run_folder / "checkpoints").exists()
+
+
+def test_a_stop_before_the_first_step_ends_without_one(request_training: Make) -> None:
+    stop, request = StopFlag(), request_training("run", **LONG)
+    stop.signal = signal.SIGTERM
+    with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. Nothing was trained in this attempt"):
+        train(request, stop)
+    assert steps_done(request) == 0
 
 
 def test_sigterm_saves_a_checkpoint_says_so_and_the_rest_is_the_same(request_training: Make) -> None:
@@ -165,10 +173,8 @@ def test_a_smaller_micro_batch_may_be_chosen_on_the_way(request_training: Make) 
     train(whole, StopFlag())
     interrupt(resumed, 6, signal.SIGKILL)
     smaller = resumed.model_copy(update={"recipe": resumed.recipe.model_copy(update={"micro_batch": 1})})
-    stop = StopFlag()
-    stop.signal = signal.SIGTERM
-    with pytest.raises(Stopped):
-        train(smaller, stop)
+    write_json(smaller, resumed.run_folder / "request.json")
+    assert interrupt(smaller, 8, signal.SIGTERM)[0] == 143
     newest = max((resumed.run_folder / "checkpoints").glob("step-??????"))
     assert json.loads((newest / "state.json").read_text())["micro_batch"] == 1
     train(smaller, StopFlag())

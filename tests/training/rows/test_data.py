@@ -9,7 +9,7 @@ import torch
 
 from tests.tiny_model import PAD, make_byte_tokenizer
 from tests.training.conftest import pair
-from training.errors import DatasetError
+from training.errors import DatasetError, Stopped
 from training.rows import data
 from training.rows.data import IGNORED, ChatFormat, Row, collate, load_rows, preview
 
@@ -194,6 +194,15 @@ def test_tokens_are_kept_for_the_same_files_and_tokenizer_only(tmp_path: Path) -
     assert other.rows[0].ids != first.rows[0].ids and len(list(cache.iterdir())) == 2
     load_rows(write(tmp_path, pair("b", "another")), ["direct.jsonl"], chat(QWEN2), 120, cache=cache)
     assert len(list(cache.iterdir())) == 3
+
+
+def test_tokenising_looks_whether_it_is_to_end(tmp_path: Path) -> None:
+    def look() -> None:
+        raise Stopped("Stopped by SIGTERM.")
+
+    with pytest.raises(Stopped):
+        load_rows(write(tmp_path, pair("a", "b")), ["direct.jsonl"], chat(QWEN2), 500, cache=tmp_path / "tokens", look=look)
+    assert not (tmp_path / "tokens").exists()
 
 
 def test_kept_tokens_are_what_is_trained_on(tmp_path: Path) -> None:
