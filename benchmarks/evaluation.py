@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.planted_adapters import BASE, ROOT, corpus, train_all, write_dataset
 from training.contract import ArmRequest, EvaluateRequest
-from training.measure.evaluate import evaluate
+from training.measure.evaluate import evaluate, measure
 from training.signals import StopFlag
 
 ADAPTERS = ("better", "champion", "equal")
@@ -58,7 +58,8 @@ def main() -> None:
             cut_answers=True,
             models=models,
         )
-        result = evaluate(request, StopFlag())
+        evaluate(request, StopFlag())
+        result = measure(request, StopFlag())
     print(
         f"{result.questions} questions x {len(request.arms)} arms, {options.max_new_tokens} new tokens at most: {result.seconds:.0f} s,"
         f" {time.process_time():.0f} s of processor time; plain peft gave {result.reloaded:.0%} of the answers tried again"

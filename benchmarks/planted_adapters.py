@@ -144,7 +144,7 @@ def write_dataset(folder: Path, pairs: list[Pair], heldout: list[Pair] | None = 
 
 def evaluate_one(home: Path, name: str, adapters: dict[str, Path]) -> EvaluateResult:
     """The evaluation of one candidate beside base and champion (the champion itself: beside the base)."""
-    from training.measure.evaluate import evaluate
+    from training.measure.evaluate import evaluate, measure
 
     arms = [ArmRequest(name="base"), ArmRequest(name=name, adapter=adapters[name])]
     if name != CHAMPION:
@@ -160,7 +160,8 @@ def evaluate_one(home: Path, name: str, adapters: dict[str, Path]) -> EvaluateRe
         cut_answers=True,
         models=home / "models",
     )
-    return evaluate(request, StopFlag())
+    evaluate(request, StopFlag())
+    return measure(request, StopFlag())
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from airflow.sdk import DAG, dag, setup, task, teardown
 
-from ghostwriter.launchers.stages import gpu_stage, gpu_stages
+from ghostwriter.launchers.stages import stage_task, stage_tasks
 from ghostwriter.mlflow_runs import comparison
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import dataset_asset
@@ -57,8 +57,9 @@ def compare_dag(writer: Writer) -> DAG:
         def close_run(mlflow_run: str, *, ti: object) -> None:
             comparison.close_run(mlflow_run, ti)
 
-        trained = gpu_stages("train", plan(mlflow_run := open_run()))
-        evaluated = gpu_stage("evaluate", plan_evaluation(mlflow_run, trained.output))
+        trained = stage_tasks("train", plan(mlflow_run := open_run()))
+        asked = plan_evaluation(mlflow_run, trained.output)
+        stage_task("evaluate", asked) >> (evaluated := stage_task("measure", asked))
         summarise(mlflow_run, evaluated.output) >> close_run(mlflow_run)
 
     return compare()

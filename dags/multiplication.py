@@ -2,7 +2,7 @@
 
 from airflow.sdk import Param, dag, setup, task, teardown
 
-from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.launchers.stages import stage_task
 from ghostwriter.tasks import multiplication as stages
 from ghostwriter.tasks.body import actionable
 from training.contract import recipe_names
@@ -70,8 +70,8 @@ def multiplication() -> None:
 
     planned = plan()
     mlflow_run = planned["run_id"]
-    trained = gpu_stage("train", planned["request"])
-    examined = gpu_stage("examine", plan_examination(mlflow_run, trained.output))
+    trained = stage_task("train", planned["request"])
+    examined = stage_task("examine", plan_examination(mlflow_run, trained.output))
     summarise(mlflow_run, examined.output) >> close_run(mlflow_run)
 
 

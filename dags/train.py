@@ -2,7 +2,7 @@
 
 from airflow.sdk import DAG, dag, setup, task, teardown
 
-from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.launchers.stages import stage_task
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.approval import approval
 from ghostwriter.tasks.assets import champion_asset, dataset_asset
@@ -28,7 +28,7 @@ def train_dag(writer: Writer) -> DAG:
 
         Trains a LoRA adapter, answers the held-out questions with it, with the base and with the champion, and makes it the champion
         only if it is better; `judge` says why. Starts by itself after distilling. The buttons on the Details tab of `train` and
-        `evaluate` lead to MLflow. **How long:** the log says how much is left; the GPU is shared, so it may wait for another writer.
+        `measure` lead to MLflow. **How long:** the log says how much is left; the GPU is shared, so it may wait for another writer.
         **When it fails:** the log's last line says what to do. Trigger it again with the same form: it goes on from its checkpoint.
         """
 
@@ -66,8 +66,9 @@ def train_dag(writer: Writer) -> DAG:
             stages.close_run(writer, mlflow_run, params, ti)
 
         mlflow_run = (planned := plan())["run_id"]
-        trained = gpu_stage("train", planned["request"])
-        evaluated = gpu_stage("evaluate", plan_evaluation(mlflow_run, trained.output))
+        trained = stage_task("train", planned["request"])
+        asked = plan_evaluation(mlflow_run, trained.output)
+        stage_task("evaluate", asked) >> (evaluated := stage_task("measure", asked))
         verdict = judge(mlflow_run, evaluated.output, compare_content(mlflow_run, evaluated.output) if writer.judge else None)
         approved = approval(writer.name, verdict, mlflow_run).output if writer.gate.approval else None
         promote(mlflow_run, trained.output, verdict, approved) >> close_run(mlflow_run)

@@ -47,6 +47,7 @@ STAGES = (
     Stage("distil", "distill", ("ask_teacher",)),
     Stage("train", "train", ("plan", "train")),
     Stage("evaluate", "train", ("plan_evaluation", "evaluate")),
+    Stage("measure", "train", ("measure",)),
     Stage("judge", "train", ("judge",)),
     Stage("promote", "train", ("promote",)),
 )

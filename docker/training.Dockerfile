@@ -1,4 +1,4 @@
-# The GPU side: `python -m training train|evaluate|examine REQUEST`. One file, two variants:
+# The GPU side: `python -m training train|evaluate|measure|examine REQUEST`. One file, two variants:
 #   cpu   needs a CPU build of torch: name an index that has one in PIP_EXTRA_INDEX_URL
 #   cuda  the build of torch for CUDA, which brings CUDA's libraries with it; the host gives the driver
 # Targets: training, demo (the same with the demo's teacher), and serving (the same with the gateway that answers as a champion).

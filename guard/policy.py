@@ -23,7 +23,9 @@ USER = "10001:10001"
 LARGEST_SHM = 2**34
 TMPFS_OPTIONS = "rw,noexec,nosuid,nodev,size=1g"
 PIDS = 4096
-STAGES = ("train", "evaluate", "examine")
+STAGES = ("train", "evaluate", "measure", "examine")
+WITHOUT_GPU = {"measure"}
+"""Stages whose containers get none."""
 NAME = rf"ghostwriter-(?:{'|'.join(STAGES)})-[0-9a-f]{{16}}"
 """A container's name is its name in DNS on the training network, so no client may choose one."""
 REQUEST = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+/request\.json")
@@ -101,12 +103,14 @@ class Policy:
         host = known_keys(body.get("HostConfig") or {}, HOST_KEYS | FORCED, "HostConfig.")
         _choice(host.get("NetworkMode"), {self.network}, "HostConfig.NetworkMode")
         _choice(body.get("User", USER), {USER}, "User")
+        command = self._command(body.get("Cmd"))
+        gpus = 0 if command[1] in WITHOUT_GPU else self.gpus
         return {
             "Image": _choice(body.get("Image"), self.images, "Image"),
-            "Cmd": self._command(body.get("Cmd")),
+            "Cmd": command,
             "User": USER,
             "Labels": {**_labels(body.get("Labels")), **NOT_COMPOSE, OWNED: self.project},
-            "HostConfig": self._host_config(host),
+            "HostConfig": self._host_config(host, gpus),
         }
 
     def container_name(self, body: Json) -> str:
@@ -124,7 +128,7 @@ class Policy:
         choice = f"training {'|'.join(STAGES)} and the path of a request.json below {home}"
         raise Refused(f"Cmd {shown(command)} is not allowed, only {choice}.")
 
-    def _host_config(self, host: Json) -> Json:
+    def _host_config(self, host: Json, gpus: int) -> Json:
         memory = positive(host.get("Memory"), self.memory, "HostConfig.Memory")
         mounts = items(host.get("Mounts"), "HostConfig.Mounts")
         return {
@@ -133,7 +137,7 @@ class Policy:
             "Memory": memory,
             "MemorySwap": memory,
             "ShmSize": positive(host.get("ShmSize"), LARGEST_SHM, "HostConfig.ShmSize"),
-            "DeviceRequests": self._device_requests(host.get("DeviceRequests")),
+            "DeviceRequests": _device_requests(host.get("DeviceRequests"), gpus),
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges:true"],
@@ -150,17 +154,6 @@ class Policy:
         _choice(mount.get("Target"), {target}, "HostConfig.Mounts.Target")
         read_only = read_only or mount.get("ReadOnly") is True
         return {"Type": "volume", "Source": name, "Target": target, "ReadOnly": read_only}
-
-    def _device_requests(self, asked: Any) -> list[Json]:
-        """The guard's own setting; a client that asks for something else is told so."""
-        given = [{"Count": self.gpus, "Capabilities": [["gpu"]]}] if self.gpus else []
-        where = "HostConfig.DeviceRequests"
-        if [known_keys(one, DEVICE_KEYS, f"{where}.") for one in items(asked, where)] != given:
-            amount = "all" if self.gpus == -1 else self.gpus
-            advice = "Set GPUS, and start guard and Airflow again."
-            words = f"{where} asks for other devices than the guard gives: {amount} GPUs."
-            raise Refused(f"{words} {advice}")
-        return [{"Driver": "", "DeviceIDs": [], **request} for request in given]
 
 
 def parse_memory(text: str) -> int:
@@ -194,6 +187,18 @@ def _count(name: str, text: str) -> int:
 
 def _gpus(text: str) -> int:
     return -1 if text == "all" else _count("GUARD_GPUS", text)
+
+
+def _device_requests(asked: Any, gpus: int) -> list[Json]:
+    """The guard's own setting; a client that asks for something else is told so."""
+    given = [{"Count": gpus, "Capabilities": [["gpu"]]}] if gpus else []
+    where = "HostConfig.DeviceRequests"
+    if [known_keys(one, DEVICE_KEYS, f"{where}.") for one in items(asked, where)] != given:
+        amount = "all" if gpus == -1 else gpus
+        advice = "Set GPUS, and start guard and Airflow again."
+        words = f"{where} asks for other devices than the guard gives: {amount} GPUs."
+        raise Refused(f"{words} {advice}")
+    return [{"Driver": "", "DeviceIDs": [], **request} for request in given]
 
 
 def _choice(value: Any, allowed: Collection[str], name: str) -> str:

@@ -97,6 +97,7 @@ def _this_night(api: AirflowApi, waiting: str, bought: int, teacher: BatchTeache
     assert api.wait_finished(f"{PATIENT}_distill", waiting, 300) == "success"
     wait_until(lambda: _states(api, f"{PATIENT}_train") == ["success"], 900, "The second writer's champion")
     print("The deferred task woke, and its answers were trained on.")
+    _judge_again(api)
     after_batch = teacher.completions
     run = api.trigger(f"{STEM}_distill")
     assert api.wait_finished(f"{STEM}_distill", run, 300) == "success"
@@ -104,6 +105,18 @@ def _this_night(api: AirflowApi, waiting: str, bought: int, teacher: BatchTeache
     run = api.trigger(f"{STEM}_collect")
     assert api.wait_finished(f"{STEM}_collect", run, 300) == "success"
     print("Nothing was bought again.")
+
+
+def _judge_again(api: AirflowApi) -> None:
+    """A run of the earlier version is judged once more: a task that it did not have is made good, from the result that is there."""
+    dag = f"{STEM}_train"
+    run = str(api.runs(dag)[-1]["dag_run_id"])
+    assert "measure" not in {task["task_id"] for task in api.tasks(dag, run)}
+    api.post(f"dags/{dag}/clearTaskInstances", {"dag_run_id": run, "task_ids": ["judge"], "only_failed": False, "dry_run": False})
+    assert api.wait_finished(dag, run, 300) == "success"
+    states = {task["task_id"]: (task["state"], task["try_number"]) for task in api.tasks(dag, run)}
+    assert (states["measure"], states["judge"], states["evaluate"]) == (("success", 1), ("success", 2), ("success", 1)), states
+    print("A run of the earlier version was judged again; it is measured, and nothing was asked again.")
 
 
 def _half_trained(earlier: Path, home: Home) -> tuple[Path, Path]:

@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         stage = commands.add_parser(name, help=f"{name} as a request file says")
         stage.add_argument("request", type=Path)
         stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
-        stage.set_defaults(command=command)
+        stage.set_defaults(command=command, stage=name)
         if name == "train":
             stage.add_argument("--processes", type=int, help="processes to train with on each machine (one for each GPU)")
             stage.add_argument("--nodes", type=int, default=1, help=f"machines that train together; {INDEX} says which of them this is")
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
     from training.remote.sending import sending
 
     home = Path(os.environ.get("GHOSTWRITER_HOME") or "").absolute()
-    request = fetch_inputs(options.request.absolute(), home, options.data_url)
+    request = fetch_inputs(options.stage, options.request.absolute(), home, options.data_url)
     with sending(request, home, options.data_url) if os.environ.get(INDEX, "0") == "0" else nullcontext():
         options.command(options)
 

@@ -1,8 +1,8 @@
 """What the Airflow side and the training side tell each other: one request file in, one result file out.
 
 Importable without torch, Airflow or MLflow; recipes (training.recipe) and the files (training.frozen) are reached through it too.
-The launcher writes `request.json` into a run folder and starts `python -m training train|evaluate|examine|export REQUEST` on it; the stage
-writes `result.json` into the same folder last, by rename.
+The launcher writes `request.json` into a run folder and starts `python -m training STAGE REQUEST` on it; the stage writes `result.json`
+into the same folder last, by rename. `evaluate` and `measure` work on one request: the first writes `answered.json` last.
 
 A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
 
@@ -49,7 +49,21 @@ RESULT_FILE = "result.json"
 LAUNCHER_VARIABLE = "GHOSTWRITER_LAUNCHER_PID"
 """Environment variable with the id of the process that started a stage on this machine and waits for it: the stage ends with it."""
 ANSWERED_FILE = "answered.json"
-"""Answers and losses of all arms, which `evaluate` writes before it measures: `measure` makes the result of them without a GPU."""
+"""Answers and losses of all arms, which `evaluate` writes last: `measure` makes the result of them without a GPU."""
+
+Stage = Literal["train", "evaluate", "measure", "examine", "export"]
+WITHOUT_MODEL: tuple[Stage, ...] = ("measure",)
+"""Stages that need neither a model nor a GPU."""
+
+
+def last_files(stage: str) -> tuple[str, ...]:
+    """The files by which a stage has ended well, any of them; an earlier version's `evaluate` measured too, and left a result."""
+    return (ANSWERED_FILE, RESULT_FILE) if stage == "evaluate" else (RESULT_FILE,)
+
+
+def last_file(run_folder: Path, stage: str) -> Path | None:
+    """The one that is there."""
+    return next((path for name in last_files(stage) if (path := run_folder / name).exists()), None)
 
 
 class Tracking(Frozen):

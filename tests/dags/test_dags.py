@@ -86,6 +86,9 @@ def test_collecting_follows_the_writers_own_clock(bag: DagBag) -> None:
 def test_gpu_stages_share_one_pool_and_no_dag_runs_twice_at_once(bag: DagBag) -> None:
     train = bag.dags["lamplight_train"]
     assert {train.get_task(task).pool for task in ("train", "evaluate")} == {"gpu"}
+    for dag in ("lamplight_train", "lamplight_compare"):
+        measure = bag.dags[dag].get_task("measure")
+        assert (measure.pool, measure.upstream_task_ids) == ("default_pool", {"plan_evaluation", "evaluate"})
     assert bag.dags["lamplight_distill"].get_task("ask_teacher").pool == "teacher"
     assert {dag.max_active_runs for name, dag in bag.dags.items() if name.startswith("lamplight")} == {1}
 
@@ -102,13 +105,13 @@ def test_what_is_furthest_goes_first_so_that_a_night_ends_before_the_next_writer
 
     collect, distill, train = (weights(stage) for stage in ("collect", "distill", "train"))
     assert max(collect.values()) < min(distill.values()) <= max(distill.values()) < min(train.values())
-    assert train["train"] < train["evaluate"] < train["promote"]
+    assert train["train"] < train["evaluate"] < train["measure"] < train["promote"]
 
 
 def test_a_judge_and_a_persons_word_are_tasks_only_where_the_writer_file_asks_for_them(bag: DagBag) -> None:
     plain, careful = bag.dags["lamplight_train"], bag.dags["careful_train"]
     assert sorted({task.task_id for task in careful.tasks} - {task.task_id for task in plain.tasks}) == ["approve", "compare_content"]
-    assert careful.get_task("judge").upstream_task_ids == {"plan", "evaluate", "compare_content"}
+    assert careful.get_task("judge").upstream_task_ids == {"plan", "measure", "compare_content"}
     assert careful.get_task("promote").upstream_task_ids == {"plan", "train", "judge", "approve"}
     assert careful.get_task("compare_content").pool == "teacher"
 
@@ -135,6 +138,7 @@ def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: DagBag) -> None:
         "train",
         "plan_evaluation",
         "evaluate",
+        "measure",
         "summarise",
         "close_run",
     }
@@ -241,5 +245,5 @@ def test_the_gpu_stages_have_the_buttons_that_their_results_answer(bag: DagBag) 
         return [link.name for link in bag.dags[dag].get_task(task).operator_extra_links]
 
     assert buttons("lamplight_train", "train") == ["MLflow run", "Registered model"]
-    assert buttons("lamplight_train", "evaluate") == ["MLflow run", "Report", "Registered model"]
+    assert buttons("lamplight_train", "evaluate") == buttons("lamplight_train", "measure") == ["MLflow run", "Report", "Registered model"]
     assert buttons("multiplication", "examine") == ["MLflow run", "Report"]

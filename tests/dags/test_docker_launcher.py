@@ -10,12 +10,13 @@ from tests.dags.bag import read_dags
 from tests.ghostwriter.launchers.test_docker import LABELS, SETTINGS
 
 
-def test_gpu_stages_run_in_containers_and_leftovers_are_removed_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_run_in_containers_and_leftovers_are_removed_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     bag = read_dags()
     assert bag.import_errors == {}
-    assert isinstance(bag.dags["lamplight_train"].get_task("train"), DockerStageOperator)
+    for task in ("train", "evaluate", "measure"):
+        assert isinstance(bag.dags["lamplight_train"].get_task(task), DockerStageOperator)
     assert [task.task_id for task in bag.dags["maintenance"].tasks] == ["remove_leftovers"]
 
 

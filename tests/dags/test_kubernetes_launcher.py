@@ -7,11 +7,12 @@ from tests.dags.bag import read_dags
 from tests.ghostwriter.launchers.kubernetes.bench import SETTINGS
 
 
-def test_gpu_stages_run_in_pods_and_leftovers_are_removed_every_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_run_in_pods_and_leftovers_are_removed_every_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     bag = read_dags()
     assert bag.import_errors == {}
-    for dag, task in (("lamplight_train", "train"), ("lamplight_train", "evaluate"), ("multiplication", "examine")):
+    tasks = {"lamplight_train": ("train", "evaluate", "measure"), "lamplight_compare": ("measure",), "multiplication": ("examine",)}
+    for dag, task in [(dag, task) for dag, names in tasks.items() for task in names]:
         assert isinstance(bag.dags[dag].get_task(task), KubernetesStageOperator)
     assert bag.dags["maintenance"].schedule == "* * * * *"

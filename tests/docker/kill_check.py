@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from ghostwriter.home import Home
-from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.launchers.stages import stage_task
 from training.contract import REQUEST_FILE, TrainRequest, load_recipe, write_json
 
 LIMIT_SECONDS = 25
@@ -31,7 +31,7 @@ def kill_check(name: str, limit: timedelta | None) -> None:
             write_json(request, run_folder / REQUEST_FILE)
             return str(run_folder / REQUEST_FILE)
 
-        train = gpu_stage("train", plan())
+        train = stage_task("train", plan())
         train.execution_timeout = limit
         if limit:
             train.retries = 0

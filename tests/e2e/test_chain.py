@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from demo.follow import Loop
+from ghostwriter.commands.up import GPU_POOL_SLOTS
 from ghostwriter.embedded.services import wait_until
 from ghostwriter.errors import ServiceError
 from tests.e2e.world import SECRETS, STEM, WRITER_FILE, World
+from training.contract import RESULT_FILE, EvaluateResult, read_json
 
 CAREFUL_FILE = f"{WRITER_FILE}approval = true\n[judge]\nquestions = 4\nagreement_pairs = 3\n"
 """Another writer with the same answers, whose champion changes only when a person says so."""
@@ -21,6 +23,7 @@ def test_the_assets_carry_one_collection_to_a_champion(world: World, first: Loop
         "train": "success",
         "plan_evaluation": "success",
         "evaluate": "success",
+        "measure": "success",
         "judge": "success",
         "promote": "success",
         "close_run": "success",
@@ -58,6 +61,28 @@ def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: L
     files = [path for path in world.home.path.rglob("*") if path.is_file() and path.stat().st_size < 20_000_000]
     assert len(files) > 50
     assert [str(path) for path in files if any(secret in path.read_bytes() for secret in SECRETS)] == []
+
+
+def test_clearing_measure_alone_measures_again_though_there_is_no_gpu(world: World, first: Loop) -> None:
+    dag, run_id = f"{STEM}_train", first.runs["train"]
+    result = Path(world.api.xcom(dag, run_id, "measure")["run_folder"]) / RESULT_FILE
+    before = read_json(EvaluateResult, result)
+    result.unlink()
+    _set_gpus(world, 0)
+    try:
+        world.api.post(
+            f"dags/{dag}/clearTaskInstances", {"dag_run_id": run_id, "task_ids": ["measure"], "only_failed": False, "dry_run": False}
+        )
+        assert world.api.wait_finished(dag, run_id, 120) == "success"
+    finally:
+        _set_gpus(world, GPU_POOL_SLOTS)
+    tried = {task["task_id"]: task["try_number"] for task in world.api.tasks(dag, run_id)}
+    assert (tried["measure"], tried["evaluate"], tried["train"]) == (2, 1, 1)
+    assert read_json(EvaluateResult, result).scores == before.scores
+
+
+def _set_gpus(world: World, slots: int) -> None:
+    world.api.patch("pools/gpu", {"pool": "gpu", "slots": slots, "description": "", "include_deferred": False})
 
 
 def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: World, first: Loop) -> None:

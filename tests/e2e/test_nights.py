@@ -47,6 +47,7 @@ def test_two_writers_of_one_night_take_turns_on_the_gpu(night: Night) -> None:
     tasks = [night.loops[stem].tasks["train"][task] for stem in WRITERS for task in GPU_TASKS]
     assert {task["pool"] for task in tasks} == {"gpu"}
     assert _at_once(tasks) == 1
+    assert {night.loops[stem].tasks["train"]["measure"]["pool"] for stem in WRITERS} == {"default_pool"}
     trains = [[loop.tasks["train"][task] for task in ("plan", "close_run")] for loop in night.loops.values()]
     assert _at_once([{"start_date": plan["start_date"], "end_date": close["end_date"]} for plan, close in trains]) == 2
 

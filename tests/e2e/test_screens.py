@@ -61,7 +61,7 @@ def test_the_button_leads_to_the_mlflow_run_and_it_leads_back(world: World, page
 
 
 def test_the_report_is_one_click_away(world: World, page: Page, trained: str) -> None:
-    page.goto(_button(world, page, trained, "evaluate", "Report"))
+    page.goto(_button(world, page, trained, "measure", "Report"))
     report = page.frame_locator("iframe").first
     expect(report.locator("body")).to_contain_text("candidate: direct")
 

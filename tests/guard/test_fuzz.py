@@ -38,7 +38,7 @@ CALLS = {
     "DELETE /containers/{id}": {"force", "v"},
 }
 LABELS = [f"ghostwriter.{name}" for name in ("stage", "dag", "run", "task", "map")]
-NAME = r"ghostwriter-(train|evaluate|examine)-[0-9a-f]{16}"
+NAME = r"ghostwriter-(train|evaluate|measure|examine)-[0-9a-f]{16}"
 SHORT = r"[A-Za-z0-9.]{1,20}"
 
 
@@ -79,7 +79,7 @@ def check_body(content: bytes, name: str) -> None:
     assert all(mount in MOUNTS for mount in host["Mounts"])
     assert type(host["Memory"]) is int and 1 <= host["Memory"] <= 2**30
     assert type(host["ShmSize"]) is int and 1 <= host["ShmSize"] <= 2**34
-    assert stage in {"train", "evaluate", "examine"}
+    assert stage in {"train", "evaluate", "measure", "examine"}
     assert path == posixpath.normpath(path) and path.isascii() and path.isprintable()
     assert path.startswith("/var/lib/ghostwriter/") and path.endswith("/request.json")
     assert all(isinstance(v, str) and v.isprintable() for v in body["Labels"].values())

@@ -122,7 +122,7 @@ def test_only_a_stage_on_a_request_below_the_home_volume_may_run(command: Any) -
         POLICY.create_body(body(Cmd=command))
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate", "examine"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "measure", "examine"])
 def test_every_stage_may_run(stage: str) -> None:
     command = ["training", stage, REQUEST.replace("request", "evaluation-0a/request")]
     assert POLICY.create_body(body(Cmd=command))["Cmd"] == command
@@ -161,6 +161,14 @@ def test_a_container_gets_the_gpus_of_the_guards_setting() -> None:
     policy = replace(POLICY, gpus=-1)
     made = policy.create_body(body(host={"DeviceRequests": ALL_GPUS}))
     assert made["HostConfig"]["DeviceRequests"] == ALL_GPUS
+
+
+def test_measuring_gets_no_gpu() -> None:
+    policy, command = replace(POLICY, gpus=-1), ["training", "measure", REQUEST]
+    made = policy.create_body(body(Cmd=command))
+    assert made["HostConfig"]["DeviceRequests"] == []
+    with pytest.raises(Refused, match="the guard gives: 0 GPUs"):
+        policy.create_body(body(Cmd=command, host={"DeviceRequests": ALL_GPUS}))
 
 
 ONE_GPU, FIRST_GPU = {**ALL_GPUS[0], "Count": 1}, {**ALL_GPUS[0], "DeviceIDs": ["0"]}

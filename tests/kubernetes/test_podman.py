@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ghostwriter.launchers.local import Stage
 from tests.ghostwriter.launchers.kubernetes.test_pod import REQUEST, manifest
 from tests.kubernetes.containers import docker
+from training.contract import Stage
 
 IMAGE = "docker.io/library/k8s-probe:test"
 LIMITS = '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]\n[engine]\nruntime = "runc"\n'
@@ -45,7 +45,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     docker("rmi", "k8s-probe:test")
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate", "examine"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "measure", "examine"])
 def test_the_pod_of_every_stage_runs_as_its_manifest_says(
     podman: Podman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Stage
 ) -> None:
@@ -73,4 +73,4 @@ def test_the_pod_of_every_stage_runs_as_its_manifest_says(
         "netrc": LOGIN,  # podman 4.3 does not decode a Secret
     }
     host = made["HostConfig"]
-    assert (host["ReadonlyRootfs"], host["Memory"], host["NanoCpus"]) == (True, 2**29, 4 * 10**9)
+    assert (host["ReadonlyRootfs"], host["Memory"], host["NanoCpus"]) == (True, 2**29, (2 if stage == "measure" else 4) * 10**9)

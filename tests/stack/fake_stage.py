@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from training.command import guarded
-from training.contract import RESULT_FILE, Estimate, EvaluateRequest, EvaluateResult, TrainRequest, TrainResult, read_json, write_json
+from training.contract import (
+    ANSWERED_FILE,
+    RESULT_FILE,
+    Estimate,
+    EvaluateRequest,
+    EvaluateResult,
+    TrainRequest,
+    TrainResult,
+    read_json,
+    write_json,
+)
 from training.errors import TrainingError
 from training.signals import StopFlag
 
@@ -31,7 +41,8 @@ FIGURES = {
 
 
 def main(stage: str, path: Path) -> int:
-    return guarded(lambda: _train(path) if stage == "train" else _evaluate(path))
+    work = {"train": _train, "evaluate": _answer, "measure": _measure}[stage]
+    return guarded(lambda: work(path))
 
 
 def _train(path: Path) -> None:
@@ -65,7 +76,11 @@ def _work(journal: "Journal", checkpoint: Path, stop: StopFlag) -> None:
         raise TrainingError("This training fails, as it was told to.")
 
 
-def _evaluate(path: Path) -> None:
+def _answer(path: Path) -> None:
+    path.with_name(ANSWERED_FILE).write_text('{"run_id": null}')
+
+
+def _measure(path: Path) -> None:
     request = read_json(EvaluateRequest, path)
     scores = {name: Estimate(value=value, low=value, high=value, questions=20) for name, value in FIGURES.items()}
     zero = {name: Estimate(value=0, low=0, high=0, questions=20) for name in FIGURES}

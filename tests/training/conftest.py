@@ -14,7 +14,9 @@ import torch
 from tests.tiny_model import make_tiny_model
 from tests.training.child import PRELOADED
 from tests.training.tracking.mlflow_server import mlflow_server
-from training.contract import Recipe, TrainRequest, load_recipe, write_json
+from training.contract import EvaluateRequest, EvaluateResult, Recipe, TrainRequest, load_recipe, write_json
+from training.measure.evaluate import evaluate, measure
+from training.signals import StopFlag
 
 multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)  # before anything starts the server
 torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
@@ -69,6 +71,12 @@ def request_training(tmp_path: Path, models: Path) -> Callable[..., TrainRequest
         return request
 
     return make
+
+
+def answer_and_measure(request: EvaluateRequest) -> EvaluateResult:
+    """A whole evaluation: both of its stages."""
+    evaluate(request, StopFlag())
+    return measure(request, StopFlag())
 
 
 def without_answers(models: Path, folder: Path) -> Path:

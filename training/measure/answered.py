@@ -52,6 +52,8 @@ class Answered(Frozen):
     transfer: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
     """What texts gain by the writer's example (training.measure.style_transfer), by arm and crowd; empty where the base is too small."""
     seconds: float
+    run_id: str | None = None
+    """The MLflow run that it is told to; an earlier version did not write it."""
 
     def check(self, request: EvaluateRequest, questions: Sequence[str], path: Path) -> None:
         """Raise TrainingError when the request, or its dataset, is no longer the one that was answered."""
@@ -75,7 +77,7 @@ def sums_of(figure: Measured) -> Sums:
 
 
 def is_answered(run_folder: Path) -> bool:
-    """Whether both files are there; from a data store they may arrive in any order."""
+    """Whether both files are there."""
     return all((run_folder / name).exists() for name in (ANSWERED_FILE, EMBEDDINGS_FILE))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from training.answer.arms import LoadedArm, SharedBase
+from training.answer.arms import KEPT, LoadedArm, SharedBase
 from training.answer.generate import Answer
 from training.answer.limit import answer_limit
 from training.answer.reload import reloaded_share
@@ -28,7 +28,7 @@ from training.measure.text_figures import BASE, WRITER
 from training.models.model import Base
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
-from training.signals import StopFlag
+from training.signals import Look, StopFlag
 
 log = logging.getLogger(__name__)
 
@@ -73,18 +73,24 @@ def _texts_of(answers: Sequence[Answer]) -> Answers:
     return Answers(texts=tuple(answer.text for answer in answers), finished=tuple(answer.finished for answer in answers))
 
 
-def answer(request: EvaluateRequest, exam: Exam, stop: StopFlag) -> None:
+def answer(request: EvaluateRequest, exam: Exam, run_id: str | None, stop: StopFlag) -> None:
     """Ask all arms and write what they gave, `answered.json` last. Raises TrainingError, or Stopped with finished batches kept."""
     began = time.monotonic()
     shared = SharedBase(request, stop)
     limit = _limit(request, exam, shared.base)
     arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
-    _embed(request, exam, arms, shared.base)
+    _embed(request, exam, arms, shared.base, lambda: stop.raise_if_set(KEPT))
     transfer = _transfer(request, exam, arms, shared) if hears_transfer(shared.base.model.num_parameters()) else {}
     shared.prune()
     seconds = round(time.monotonic() - began, 3)
     answered = Answered(
-        arms=arms, questions=tuple(exam.questions), answering=request.answering, limit=limit, transfer=transfer, seconds=seconds
+        arms=arms,
+        questions=tuple(exam.questions),
+        answering=request.answering,
+        limit=limit,
+        transfer=transfer,
+        seconds=seconds,
+        run_id=run_id,
     )
     write_json(answered, request.run_folder / ANSWERED_FILE)
     log.info("%s answered %d questions in %.0f s.", ", ".join(arms), len(exam.heldout), seconds)
@@ -182,12 +188,12 @@ def _transfer(
         return transfer_gains(loaded, crowds, training, other_writers(request.dataset, language), exam.twins, language, request.seed)
 
 
-def _embed(request: EvaluateRequest, exam: Exam, arms: dict[str, AnsweredArm], base: Base) -> None:
+def _embed(request: EvaluateRequest, exam: Exam, arms: dict[str, AnsweredArm], base: Base, look: Look) -> None:
     """Write the embeddings of as many training answers as there are questions, of the writer's answers and of each arm's."""
     training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
     crowds: dict[str, Sequence[str]] = {"training": last_answers(training), WRITER: exam.writer}
     crowds |= {name: arm.texts for name, arm in arms.items()}
-    rows = iter(embed(base, [text for texts in crowds.values() for text in texts]))
+    rows = iter(embed(base, [text for texts in crowds.values() for text in texts], look))
     tables: dict[str, Any] = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}
     save_embeddings(request.run_folder, tables)
 

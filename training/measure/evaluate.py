@@ -1,6 +1,7 @@
 """Ask all arms the same held-out questions and measure what they answer: figures with intervals, and a report. Nothing is decided here.
 
-`evaluate` asks (training.measure.asking) and then measures. What was answered stays in files, so that measuring again needs no GPU.
+`evaluate` asks (training.measure.asking), `measure` measures: two stages on one request. What was answered travels in files between
+them, so that the GPU is given back before, and measuring again needs none.
 """
 
 import json
@@ -30,21 +31,18 @@ SAMPLES_FILE = "samples.jsonl"
 KEPT = "All answers are kept; run the same command again to measure them."
 
 
-def evaluate(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
-    """Ask and measure all arms, and write the result last. Raises TrainingError, or Stopped with finished batches kept."""
-    if done := _earlier(request):
-        return done
+def evaluate(request: EvaluateRequest, stop: StopFlag) -> None:
+    """Ask all arms, and write what they answered last. Raises TrainingError, or Stopped with finished batches kept."""
+    if _earlier(request):
+        return
+    if is_answered(request.run_folder):
+        log.info("Already answered: %s", request.run_folder / ANSWERED_FILE)
+        return
     lm_eval_tasks.require(request.lm_eval)
     request.run_folder.mkdir(parents=True, exist_ok=True)
     with open_run(request.tracking, request.run_folder) as run:
-        exam = load_exam(request)
         evaluate_tracking.start(run, request)
-        if is_answered(request.run_folder):
-            log.info("Already answered: %s", request.run_folder / ANSWERED_FILE)
-        else:
-            answer(request, exam, stop)
-        result = _measure(request, exam, run, stop)
-    return _finish(request, result)
+        answer(request, load_exam(request), run.run_id, stop)
 
 
 def measure(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
@@ -76,6 +74,7 @@ def _finish(request: EvaluateRequest, result: EvaluateResult) -> EvaluateResult:
 def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFlag) -> EvaluateResult:
     began, answered = time.monotonic(), read_answered(request.run_folder)
     answered.check(request, exam.questions, request.run_folder / ANSWERED_FILE)
+    log.info("Measuring %d answers of each of %d arms ...", len(exam.questions), len(answered.arms))
     given = {name: (arm.texts, arm.finished) for name, arm in answered.arms.items()}
     of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, given, answered.transfer), request.seed)
     measured, withheld = _join(request, answered, of_texts)

@@ -1,7 +1,7 @@
 """Send what a stage writes to the URL its data came from, while it works: a killed attempt goes on from there on another machine.
 
 A thread looks for new checkpoints and answers; training does not wait for it. Order decides what a kill can leave behind: what
-was told to MLflow goes before the checkpoint that goes on from it, and result.json goes last.
+was told to MLflow goes before the checkpoint that goes on from it, answered.json after all else, and result.json last.
 """
 
 import errno
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.contract import REQUEST_FILE, RESULT_FILE
+from training.contract import ANSWERED_FILE, REQUEST_FILE, RESULT_FILE
 from training.errors import RemoteDataError
 from training.files import UNFINISHED
 from training.remote.object_store import Store
@@ -150,7 +150,8 @@ class _Sender:
         """Files of the run folder. How far MLflow has the outbox goes before the outbox: the other way round entries could be skipped."""
         left_out = (REQUEST_FILE, RESULT_FILE)
         paths = [path for path in sorted(self._run.iterdir()) if path.is_file() and path.name not in left_out]
-        return sorted((path for path in paths if not path.name.endswith(UNFINISHED)), key=lambda path: path.name != SENT)
+        whole = (path for path in paths if not path.name.endswith(UNFINISHED))
+        return sorted(whole, key=lambda path: (path.name == ANSWERED_FILE, path.name != SENT))
 
 
 def hold(folder: Path, held: Path) -> Path:

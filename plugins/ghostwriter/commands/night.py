@@ -81,7 +81,8 @@ class Night:
         return f"{result.steps} steps in {result.seconds:.0f} s, loss {result.first_loss:.2f} to {result.last_loss:.2f}"
 
     def _evaluate(self) -> str:
-        result = read_json(EvaluateResult, LocalStage("evaluate", self._evaluation()).run(self.say))
+        LocalStage("evaluate", request := self._evaluation()).run(self.say)
+        result = read_json(EvaluateResult, LocalStage("measure", request).run(self.say))
         return f"{result.questions} questions answered by {len(result.scores) - 1} models in {result.seconds:.0f} s"
 
     def _judge(self) -> str:

@@ -7,10 +7,11 @@ that say which task instance it works for.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ghostwriter.errors import LaunchError
+from training.contract import WITHOUT_MODEL, Stage
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -25,6 +26,8 @@ TMPFS = {"/tmp": "rw,noexec,nosuid,nodev,size=1g"}
 STOP_SECONDS = 25
 """For a checkpoint; then the engine kills."""
 STOPPED_STATUS = 143
+MEASURING_MEMORY = "8g"
+"""At most; what takes less than 4 GiB at the article's size leaves room for the next writer's training beside it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class ContainerSettings:
             raise LaunchError(
                 f"{missing.args[0]} is not set; launcher `docker` needs it. docker-compose.yaml shows what each setting is."
             ) from None
+
+    def for_stage(self, stage: Stage) -> "ContainerSettings":
+        """The same without what the stage does not need."""
+        if stage not in WITHOUT_MODEL:
+            return self
+        from docker.utils import parse_bytes
+
+        return replace(self, gpus="0", memory=min(self.memory, MEASURING_MEMORY, key=parse_bytes))
 
     @property
     def gpu_count(self) -> int:

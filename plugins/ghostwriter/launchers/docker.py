@@ -1,4 +1,4 @@
-"""Launcher `docker`: a GPU stage in a hardened container beside Airflow, found again after whatever ended the task."""
+"""Launcher `docker`: a stage in a hardened container beside Airflow, found again after whatever ended the task."""
 
 import logging
 import os
@@ -26,11 +26,10 @@ from ghostwriter.launchers.container import (
     new_lines,
     remove,
 )
-from ghostwriter.launchers.local import Stage
 from ghostwriter.launchers.outcome import LINKS, stage_outcome
 from ghostwriter.launchers.task_labels import RUN_LABEL, STAGE_LABEL, task_labels
 from ghostwriter.tasks.body import actionable
-from training.contract import RESULT_FILE
+from training.contract import Stage, last_file
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -43,7 +42,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class DockerStageOperator(ResumableJobMixin, DockerOperator):
-    """Train, evaluate or examine in a container; returns the run folder, the request and the MLflow run.
+    """A stage in a container; returns the run folder, the request and the MLflow run.
 
     Looks at the container every two seconds, which also tells the guarded Docker API that the container is not an orphan.
     """
@@ -54,7 +53,7 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
     ui_color = "#d7ccf5"
 
     def __init__(self, *, stage: Stage, request: Any, **operator: Any) -> None:
-        self.settings = ContainerSettings.from_environment()
+        self.settings = ContainerSettings.from_environment().for_stage(stage)
         super().__init__(image=self.settings.image, mount_tmp_dir=False, **operator)
         self.stage, self.request = stage, request
         self.operator_extra_links = LINKS[stage]
@@ -67,7 +66,7 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
         with _engine_problems():
             self.execute_resumable(context)
             remove(self.cli, self._name)
-        returned, self.mlflow_urls = stage_outcome(Path(self.request))
+        returned, self.mlflow_urls = stage_outcome(self.stage, Path(self.request))
         return returned
 
     def submit_job(self, context: Any) -> str:
@@ -109,7 +108,7 @@ class DockerStageOperator(ResumableJobMixin, DockerOperator):
             state, lines = self._follow(self.submit_job(context))
         if state["ExitCode"] == STOPPED_STATUS:
             raise LaunchInterrupted(f"The container {self._name} was asked to end. Run the task again: it goes on from its checkpoint.")
-        if state["ExitCode"] or not Path(self.request).with_name(RESULT_FILE).exists():
+        if state["ExitCode"] or not last_file(Path(self.request).parent, self.stage):
             raise LaunchError(ending(self.stage, state, self.settings, lines))
 
     def get_job_result(self, external_id: Any, context: Any) -> None:

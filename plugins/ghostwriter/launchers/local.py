@@ -15,15 +15,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Self
 
 import psutil
 
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.home import ROOT
-from training.contract import LAUNCHER_VARIABLE, RESULT_FILE
+from training.contract import LAUNCHER_VARIABLE, WITHOUT_MODEL, Stage, last_file
 
-Stage = Literal["train", "evaluate", "examine", "export"]
 STOP_SECONDS = 60
 """For a process that was told to end, to save its checkpoint."""
 STOPPED_STATUS = 143
@@ -49,7 +48,7 @@ class LocalStage:
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, say: Callable[[str], None]) -> Path:
-        """Run the stage, passing each line it prints to `say`; returns the result file.
+        """Run the stage, passing each line it prints to `say`; returns the file that it writes last.
 
         Raises LaunchError with its last lines, and LaunchInterrupted when a signal ended it.
         """
@@ -57,7 +56,7 @@ class LocalStage:
             self._process = subprocess.Popen(
                 [training_python(), "-m", "training", self.stage, self.request],
                 cwd=ROOT,
-                env={**training_environment(), LAUNCHER_VARIABLE: str(os.getpid())},
+                env={**training_environment(), **_without_gpu(self.stage), LAUNCHER_VARIABLE: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -70,11 +69,11 @@ class LocalStage:
             with self._process:
                 lines = self._follow(say)
             status = self._process.returncode
-        result = self.request.parent / RESULT_FILE
+        result = last_file(self.request.parent, self.stage)
         if status == STOPPED_STATUS or status < 0:
             ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else "was told to end"
             raise LaunchInterrupted(f"training {self.stage} {ended}. Run the task again: it goes on from its checkpoint.")
-        if status or not result.exists():
+        if status or not result:
             raise LaunchError(f"training {self.stage} ended with status {status} and no result. Its last lines:\n" + "\n".join(lines[-8:]))
         return result
 
@@ -154,3 +153,8 @@ def training_environment() -> dict[str, str]:
     """What the training side may see of the environment: nothing of Airflow's, and no secret."""
     passed = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("MLFLOW_HTTP_")}
     return {**passed, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}
+
+
+def _without_gpu(stage: Stage) -> dict[str, str]:
+    """So that a stage that needs no GPU takes nothing of one."""
+    return {"CUDA_VISIBLE_DEVICES": ""} if stage in WITHOUT_MODEL else {}

@@ -5,26 +5,29 @@ from pathlib import Path
 
 from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.mlflow_runs.server import tracking_uri
-from training.contract import RESULT_FILE
+from training.contract import Stage, last_file
 
 LINKS = {
     "train": (MlflowRunLink(), ModelLink()),
-    "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),
+    "evaluate": (MlflowRunLink(), ReportLink(), ModelLink()),  # the report for what an earlier version evaluated
+    "measure": (MlflowRunLink(), ReportLink(), ModelLink()),
     "examine": (MlflowRunLink(), ReportLink()),
 }
 """The buttons of each stage."""
 
 
-def stage_outcome(request: Path) -> tuple[dict[str, str], dict[str, str]]:
+def stage_outcome(stage: Stage, request: Path) -> tuple[dict[str, str], dict[str, str]]:
     """What the task of a finished stage returns (run folder, request, MLflow run), and the addresses of its buttons."""
-    run_id = read_run_id(request.parent / RESULT_FILE)
+    last = last_file(request.parent, stage)
+    assert last  # a launcher has seen it
+    run_id = read_run_id(last)
     returned = {"run_folder": str(request.parent), "request": str(request), "run_id": run_id}
     return returned, mlflow_urls(tracking_uri(), run_id, read_stem(request))
 
 
-def read_run_id(result: Path) -> str:
-    """The MLflow run a stage logged to, from its result file; empty without tracking."""
-    return str(json.loads(result.read_text())["run_id"] or "")
+def read_run_id(last: Path) -> str:
+    """The MLflow run a stage logged to, from the file it wrote last; empty without tracking."""
+    return str(json.loads(last.read_text())["run_id"] or "")
 
 
 def read_stem(request: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the DAGs are made of beyond plain tasks: the GPU stage, its buttons to MLflow, and errors that say whether to retry."""
+"""What the DAGs are made of beyond plain tasks: the stages of the training side, and their buttons to MLflow."""
 
 import logging
 import os
@@ -9,16 +9,17 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from ghostwriter.errors import LaunchError
-from ghostwriter.launchers.local import LocalStage, Stage
+from ghostwriter.launchers.local import LocalStage
 from ghostwriter.launchers.outcome import LINKS, stage_outcome
 from ghostwriter.tasks.body import GPU_POOL, actionable
 from ghostwriter.tasks.stoppable import end_with_worker
+from training.contract import WITHOUT_MODEL, Stage
 
 log = logging.getLogger(__name__)
 
 
 class LocalStageOperator(BaseOperator):
-    """Train, evaluate or examine in the training environment on this machine; returns the run folder, the request and the MLflow run."""
+    """A stage in the training environment on this machine; returns the run folder, the request and the MLflow run."""
 
     template_fields = ("request",)
     ui_color = "#d7ccf5"
@@ -37,7 +38,7 @@ class LocalStageOperator(BaseOperator):
         path = Path(self.request)
         self._running = LocalStage(self.stage, path)
         self._running.run(self.log.info)
-        returned, self.mlflow_urls = stage_outcome(path)
+        returned, self.mlflow_urls = stage_outcome(self.stage, path)
         return returned
 
     def on_kill(self) -> None:
@@ -48,7 +49,8 @@ class LocalStageOperator(BaseOperator):
 
 DOCS = {
     "train": "Train the adapter, or go on from its last checkpoint.",
-    "evaluate": "Answer the held-out questions with each arm, and score the answers.",
+    "evaluate": "Answer the held-out questions with each arm.",
+    "measure": "Score the answers of all arms; needs no GPU.",
     "examine": "Multiply unseen numbers with the base and with each epoch's adapter, and check every line.",
 }
 
@@ -65,7 +67,7 @@ def launcher() -> str:
 
 
 def stage_operator(stage: Stage) -> type[BaseOperator]:
-    """The operator of a GPU stage; those for Docker and Kubernetes take seconds to import."""
+    """The operator of a stage; those for Docker and Kubernetes take seconds to import."""
     if launcher() == "local":
         return LocalStageOperator
     if launcher() == "docker":
@@ -81,15 +83,16 @@ def stage_operator(stage: Stage) -> type[BaseOperator]:
 
 
 def stage_settings(stage: Stage) -> dict[str, Any]:
-    """The one place that says how a GPU stage runs. Retries are for killed workers: an error a person must act on is not retried."""
-    return {"task_id": stage, "stage": stage, "pool": GPU_POOL, "retries": 3, "retry_delay": timedelta(seconds=5), "doc_md": DOCS[stage]}
+    """The one place that says how a stage runs. Retries are for killed workers: an error a person must act on is not retried."""
+    pool = {} if stage in WITHOUT_MODEL else {"pool": GPU_POOL}
+    return {"task_id": stage, "stage": stage, **pool, "retries": 3, "retry_delay": timedelta(seconds=5), "doc_md": DOCS[stage]}
 
 
-def gpu_stage(stage: Stage, request: Any) -> BaseOperator:
-    """The task for a GPU stage."""
+def stage_task(stage: Stage, request: Any) -> BaseOperator:
+    """The task for a stage: in the pool of the GPU, where the stage needs one."""
     return stage_operator(stage)(request=request, **stage_settings(stage))
 
 
-def gpu_stages(stage: Stage, requests: Any) -> Any:
+def stage_tasks(stage: Stage, requests: Any) -> Any:
     """The same for a list of requests: one task for each, one after the other in the pool."""
     return stage_operator(stage).partial(**stage_settings(stage)).expand(request=requests)

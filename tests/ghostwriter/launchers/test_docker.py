@@ -158,6 +158,19 @@ def test_gpus_are_asked_for_as_the_guard_gives_them(
     assert made["HostConfig"]["DeviceRequests"][0]["Count"] == -1
 
 
+def test_measuring_asks_for_no_gpu_and_leaves_memory_for_a_training(
+    operator: DockerStageOperator, engine: ManualEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GHOSTWRITER_GPUS", "all")
+    engine.plan = [0]
+    DockerStageOperator(task_id="measure", stage="measure", request=operator.request).execute(context())
+    (made,) = engine.created
+    assert made["Cmd"] == ["training", "measure", operator.request]
+    assert (made["HostConfig"]["DeviceRequests"], made["HostConfig"]["Memory"]) == ([], 2**29)
+    settings = replace(operator.settings, memory="64g")
+    assert (settings.for_stage("measure").memory, settings.for_stage("evaluate").memory) == ("8g", "64g")
+
+
 def test_a_retry_follows_the_container_of_the_killed_attempt(operator: DockerStageOperator, engine: ManualEngine) -> None:
     running = engine.add(name_of(operator), LABELS)
     engine.logs[running] = [("2026-11-26T04:00:00.000000001Z", "step 7")]

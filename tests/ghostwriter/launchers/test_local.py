@@ -11,6 +11,7 @@ import pytest
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.launchers import local
 from ghostwriter.launchers.local import LocalStage, training_python
+from training.contract import Stage
 
 
 @pytest.fixture
@@ -52,6 +53,31 @@ def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, interp
     LocalStage("train", request(tmp_path / "run", "import os; print(sorted(os.environ))\n" + FINISH)).run(lines.append)
     assert "AIRFLOW_CONN_TEACHER" not in lines[0]
     assert "PYTHONPATH" in lines[0]
+
+
+SEES = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))\n"
+
+
+@pytest.mark.parametrize(("stage", "seen"), [("evaluate", "2"), ("measure", "")])
+def test_measuring_sees_no_gpu(tmp_path: Path, interpreter: Path, monkeypatch: pytest.MonkeyPatch, stage: Stage, seen: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    lines: list[str] = []
+    LocalStage(stage, request(tmp_path / "run", SEES + FINISH)).run(lines.append)
+    assert lines[0] == seen
+
+
+ANSWER = FINISH.replace("result.json", "answered.json")
+
+
+def test_answering_has_ended_well_with_answers_and_measuring_only_with_a_result(tmp_path: Path, interpreter: Path) -> None:
+    path = request(tmp_path / "run", ANSWER)
+    assert LocalStage("evaluate", path).run(print) == tmp_path / "run" / "answered.json"
+    with pytest.raises(LaunchError, match="training measure ended with status 0 and no result"):
+        LocalStage("measure", path).run(print)
+
+
+def test_an_evaluation_that_an_earlier_version_ended_has_ended(tmp_path: Path, interpreter: Path) -> None:
+    assert LocalStage("evaluate", request(tmp_path / "run", FINISH)).run(print) == tmp_path / "run" / "result.json"
 
 
 def test_a_second_launcher_waits_for_the_process_of_a_killed_first(tmp_path: Path, interpreter: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from airflow.sdk import dag, task
 
-from ghostwriter.launchers.stages import gpu_stage
+from ghostwriter.launchers.stages import stage_task
 
 
 @dag
 def kubernetes_check() -> None:
-    trained = gpu_stage("train", os.environ["CHECK_REQUEST"])
+    trained = stage_task("train", os.environ["CHECK_REQUEST"])
 
     @task
     def read(outcome: dict[str, str]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.conftest import ROOT, write_dataset
+from tests.training.conftest import ROOT, answer_and_measure, write_dataset
 from training.contract import ArmRequest, EvaluateRequest
 from training.errors import TrainingError
 from training.measure.evaluate import evaluate
@@ -47,14 +47,15 @@ def test_a_task_from_a_local_file_is_a_measure_of_every_arm_without_examples(
 ) -> None:
     monkeypatch.chdir(ROOT)
     own = shutil.copytree(models, tmp_path / "models")
-    result = evaluate(request(tmp_path, own, TASK), StopFlag())
+    result = answer_and_measure(request(tmp_path, own, TASK))
     found = result.scores["base"]["lm_eval/opposites/acc"]
     assert found.questions == 8 and 0 <= found.value <= 1
     assert "lm_eval/opposites/acc" not in result.scores["few-shot"]
     assert "lm_eval/opposites/acc" in (tmp_path / "run" / "report.html").read_text()
     monkeypatch.setattr("training.answer.lm_eval_tasks.run_task", None)  # what is kept is not run again
     (tmp_path / "run" / "result.json").unlink()
-    assert evaluate(request(tmp_path, own, TASK), StopFlag()).scores == result.scores
+    (tmp_path / "run" / "answered.json").unlink()
+    assert answer_and_measure(request(tmp_path, own, TASK)).scores == result.scores
 
 
 @pytest.mark.skipif(not INSTALLED, reason="requirements/lm-eval.txt is an optional extra")

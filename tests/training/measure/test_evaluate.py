@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tests.training.child import Child
-from tests.training.conftest import kept_answers, recipe, without_answers, write_dataset
+from tests.training.conftest import answer_and_measure, kept_answers, recipe, without_answers, write_dataset
 from training.answer.generate import answer_batch
 from training.contract import (
     ANSWERED_FILE,
@@ -23,6 +23,7 @@ from training.contract import (
     EvaluateRequest,
     EvaluateResult,
     TrainRequest,
+    last_file,
     read_json,
     write_json,
 )
@@ -72,7 +73,7 @@ def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes:
 
 
 def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
-    result = evaluate(request(tmp_path / "run", models, dataset, adapter, ability=True), StopFlag())
+    result = answer_and_measure(request(tmp_path / "run", models, dataset, adapter, ability=True))
     assert set(result.scores) == {"base", "direct", "few-shot", "writer"}
     assert set(result.scores["direct"]) - SHOWN_SOMETIMES == MEASURES | {"heldout_loss", "ability", "ability_loss"}
     assert set(result.scores["writer"]) - SHOWN_SOMETIMES == MEASURES
@@ -108,7 +109,7 @@ def test_the_base_is_loaded_once_for_all_arms_and_checks(
     loaded = []
     load = AutoModelForCausalLM.from_pretrained
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *a, **named: loaded.append(a) or load(*a, **named))
-    assert evaluate(request(tmp_path / "run", models, dataset, adapter), StopFlag()).reloaded == 1.0
+    assert answer_and_measure(request(tmp_path / "run", models, dataset, adapter)).reloaded == 1.0
     assert len(loaded) == 1
 
 
@@ -122,11 +123,11 @@ def test_the_loss_is_that_of_the_model_itself(tmp_path: Path, models: Path, data
         with torch.no_grad():
             total += float(base.model(input_ids=torch.tensor([prompt + answer]), labels=labels).loss) * len(answer)
         tokens += len(answer)
-    assert evaluate(asked, StopFlag()).scores["base"]["heldout_loss"].value == pytest.approx(total / tokens, rel=1e-5)
+    assert answer_and_measure(asked).scores["base"]["heldout_loss"].value == pytest.approx(total / tokens, rel=1e-5)
 
 
 def test_killed_it_goes_on_without_asking_again_and_ends_the_same(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
-    whole = evaluate(request(tmp_path / "whole", without_answers(models, tmp_path / "one"), dataset, adapter), StopFlag())
+    whole = answer_and_measure(request(tmp_path / "whole", without_answers(models, tmp_path / "one"), dataset, adapter))
     killed = request(tmp_path / "killed", without_answers(models, tmp_path / "two"), dataset, adapter)
     child = Child(tmp_path / "said.txt", "evaluate", killed.run_folder / "request.json")
     while not kept_answers(killed.models):
@@ -137,32 +138,32 @@ def test_killed_it_goes_on_without_asking_again_and_ends_the_same(tmp_path: Path
     assert not (killed.run_folder / RESULT_FILE).exists()
     path = kept_answers(killed.models)[0]
     path.write_bytes(path.read_bytes().replace(b'"text": "', b'"text": "kept ', 1))  # an answer that no model would give
-    samples, expected = evaluate(killed, StopFlag()).samples.read_text(), whole.samples.read_text()
+    samples, expected = answer_and_measure(killed).samples.read_text(), whole.samples.read_text()
     assert samples != expected
     assert samples.replace("kept ", "", 1) == expected
 
 
 def test_an_answer_cut_by_a_kill_is_asked_again(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
     asked = request(tmp_path / "run", without_answers(models, tmp_path / "own"), dataset, adapter)
-    whole = evaluate(asked, StopFlag()).samples.read_text()
+    whole = answer_and_measure(asked).samples.read_text()
     (asked.run_folder / RESULT_FILE).unlink()
     (asked.run_folder / ANSWERED_FILE).unlink()
     for path in (asked.models / "answers").iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    assert evaluate(asked, StopFlag()).samples.read_text() == whole
+    assert answer_and_measure(asked).samples.read_text() == whole
     (asked.run_folder / RESULT_FILE).unlink()
     (asked.run_folder / ANSWERED_FILE).unlink()
-    assert evaluate(asked, StopFlag()).samples.read_text() == whole
+    assert answer_and_measure(asked).samples.read_text() == whole
 
 
 def test_the_next_evaluation_asks_a_known_model_nothing(
     tmp_path: Path, models: Path, dataset: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = without_answers(models, tmp_path / "own")
-    first = evaluate(request(tmp_path / "first", own, dataset, adapter), StopFlag())
+    first = answer_and_measure(request(tmp_path / "first", own, dataset, adapter))
     monkeypatch.setattr("training.answer.arms.answer_batch", None)
     monkeypatch.setattr("training.answer.arms.nats_of_rows", None)
-    again = evaluate(request(tmp_path / "again", own, dataset, adapter), StopFlag())
+    again = answer_and_measure(request(tmp_path / "again", own, dataset, adapter))
     assert again.samples.read_text() == first.samples.read_text()
     assert again.scores == first.scores
 
@@ -172,12 +173,12 @@ def test_sampled_answers_are_kept_by_how_they_were_chosen(
 ) -> None:
     own = without_answers(models, tmp_path / "own")
     drawn = {"arms": (ArmRequest(name="direct", adapter=adapter),), "answering": Answering(seed=1)}
-    first = evaluate(request(tmp_path / "first", own, dataset, adapter, **drawn), StopFlag())
-    greedy = evaluate(request(tmp_path / "greedy", own, dataset, adapter, **{**drawn, "answering": GREEDY}), StopFlag())
+    first = answer_and_measure(request(tmp_path / "first", own, dataset, adapter, **drawn))
+    greedy = answer_and_measure(request(tmp_path / "greedy", own, dataset, adapter, **{**drawn, "answering": GREEDY}))
     assert first.reloaded == greedy.reloaded == 1.0
     assert first.samples.read_text() != greedy.samples.read_text()
     monkeypatch.setattr("training.answer.arms.answer_batch", None)
-    again = evaluate(request(tmp_path / "kept", own, dataset, adapter, **drawn), StopFlag())
+    again = answer_and_measure(request(tmp_path / "kept", own, dataset, adapter, **drawn))
     assert again.samples.read_text() == first.samples.read_text()
 
 
@@ -194,6 +195,23 @@ def test_a_stop_keeps_what_was_answered(tmp_path: Path, models: Path, dataset: P
         evaluate(request(tmp_path / "run", models, dataset, adapter), stop)
 
 
+@pytest.mark.parametrize("plain", [True, False], ids=["decode", "generate"])
+def test_a_stop_ends_a_long_answer_where_it_is(models: Path, monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    monkeypatch.setattr("training.answer.generate.can_decode", lambda _model: plain)
+    base.chat.end_id = -1
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise Stopped("Stopped by SIGTERM.")
+
+    with pytest.raises(Stopped):
+        answer_batch(base.model, base, [base.chat.prompt([{"role": "user", "content": "a"}])], [50], look=look)
+    assert len(looks) == 3
+
+
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: Path, adapter: Path) -> EvaluateRequest:
     """A finished evaluation of sampled answers, with plain rewrites and a teacher; its models and adapter are gone since."""
@@ -204,7 +222,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: P
         rows = [[*pair[:-1], {**pair[-1], "content": opening + pair[-1]["content"]}] for pair in pairs]
         (data / name).write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
     asked = request(folder / "run", own, data, gone, ability=True, answering=Answering(temperature=0.9))
-    evaluate(asked, StopFlag())
+    answer_and_measure(asked)
     shutil.rmtree(gone)
     shutil.rmtree(own)
     return asked
@@ -216,12 +234,12 @@ def unmeasured(asked: EvaluateRequest, folder: Path, **changes: object) -> Evalu
     return asked.model_copy(update={"run_folder": folder, **changes})
 
 
-@pytest.mark.parametrize("command", [evaluate, measure])
+@pytest.mark.parametrize("command", [answer_and_measure, lambda asked: measure(asked, StopFlag())])
 def test_what_was_answered_is_measured_without_model_and_adapter(
-    tmp_path: Path, evaluated: EvaluateRequest, command: Callable[[EvaluateRequest, StopFlag], EvaluateResult]
+    tmp_path: Path, evaluated: EvaluateRequest, command: Callable[[EvaluateRequest], EvaluateResult]
 ) -> None:
     first = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE)
-    again = command(unmeasured(evaluated, tmp_path / "run"), StopFlag())
+    again = command(unmeasured(evaluated, tmp_path / "run"))
     assert again.model_copy(update={"seconds": first.seconds, "samples": first.samples}) == first
     assert again.samples.read_text() == first.samples.read_text()
     assert set(again.separation) == {"style", "style_grammar"}
@@ -234,7 +252,7 @@ def test_a_stop_while_measuring_keeps_the_answers(tmp_path: Path, evaluated: Eva
     asked, stop = unmeasured(evaluated, tmp_path / "run"), StopFlag()
     stop.signal = signal.SIGTERM
     with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. All answers are kept"):
-        evaluate(asked, stop)
+        measure(asked, stop)
     assert (asked.run_folder / ANSWERED_FILE).exists() and not (asked.run_folder / RESULT_FILE).exists()
 
 
@@ -259,7 +277,23 @@ def test_a_result_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path, evalua
     later = {"separation", "shuffled", "phrases"}
     kept = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE).model_dump(mode="json", exclude=later)
     (asked.run_folder / RESULT_FILE).write_text(json.dumps(kept))
-    assert evaluate(asked, StopFlag()) == measure(asked, StopFlag()) == EvaluateResult.model_validate(kept)
+    assert answer_and_measure(asked) == EvaluateResult.model_validate(kept)
+    assert last_file(asked.run_folder, "evaluate") == asked.run_folder / RESULT_FILE
+
+
+def test_answers_of_an_earlier_version_are_measured(tmp_path: Path, evaluated: EvaluateRequest) -> None:
+    asked = unmeasured(evaluated, tmp_path / "run")
+    kept = json.loads((asked.run_folder / ANSWERED_FILE).read_text())
+    del kept["run_id"]
+    (asked.run_folder / ANSWERED_FILE).write_text(json.dumps(kept))
+    assert answer_and_measure(asked).scores == read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE).scores
+
+
+def test_answering_ends_before_anything_is_measured(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
+    asked = request(tmp_path / "run", models, dataset, adapter)
+    evaluate(asked, StopFlag())
+    assert last_file(asked.run_folder, "evaluate") == asked.run_folder / ANSWERED_FILE
+    assert last_file(asked.run_folder, "measure") is None and not (asked.run_folder / "samples.jsonl").exists()
 
 
 def test_an_adapter_that_is_gone_is_named(tmp_path: Path, models: Path, dataset: Path) -> None:
@@ -296,7 +330,7 @@ def test_a_limit_that_would_cut_the_writer_is_refused_and_none_named_fits(
     arms = {"arms": (ArmRequest(name="base"),), "candidate": "base", "questions": 3}
     with pytest.raises(DatasetError, match=r"max_new_tokens = 12 would cut 100% of the writer's own held-out answers"):
         evaluate(request(tmp_path / "cut", models, dataset, adapter, cut_answers=False, **arms), StopFlag())
-    samples = evaluate(request(tmp_path / "fits", models, dataset, adapter, max_new_tokens=None, **arms), StopFlag()).samples
+    samples = answer_and_measure(request(tmp_path / "fits", models, dataset, adapter, max_new_tokens=None, **arms)).samples
     longest = max(len(json.loads(line)["base"]) for line in samples.read_text().splitlines())
     assert longest > 12
 

@@ -15,10 +15,21 @@ from safetensors.torch import load_file
 from tests.training.child import Child
 from tests.training.conftest import recipe, write_dataset
 from tests.training.remote.s3_server import Bucket, s3_server
-from training.contract import REQUEST_FILE, RESULT_FILE, ArmRequest, EvaluateRequest, TrainRequest, TrainResult, read_json, write_json
+from training.contract import (
+    ANSWERED_FILE,
+    REQUEST_FILE,
+    RESULT_FILE,
+    ArmRequest,
+    EvaluateRequest,
+    TrainRequest,
+    TrainResult,
+    read_json,
+    write_json,
+)
 from training.fit import checkpoint
 from training.fit.checkpoint import State
 from training.fit.train import train
+from training.measure.answered import Answered
 from training.remote.object_store import list_files
 from training.remote.remote_data import RemoteDataError, download_results, fetch_inputs, upload_inputs
 from training.remote.sending import _Sender
@@ -147,7 +158,7 @@ def give_back(home: Path, kept: Path) -> None:
 def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_ends_the_same(bucket: Bucket, home: Path) -> None:
     request = ask_training(home, epochs=50, checkpoint_steps=20)
     whole = undisturbed(home, request)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     before, airflow = bucket.names(), keep(home)
     child = start("train", request, home, bucket)
     wait_for(child, lambda: bool(whole_checkpoints(bucket)))
@@ -163,13 +174,13 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
     assert not whole_checkpoints(bucket)
 
     give_back(home, airflow)
-    download_results(request, home, bucket.url)
+    download_results("train", request, home, bucket.url)
     run_folder = home / RUN
     assert losses(run_folder) == losses(whole)
     assert all(torch.equal(tensor, adapter(whole)[name]) for name, tensor in adapter(run_folder).items())
     assert read_json(TrainResult, run_folder / RESULT_FILE).adapter == run_folder / "adapter"
     assert not (run_folder / "checkpoints").exists()
-    upload_inputs(ask_evaluation(home, run_folder / "adapter"), home, bucket.url)  # the next stage: its adapter is there already
+    upload_inputs("evaluate", ask_evaluation(home, run_folder / "adapter"), home, bucket.url)  # whose adapter is there already
     assert bucket.versions()[f"{RUN}/adapter/adapter_model.safetensors"] == 1
     outside = {name: count for name, count in bucket.versions().items() if not name.startswith(RUN)}
     assert set(outside.values()) == {1}
@@ -178,7 +189,7 @@ def test_killed_after_a_checkpoint_a_training_goes_on_in_another_empty_home_and_
 
 def test_a_half_sent_checkpoint_is_never_used(bucket: Bucket, home: Path) -> None:
     request = ask_training(home, **LONG)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     child = start("train", request, home, bucket)
     wait_for(child, lambda: len(whole_checkpoints(bucket)) == 2)
     child.send(signal.SIGKILL)
@@ -186,7 +197,7 @@ def test_a_half_sent_checkpoint_is_never_used(bucket: Bucket, home: Path) -> Non
     older, newer = whole_checkpoints(bucket)[-2:]
     bucket.delete(newer)  # as if the kill had come a moment earlier
     shutil.rmtree(home)
-    fetch_inputs(request, home, bucket.url)
+    fetch_inputs("train", request, home, bucket.url)
     assert f"{newer.removesuffix('.complete')}/optimizer.pt" in bucket.names()
     assert [path.name for path in (home / RUN / "checkpoints").iterdir()] == [Path(older).stem]
 
@@ -227,7 +238,7 @@ def test_a_checkpoint_arrives_though_training_removes_it_meanwhile(home: Path) -
 
 def test_asked_to_end_it_sends_its_checkpoint_first(bucket: Bucket, home: Path) -> None:
     request = ask_training(home, epochs=100, checkpoint_steps=1000)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     child = start("train", request, home, bucket)
     wait_for(child, lambda: (home / RUN / "outbox.jsonl").exists() and "train/loss" in (home / RUN / "outbox.jsonl").read_text())
     child.send(signal.SIGTERM)
@@ -236,35 +247,48 @@ def test_asked_to_end_it_sends_its_checkpoint_first(bucket: Bucket, home: Path) 
     assert f"A checkpoint at step {step} of 300 is kept" in child.said.read_text()
 
 
-def test_a_killed_evaluation_goes_on_and_its_answers_serve_the_next(bucket: Bucket, home: Path) -> None:
+def test_a_killed_evaluation_goes_on_its_answers_serve_the_next_and_are_measured_without_a_model(bucket: Bucket, home: Path) -> None:
     trained = train(read_json(TrainRequest, ask_training(home, epochs=2)), StopFlag())
     request = ask_evaluation(home, trained.adapter)
-    upload_inputs(request, home, bucket.url)
+    run = f"{RUN}/{request.parent.name}/"
+    upload_inputs("evaluate", request, home, bucket.url)
     before, airflow = bucket.names(), keep(home)
     child = start("evaluate", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
     pieces = {name for name in bucket.names() - before if name.startswith("models/answers/")}
     assert pieces
-    first = bucket.read(f"{RUN}/evaluation-one/samples.jsonl")
+    first = read_json(Answered, request.with_name(ANSWERED_FILE))
 
-    for name in bucket.names(f"{RUN}/evaluation-one/"):
+    for name in bucket.names(run):
         if not name.endswith(REQUEST_FILE):
             bucket.delete(name)
     child = start("evaluate", request, home, bucket)
     assert child.wait() == 0, child.said.read_text()
     assert "at 0 tokens/s" in child.said.read_text()  # nothing was asked again
-    assert bucket.read(f"{RUN}/evaluation-one/samples.jsonl") == first
+    assert Answered.model_validate_json(bucket.read(f"{run}{ANSWERED_FILE}")).arms == first.arms
     assert {name for name in bucket.names() if name.startswith("models/answers/")} == pieces
 
     give_back(home, airflow)
-    download_results(request, home, bucket.url)
-    assert (request.parent / RESULT_FILE).exists() and (request.parent / "report.html").exists()
-    assert {count for name, count in bucket.versions().items() if "evaluation-one" not in name} == {1}
+    download_results("evaluate", request, home, bucket.url)
+    assert request.with_name(ANSWERED_FILE).exists() and not request.with_name(RESULT_FILE).exists()
+    assert {count for name, count in bucket.versions().items() if run not in name} == {1}
+
+    for name in bucket.names(BASE) | bucket.names(f"{RUN}/adapter"):  # measuring needs neither
+        bucket.delete(name)
+    with pytest.raises(RemoteDataError, match=r"holds no result\.json: the stage has not ended well"):
+        download_results("measure", request, home, bucket.url)
+    upload_inputs("measure", request, home, bucket.url)
+    child = start("measure", request, home, bucket)
+    assert child.wait() == 0, child.said.read_text()
+    assert not (home / BASE).exists() and not trained.adapter.exists()
+    give_back(home, airflow)
+    download_results("measure", request, home, bucket.url)
+    assert request.with_name(RESULT_FILE).exists() and request.with_name("report.html").exists()
 
 
 def test_what_is_there_already_is_not_sent_again_and_what_changed_is(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     assert bucket.names() >= {
         f"{DATASET}.complete",
         f"{DATASET}/direct.jsonl",
@@ -272,48 +296,48 @@ def test_what_is_there_already_is_not_sent_again_and_what_changed_is(bucket: Buc
         f"{BASE}/config.json",
         f"{RUN}/{REQUEST_FILE}",
     }
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     assert {name for name, count in bucket.versions().items() if count > 1} == {f"{RUN}/{REQUEST_FILE}"}
     write_dataset(home / DATASET, direct=21)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     assert bucket.versions()[f"{DATASET}/direct.jsonl"] == 2
     shutil.rmtree(home)
-    fetch_inputs(request, home, bucket.url)
+    fetch_inputs("train", request, home, bucket.url)
     assert len((home / DATASET / "direct.jsonl").read_text().splitlines()) == 21
 
 
 def test_a_dataset_that_is_not_whole_is_refused(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     bucket.delete(f"{DATASET}.complete")
     with pytest.raises(RemoteDataError, match=f"{DATASET} is not there, or not whole"):
-        fetch_inputs(request, home, bucket.url)
+        fetch_inputs("train", request, home, bucket.url)
 
 
 def test_a_list_that_leads_out_of_its_folder_is_refused(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     bucket.write(f"{DATASET}.complete", b'{"../../../../escaped": [1, 1]}')
     with pytest.raises(RemoteDataError, match="lies outside its folder"):
-        fetch_inputs(request, home, bucket.url)
+        fetch_inputs("train", request, home, bucket.url)
 
 
 def test_a_folder_called_by_dots_is_not_fetched(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     bucket.write(f"{RUN}/...complete", b'{"escaped": [2, 1]}')
     bucket.write("runs/writer/escaped", b"{}")
     bucket.write(f"{RUN}/{RESULT_FILE}", b"{}")
-    download_results(request, home, bucket.url)
+    download_results("train", request, home, bucket.url)
     assert (home / RUN / RESULT_FILE).exists()
     assert not (home / "runs/writer/escaped").exists()
 
 
 def test_without_a_result_nothing_is_downloaded(bucket: Bucket, home: Path) -> None:
     request = ask_training(home)
-    upload_inputs(request, home, bucket.url)
+    upload_inputs("train", request, home, bucket.url)
     with pytest.raises(RemoteDataError, match=r"holds no result\.json: the stage has not ended well"):
-        download_results(request, home, bucket.url)
+        download_results("train", request, home, bucket.url)
 
 
 @pytest.mark.parametrize(
@@ -329,26 +353,26 @@ def test_without_a_result_nothing_is_downloaded(bucket: Bucket, home: Path) -> N
 def test_a_wrong_url_is_explained(bucket: Bucket, home: Path, url: str, said: str) -> None:
     request = ask_training(home)
     with pytest.raises(RemoteDataError) as raised:
-        upload_inputs(request, home, url)
+        upload_inputs("train", request, home, url)
     assert said in str(raised.value) and "secret" not in str(raised.value)
 
 
 def test_missing_credentials_are_explained(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "none"))
     with pytest.raises(RemoteDataError, match=r"Name a file of credentials in AWS_SHARED_CREDENTIALS_FILE"):
-        upload_inputs(ask_training(home), home, bucket.url)
+        upload_inputs("train", ask_training(home), home, bucket.url)
 
 
 def test_a_store_that_does_not_answer_is_explained(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(RemoteDataError, match="Check AWS_ENDPOINT_URL"):
-        upload_inputs(ask_training(home), home, bucket.url)
+        upload_inputs("train", ask_training(home), home, bucket.url)
 
 
 def test_a_request_outside_home_is_explained(bucket: Bucket, home: Path, tmp_path: Path) -> None:
     with pytest.raises(RemoteDataError, match="so it cannot travel"):
-        upload_inputs(ask_training(home), tmp_path / "another", bucket.url)
+        upload_inputs("train", ask_training(home), tmp_path / "another", bucket.url)
 
 
 def test_the_command_explains_a_missing_request_in_one_line(bucket: Bucket, home: Path) -> None:

@@ -90,7 +90,7 @@ class KubernetesJobStageOperator(KubernetesStageOperator, KubernetesJobOperator)
             self._delete_job()
             pods = "the nodes of its pods are gone; once they are, `kubectl delete pod --force` removes the pods"
             self._wait_until_gone("Job", found.metadata, self._find_job, f"{pods}, and this task can be cleared.")
-        send_inputs(self.settings, Path(self.request))
+        send_inputs(self.settings, self.stage, Path(self.request))
         try:
             created = self.job_client.create_namespaced_job(self.settings.namespace, asked)
         except ApiException as error:

@@ -1,4 +1,4 @@
-"""The pod of a GPU stage: training_pod.yaml, with the settings added through the stock operators' own arguments."""
+"""The pod of a stage: training_pod.yaml, with the settings added through the stock operators' own arguments."""
 
 import hashlib
 import os

@@ -4,17 +4,20 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ghostwriter.errors import LaunchError
+from training.contract import WITHOUT_MODEL, Stage
 
 Json = dict[str, Any]
 MEMORY = re.compile(r"[1-9]\d*(\.\d+)?(M|G|T|Mi|Gi|Ti)")
 CPUS = re.compile(r"[1-9]\d*m|\d+(\.\d+)?")
 GPU_NODES: list[Json] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 """The taint that clusters put on nodes with GPUs, tolerated."""
+MEASURING_MEMORY, MEASURING_CPUS = "8Gi", "2"
+"""At most, for the stage that needs no GPU: any node will do."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,15 @@ class PodSettings:
         if settings.data_url and not urlsplit(settings.data_url).scheme:
             raise LaunchError(f"GHOSTWRITER_DATA_URL is {settings.data_url!r}. Set it to a URL, such as s3://bucket/prefix.")
         return settings
+
+    def for_stage(self, stage: Stage) -> "PodSettings":
+        """The same without what the stage does not need; tolerations stay, for a cluster that has no other nodes."""
+        if stage not in WITHOUT_MODEL:
+            return self
+        from kubernetes.utils.quantity import parse_quantity
+
+        memory = min(self.memory, MEASURING_MEMORY, key=parse_quantity)
+        return replace(self, gpus=0, node_selector={}, memory=memory, cpus=min(self.cpus, MEASURING_CPUS, key=parse_quantity))
 
 
 class _Reader:

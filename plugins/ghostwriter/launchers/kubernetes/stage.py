@@ -1,4 +1,4 @@
-"""Launcher `kubernetes`: a GPU stage in a hardened pod, watched by the triggerer, found again after whatever ended the task.
+"""Launcher `kubernetes`: a stage in a hardened pod, watched by the triggerer, found again after whatever ended the task.
 
 A pod has a name made from its request, so that the cluster itself refuses a second one for the same run. Its annotations say
 which task instance it works for. While it runs no worker waits: the triggerer looks at it and passes on what it prints.
@@ -20,11 +20,10 @@ from ghostwriter.launchers.kubernetes.data import fetch_results, send_inputs
 from ghostwriter.launchers.kubernetes.pod import command, pod_arguments, pod_name
 from ghostwriter.launchers.kubernetes.problems import AGAIN, cluster_problems, terminated, why_it_ended
 from ghostwriter.launchers.kubernetes.settings import PodSettings
-from ghostwriter.launchers.local import Stage
 from ghostwriter.launchers.outcome import LINKS, stage_outcome
 from ghostwriter.launchers.task_labels import STAGE_LABEL, task_labels
 from ghostwriter.tasks.body import actionable
-from training.contract import RESULT_FILE
+from training.contract import Stage, last_file, last_files
 
 POLL_SECONDS = 5.0
 LOG_SECONDS = 10
@@ -36,14 +35,14 @@ REMOVAL_SECONDS = 120
 
 
 class KubernetesStageOperator(KubernetesPodOperator):
-    """Train, evaluate or examine in a pod; returns the run folder, the request and the MLflow run."""
+    """A stage in a pod; returns the run folder, the request and the MLflow run."""
 
     template_fields = ("request",)
     ui_color = "#d7ccf5"
     MAX_REDEFER_ATTEMPTS = 20
 
     def __init__(self, *, stage: Stage, request: Any, **operator: Any) -> None:
-        self.settings = PodSettings.from_environment()
+        self.settings = PodSettings.from_environment().for_stage(stage)
         super().__init__(
             **pod_arguments(self.settings),
             random_name_suffix=False,
@@ -75,7 +74,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             if self.pod is None and event["status"] != "success":
                 raise LaunchInterrupted(f"Pod {event['name']} was removed. {AGAIN}")
             if self.pod is None:  # it had ended well before someone cleaned up
-                fetch_results(self.settings, Path(self.request))
+                fetch_results(self.settings, self.stage, Path(self.request))
             elif event["status"] == "error" and is_at_work(self.pod):
                 self._watch_again(context, event)
             elif event["status"] == "timeout" and self.pod.status.phase == PodPhase.RUNNING:
@@ -108,7 +107,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             return self.client.patch_namespaced_pod(found.metadata.name, self.settings.namespace, {"metadata": owner})
         if found:
             self._remove(found)
-        send_inputs(self.settings, Path(self.request))
+        send_inputs(self.settings, self.stage, Path(self.request))
         try:
             created = self.client.create_namespaced_pod(self.settings.namespace, pod_request_obj)
         except ApiException as error:
@@ -151,19 +150,20 @@ class KubernetesStageOperator(KubernetesPodOperator):
                 self.log.warning("The last lines of pod %s cannot be read: %s", pod.metadata.name, error)
         problem = why_it_ended(self.stage, pod, self.settings, self._warnings(pod))
         if problem is None:
-            fetch_results(self.settings, Path(self.request))
+            fetch_results(self.settings, self.stage, Path(self.request))
         self.process_pod_deletion(pod, reraise=False)
         if problem:
             raise problem
 
     def _outcome(self) -> dict[str, str]:
-        result = Path(self.request).with_name(RESULT_FILE)
-        if not result.exists():
+        request = Path(self.request)
+        if not last_file(request.parent, self.stage):
+            missing = request.with_name(last_files(self.stage)[0])
             raise LaunchError(
-                f"The pod ended well, but there is no {result} here. See that Airflow and the pods have the same"
+                f"The pod ended well, but there is no {missing} here. See that Airflow and the pods have the same"
                 f" {self.settings.claim or self.settings.data_url} as {self.settings.home}, then clear this task."
             )
-        returned, self.mlflow_urls = stage_outcome(Path(self.request))
+        returned, self.mlflow_urls = stage_outcome(self.stage, request)
         self.do_xcom_push = True  # the stock operator's own False (no side container for results) would keep Airflow from storing this
         return returned
 

@@ -14,6 +14,7 @@ from ghostwriter.launchers.stages import stage_operator
 from tests.kubernetes.api_server import ApiServer
 from tests.kubernetes.attempts import context, run
 from tests.kubernetes.cluster import Cluster, ManualNode
+from training.contract import Stage
 
 SETTINGS = {
     "GHOSTWRITER_LAUNCHER": "kubernetes",
@@ -38,7 +39,14 @@ class Bench:
 
     def make(self) -> KubernetesStageOperator:
         """The operator, as a new process makes it."""
-        operator = stage_operator("train")(task_id="train", stage="train", request=str(self.folder / "request.json"))  # type: ignore[call-arg]
+        return self._make("train")
+
+    def make_evaluation(self) -> KubernetesStageOperator:
+        """The same for answering."""
+        return self._make("evaluate")
+
+    def _make(self, stage: Stage) -> KubernetesStageOperator:
+        operator = stage_operator(stage)(task_id=stage, stage=stage, request=str(self.folder / "request.json"))  # type: ignore[call-arg]
         assert isinstance(operator, KubernetesStageOperator)
         return operator
 

@@ -12,9 +12,9 @@ from kubernetes.client import ApiClient
 
 from ghostwriter.errors import LaunchError
 from ghostwriter.launchers.kubernetes.settings import PodSettings
-from ghostwriter.launchers.local import Stage
 from ghostwriter.launchers.stages import stage_operator
 from tests.ghostwriter.launchers.kubernetes.bench import SETTINGS
+from training.contract import Stage
 
 OLDEST, NEWEST = "1.28", kubernetes_validate.latest_version()
 REQUEST = "/var/lib/ghostwriter/runs/lamplight/1/request.json"
@@ -31,7 +31,7 @@ def manifest(monkeypatch: pytest.MonkeyPatch, stage: Stage = "train", request: s
     return built
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate", "examine"])
+@pytest.mark.parametrize("stage", ["train", "evaluate", "measure", "examine"])
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_the_pod_of_every_stage_is_valid(monkeypatch: pytest.MonkeyPatch, stage: Stage, version: str) -> None:
     pod = manifest(monkeypatch, stage)
@@ -92,6 +92,17 @@ def test_the_pod_has_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_process_has_as_many_threads_as_it_has_processors(monkeypatch: pytest.MonkeyPatch, cpus: str, gpus: str, threads: str) -> None:
     (container,) = manifest(monkeypatch, GHOSTWRITER_TRAINING_CPUS=cpus, GHOSTWRITER_GPUS=gpus)["spec"]["containers"]
     assert {"name": "OMP_NUM_THREADS", "value": threads} in container["env"]
+
+
+def test_measuring_asks_for_no_gpu_and_goes_to_any_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    larger = {"GHOSTWRITER_K8S_NODE_SELECTOR": '{"accelerator": "h100"}', "GHOSTWRITER_TRAINING_MEMORY": "64Gi"}
+    spec = manifest(monkeypatch, "measure", GHOSTWRITER_GPUS="4", **larger)["spec"]
+    limits = {"memory": "8Gi", "cpu": "2"}
+    assert spec["containers"][0]["resources"] == {"requests": limits, "limits": limits}
+    assert "nodeSelector" not in spec or spec["nodeSelector"] == {}
+    small = {"GHOSTWRITER_TRAINING_MEMORY": "512Mi", "GHOSTWRITER_TRAINING_CPUS": "500m"}
+    (container,) = manifest(monkeypatch, "measure", **small)["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "512Mi", "cpu": "500m"}
 
 
 def test_without_a_claim_the_data_comes_by_url(monkeypatch: pytest.MonkeyPatch) -> None:

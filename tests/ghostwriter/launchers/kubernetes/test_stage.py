@@ -30,6 +30,14 @@ def test_a_stage_runs_in_one_pod_that_is_removed_afterwards(bench: Bench) -> Non
     assert bench.cluster.pods == {}
 
 
+def test_answering_has_ended_well_with_answers(bench: Bench) -> None:
+    given = context()
+    deferred = begin(bench.make_evaluation, given)
+    (bench.folder / "answered.json").write_text(json.dumps({"run_id": None}))
+    bench.cluster.end(bench.pod, 0)
+    assert resume(bench.make_evaluation, given, deferred, fire(deferred))["run_folder"] == str(bench.folder)
+
+
 def test_the_pod_says_which_task_instance_it_works_for(bench: Bench) -> None:
     begin(bench.make, context())
     assert bench.pod["metadata"]["annotations"] == {
@@ -204,7 +212,7 @@ def test_data_by_url_is_sent_before_the_pod_and_fetched_after_it(bench: Bench, m
 
 
 def test_a_pod_whose_results_cannot_be_fetched_stays_for_the_next_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_settings: PodSettings, _request: Path) -> None:
+    def fails(_settings: PodSettings, _stage: str, _request: Path) -> None:
         raise LaunchInterrupted("The store does not answer.")
 
     given = context()
