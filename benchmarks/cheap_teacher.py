@@ -2,7 +2,8 @@
 
     python benchmarks/cheap_teacher.py --answers 10000 --latency 0.5    prints its base URL; a line on stdin is answered with statistics
 
-It speaks as much HTTP as its clients need: POST with Content-Length, keep-alive. No two answers are alike, up to `--answers`.
+It speaks as much HTTP as its clients need: POST with Content-Length, keep-alive. No two answers are alike, up to `--answers`;
+`--texts FILE` names the answers, one a line, as JSON strings.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -26,9 +29,9 @@ REFUSAL = json.dumps(
 class CheapTeacher:
     """What is served, and what was seen. `rate` is answers a second: a bucket of one second's worth, then 429 with `retry-after: 1`."""
 
-    def __init__(self, answers: int, latency: float, rate: float | None) -> None:
+    def __init__(self, texts: Iterable[str], latency: float, rate: float | None) -> None:
         self.latency = latency
-        self._replies = [_response(200, _completion(number)) for number in range(answers)]
+        self._replies = [_response(200, _completion(number, text)) for number, text in enumerate(texts)]
         self._refusal = _response(429, REFUSAL, b"retry-after: 1\r\n")
         self._rate = rate
         self._level, self._filled = 1.0, time.monotonic()
@@ -113,8 +116,12 @@ def _content_length(head: bytes) -> int:
     return int(lower[start + 15 :].split(b"\r\n", 1)[0]) if start >= 0 else 0
 
 
-def _completion(number: int) -> bytes:
-    text = invent([{"role": "user", "content": f"question {number}"}], (90, 130))
+def invented(answers: int) -> Iterator[str]:
+    """So many answers."""
+    return (invent([{"role": "user", "content": f"question {number}"}], (90, 130)) for number in range(answers))
+
+
+def _completion(number: int, text: str) -> bytes:
     completion = {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
@@ -150,9 +157,12 @@ async def serve(teacher: CheapTeacher) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--answers", type=int, required=True)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--answers", type=int)
+    given.add_argument("--texts", type=Path)
     parser.add_argument("--latency", type=float, required=True)
     parser.add_argument("--rate", type=float)
     chosen = parser.parse_args()
+    texts = map(json.loads, chosen.texts.read_text().splitlines()) if chosen.texts else invented(chosen.answers)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(CheapTeacher(chosen.answers, chosen.latency, chosen.rate)))
+        runner.run(serve(CheapTeacher(texts, chosen.latency, chosen.rate)))
