@@ -88,9 +88,9 @@ def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path,
 
 
 def test_greedy_figures_stand_beside_sampled_ones_and_change_nothing(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
-    sampled = evaluate(request(tmp_path / "sampled", models, dataset, adapter, answering=SAMPLED), StopFlag())
-    both = evaluate(request(tmp_path / "both", models, dataset, adapter, answering=SAMPLED, greedy=True), StopFlag())
-    greedy = evaluate(request(tmp_path / "greedy", models, dataset, adapter, answering=GREEDY, greedy=True), StopFlag())
+    sampled = answer_and_measure(request(tmp_path / "sampled", models, dataset, adapter, answering=SAMPLED))
+    both = answer_and_measure(request(tmp_path / "both", models, dataset, adapter, answering=SAMPLED, greedy=True))
+    greedy = answer_and_measure(request(tmp_path / "greedy", models, dataset, adapter, answering=GREEDY, greedy=True))
     assert (both.scores, both.differences) == (sampled.scores, sampled.differences)
     assert set(both.greedy) == {"base", "direct", "few-shot"}
     for arm, figures in both.greedy.items():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import sentence, write_dataset
+from tests.training.conftest import answer_and_measure, sentence, write_dataset
 from training.answer.arms import LoadedArm, SharedBase
 from training.contract import ANSWERED_FILE, ArmRequest, EvaluateRequest, read_json, write_json
 from training.measure import style_transfer
 from training.measure.answered import Answered
-from training.measure.evaluate import RESULT_FILE, evaluate, measure
+from training.measure.evaluate import RESULT_FILE, measure
 from training.measure.style import OTHERS, TWINS
 from training.measure.style_transfer import IN_THE_STYLE, PLAINLY, hears_transfer, transfer_gains, transfer_style
 from training.signals import StopFlag
@@ -110,7 +110,7 @@ def test_an_evaluation_on_a_large_base_has_the_view(tmp_path: Path, models: Path
     asked = request(tmp_path / "run", models)
     for name, value in {"LEAST_PARAMETERS": 1, "MOST_STRANGERS": 6, "MOST_CHARACTERS": 60}.items():
         monkeypatch.setattr(style_transfer, name, value)
-    result = evaluate(asked, StopFlag())
+    result = answer_and_measure(asked)
     assert result.withheld["style_transfer"].startswith("the base's likelihoods cannot tell the writer's held-out answers")
     path = asked.run_folder / ANSWERED_FILE
     answered = read_json(Answered, path)
@@ -126,6 +126,6 @@ def test_an_evaluation_on_a_large_base_has_the_view(tmp_path: Path, models: Path
 
 def test_a_small_base_is_not_asked_and_nothing_is_said_to_be_missing(tmp_path: Path, models: Path) -> None:
     asked = request(tmp_path / "run", models)
-    result = evaluate(asked, StopFlag())
+    result = answer_and_measure(asked)
     assert read_json(Answered, asked.run_folder / ANSWERED_FILE).transfer == {}
     assert "style_transfer" not in result.withheld and "style_transfer" not in result.scores["base"]
