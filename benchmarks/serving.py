@@ -21,8 +21,8 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
-from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, Gateway, Rig, Streamed, wait  # noqa: E402
-from tests.training.tracking.mlflow_server import free_port, mlflow_server, reached_at  # noqa: E402
+from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, Gateway, Rig, Streamed, line as reached, wait  # noqa: E402
+from tests.training.tracking.mlflow_server import free_port, mlflow_server  # noqa: E402
 
 STREAMS = 8
 PROMPT = "The keeper of the light wrote down what the sea had done that night, and what the wind had said of it. " * 8
@@ -53,7 +53,7 @@ def main() -> None:
         killed(gateway, greedy)
         planted(rig, gateway, greedy)
         without_mlflow(gateway, line, asked.away)
-        line.enter_context(reached_at(port, uri))
+        line.enter_context(reached(port, uri))
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def bench(base: str, new: int, scale: float) -> Iterator[tuple[Rig, Gateway, Exi
         rig = all_of_it.enter_context(Rig(scratch, uri, base))
         rig.plant(good=new + 1, scale=scale)
         rig.promote("good1")
-        line.enter_context(reached_at(port, uri))
+        line.enter_context(reached(port, uri))
         rig.uri = f"http://127.0.0.1:{port}"
         with rig.gateway("--poll", "2", "--most", "16") as gateway:
             say("first version, nothing converted", f"{gateway.serves('1', 300):.1f} s")

@@ -20,7 +20,9 @@ Routes:
                                 writer file's [answering], so as the version was judged; without `seed` one is drawn.
     GET  /healthz               200 while it can answer, 503 before. {"status": "ok" | "starting", "registry": {"is_stale",
                                 "seconds", "why"}, "writers": {WRITER: {"version", "digest", "is_ready", "previous", "loaded": [...],
-                                "failed": {"version", "why", "when"} | null}}}
+                                "is_moving", "failed": {"version", "why", "when"} | null}}}
+
+    POST /v1/ghostwriter/candidates   what the gate asks before a promotion (judging/serving.py)
 
 Headers of an answer: `X-Ghostwriter-Version` (`7`, or `base`), `X-Ghostwriter-Digest` (SHA-256 of the adapter's weights; of a base its
 name), `X-Ghostwriter-Seed`. The body's `model` is the version's own name, `lamplight@v7`. So is every chunk's: whoever compares versions

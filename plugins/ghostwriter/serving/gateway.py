@@ -8,21 +8,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from secrets import compare_digest
 from typing import Any
-from urllib.parse import quote
 
 import httpx2
-from anyio import CancelScope
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from ghostwriter.judging.serving import Candidate
+from ghostwriter.serving.answer import Bound, close, events, headers_of, named
 from ghostwriter.serving.asked import CHAMPION, Asked, Json, no_model, read_request
 from ghostwriter.serving.engine import Running, problem_of
 from ghostwriter.serving.follow import Follow, Followed
@@ -38,7 +36,6 @@ MOST_TOKENS = 1024
 LOOK_SECONDS = 0.5
 TRIES, PAUSE = 3, 0.3
 """To reach an engine that ended a moment ago, before anybody noticed."""
-DONE = "[DONE]"
 
 
 class Gateway:
@@ -107,9 +104,9 @@ class Gateway:
             held.enter_context(loaded.bound())
             if asked.is_stream:
                 upstream = await self._send(loaded, asked)
-                return _Bound(_events(upstream, facts, asked), facts, asked, held.pop_all())
+                return Bound(events(upstream, facts, asked), facts, asked, held.pop_all())
             answer = await _unless_gone(request, self._answer(loaded, asked))
-        return JSONResponse(_named(answer, facts, uuid.uuid4().hex), headers=_headers(facts, asked))
+        return JSONResponse(named(answer, facts, uuid.uuid4().hex), headers=headers_of(facts, asked))
 
     async def _answer(self, loaded: Loaded, asked: Asked) -> Json:
         upstream = await self._send(loaded, asked)
@@ -119,7 +116,7 @@ class Gateway:
         except (httpx2.HTTPError, ValueError):
             raise Problem(502, "engine_failed", "The engine ended while it answered. Ask again.", retry_after=1) from None
         finally:
-            await _close(upstream)
+            await close(upstream)
 
     async def _send(self, loaded: Loaded, asked: Asked) -> httpx2.Response:
         """Send the request on; returns once the engine has begun to answer. Raises Problem."""
@@ -139,7 +136,7 @@ class Gateway:
             try:
                 body = await upstream.aread()
             finally:
-                await _close(upstream)
+                await close(upstream)
             raise problem_of(upstream.status_code, _read_json(body))
         raise AssertionError
 
@@ -189,71 +186,6 @@ class Gateway:
     def _bears_key(self, request: Request) -> bool:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return not self._key or compare_digest(given.encode(), self._key.encode())
-
-
-class _Bound(StreamingResponse):
-    """Events of one version; what it holds is let go when the last is sent, or whoever asked is gone, however early."""
-
-    def __init__(self, events: AsyncIterator[str], facts: Facts, asked: Asked, held: ExitStack) -> None:
-        headers = {**_headers(facts, asked), "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._held:
-            await super().__call__(scope, receive, send)
-
-
-async def _events(upstream: httpx2.Response, facts: Facts, asked: Asked) -> AsyncIterator[str]:
-    """The engine's events under the version's name. The last is `[DONE]`, or an error."""
-    answer = uuid.uuid4().hex
-    try:
-        async for line in upstream.aiter_lines():
-            content = line.removeprefix("data: ")
-            if content == line:
-                continue
-            if content == DONE:
-                yield _event(DONE)
-                return
-            chunk = json.loads(content)
-            if "error" in chunk:
-                yield _event(problem_of(502, chunk).body)
-                return
-            if chunk.get("choices") or asked.wants_usage:
-                yield _event(_named(chunk, facts, answer))
-        yield _event(_ended(facts).body)
-    except (httpx2.HTTPError, ValueError):
-        yield _event(_ended(facts).body)
-    finally:
-        await _close(upstream)
-
-
-async def _close(upstream: httpx2.Response) -> None:
-    """Let the engine know that nobody listens any more, also when that is why this is being cancelled."""
-    with CancelScope(shield=True):
-        await upstream.aclose()
-
-
-def _ended(facts: Facts) -> Problem:
-    return Problem(502, "engine_failed", f"The engine of {facts.name} ended in the middle of this answer. Ask again.")
-
-
-def _event(content: Json | str) -> str:
-    return f"data: {content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)}\n\n"
-
-
-def _named(found: Json, facts: Facts, answer: str) -> Json:
-    """An engine's answer, or a part of one, under the version's name, with OpenAI's fields alone."""
-    kept: Json = {name: found[name] for name in ("object", "created", "choices", "usage") if name in found}
-    return {"id": f"chatcmpl-{answer}", "model": facts.name, "system_fingerprint": facts.digest[:16], **kept}
-
-
-def _headers(facts: Facts, asked: Asked) -> dict[str, str]:
-    return {
-        "X-Ghostwriter-Version": facts.number,
-        "X-Ghostwriter-Digest": quote(facts.digest, safe="/:@"),
-        "X-Ghostwriter-Seed": str(asked.seed),
-    }
 
 
 async def _body(request: Request) -> Any:

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psutil
@@ -205,6 +208,37 @@ class Training:
     def close(self) -> None:
         """End it."""
         self._process.communicate()
+
+
+@contextmanager
+def line(port: int, uri: str) -> Iterator[None]:
+    """While the block runs, the server at `uri` answers at this port of this machine too."""
+    server = urlsplit(uri)
+
+    def hand_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):  # either end's end
+            while data := source.recv(65_536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def carry(client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection((server.hostname, server.port)) as onward:
+            back = threading.Thread(target=hand_on, args=(onward, client), daemon=True)
+            back.start()
+            hand_on(client, onward)
+            back.join()
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):  # the listener's end
+            while True:
+                threading.Thread(target=carry, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        accepting = threading.Thread(target=accept, args=(listener,), daemon=True)
+        accepting.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
 
 
 def has_ended(process: psutil.Process) -> bool:
