@@ -6,6 +6,7 @@ Each is loaded once, under a name made of its weights' digest: an adapter replac
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import socket
@@ -24,6 +25,8 @@ from ghostwriter.serving.engine import EngineFailed, Json
 from ghostwriter.serving.level import Facts
 from training.contract import ExportForm
 from training.models.base_models import folders_of
+
+log = logging.getLogger(__name__)
 
 CONFIG_FILE = "adapter_config.json"
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -46,13 +49,14 @@ def vllm_program() -> Path:
 
 @dataclass
 class Server:
-    """One process of vLLM with a base; `adapters` are loaded in it."""
+    """One process of vLLM with a base: the `adapters` it knows, and how many versions are `used`, the base among them."""
 
     process: Process
     address: str
     key: str
     log: Path
     adapters: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
     def said(self) -> str:
         """Its last line with an error, or its last line."""
@@ -78,19 +82,25 @@ class VllmEngine:
         rank = _rank(export)
         async with self._lock:  # two versions of one base start one server
             server = await self._server(facts, _bucket(rank))
-            if rank:
+            if rank and name not in server.adapters:
                 await _call(server, "load_lora_adapter", {"lora_name": name, "lora_path": str(export.resolve())})
-            server.adapters.add(name)
+                server.adapters.add(name)
+            server.used.add(name)
         return VllmRunning(self, server, name if rank else BASE_NAME, name)
 
     async def unload(self, server: Server, name: str) -> None:
-        """Take an adapter out; a server without any ends."""
+        """Take an adapter out; a server that nobody uses ends. What vLLM does not let go of stays, to be used again."""
         async with self._lock:
-            server.adapters.discard(name)
-            if server.process.returncode is None and server.adapters:
-                await _call(server, "unload_lora_adapter", {"lora_name": name})
+            server.used.discard(name)
+            if server.process.returncode is not None or not server.used:
+                await self._end(server)
                 return
-            await self._end(server)
+            if name in server.adapters:
+                try:
+                    await _call(server, "unload_lora_adapter", {"lora_name": name})
+                    server.adapters.discard(name)
+                except EngineFailed as error:
+                    log.warning("%s stays in vLLM: %s", name, error)
 
     async def close(self) -> None:
         """End all servers."""

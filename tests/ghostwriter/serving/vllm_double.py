@@ -28,7 +28,7 @@ class Double(ThreadingHTTPServer):
         if name in self.adapters:
             return 400, f"The lora adapter '{name}' has already been loaded."
         if rank > self.rank:
-            return 400, f"LoRA rank {rank} is greater than max_lora_rank {self.rank}."
+            return 500, f"LoRA rank {rank} is greater than max_lora_rank {self.rank}."
         self.adapters[name] = folder
         return 200, f"Success: LoRA adapter '{name}' added successfully."
 
