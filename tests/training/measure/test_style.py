@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import HashingVectorizer  # type: ignore[import-untyped]
 
 from training.measure import contrast
 from training.measure.contrast import built_in, language_of, other_writers
@@ -71,6 +72,20 @@ def test_the_same_authors_only_longer_are_no_writer() -> None:
     found = style(said_again(texts, 1600, 48), others, said_again(texts[::3], 1600, 12), [], {})
     assert found.scores == {}
     assert "cannot tell the writer's held-out answers from other writers (AUC 0." in found.withheld
+
+
+def test_features_are_counted_once_for_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted for each fold anew they took minutes at full size."""
+    counted, calls = HashingVectorizer.transform, list[int]()
+
+    def transform(vectorizer: HashingVectorizer, texts: list[str]) -> object:
+        calls.append(len(texts))
+        return counted(vectorizer, texts)
+
+    monkeypatch.setattr(HashingVectorizer, "transform", transform)
+    texts = answers("lamplight")
+    assert style(texts[12:40], built_in("en"), texts[:12], [], {"arm": texts[:12]}).scores
+    assert len(calls) == 1
 
 
 def test_windows_are_equally_long_and_lie_evenly_over_a_text() -> None:
