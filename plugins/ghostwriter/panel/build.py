@@ -9,6 +9,7 @@ The id is the digest of all that is shown: the same answers and seed give the sa
 
 import base64
 import json
+import random
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -26,6 +27,8 @@ from ghostwriter.writer import Writer
 
 PAGE_FILE = "panel.html"
 LEAST_TRIALS = 10
+MOST_KNOWN = 200
+"""Texts known to be the writer's, of perhaps thousands, that are looked at."""
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -33,7 +36,8 @@ def build_panel(home: Home, writer: Writer, material: Material, known: Sequence[
     """Write page and key; returns the page's path and what it shows. Raises PanelError when the questions do not suffice."""
     if number < LEAST_TRIALS:
         raise PanelError(f"{number} rounds say too little: a panel has {LEAST_TRIALS} at least, and 30 or more show something.")
-    examples = known_texts(known, writer.language)
+    drawn_from = random.Random(f"{seed} known").sample(list(known), min(len(known), MOST_KNOWN))
+    examples = known_texts(drawn_from, writer.language)
     if not examples:
         raise PanelError(f"There is no answer of {writer.name} among the {len(known)} of the training split that readers could be shown.")
     if not material.rows:

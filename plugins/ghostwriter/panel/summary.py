@@ -16,8 +16,8 @@ def summary_markdown(result: PanelResult, *, names: bool) -> str:
 
 def headline(result: PanelResult, arm: str) -> str:
     """One arm's line: how often readers took it for the writer."""
-    found = result.turing[arm]
-    return f"{share_in_words(found.share)} of {found.votes} times taken for the writer by {result.believed} readers (panel {result.panel})"
+    found, readers = result.turing[arm], f"{result.believed} reader{'' if result.believed == 1 else 's'}"
+    return f"{share_in_words(found.share)} of {found.votes} times taken for the writer by {readers} (panel {result.panel})"
 
 
 def share_in_words(share: Estimate) -> str:

@@ -119,7 +119,7 @@ def test_the_summary_names_readers_only_where_asked(key: Key) -> None:
     assert "| Ann Reader | 120 of 120 | 12 of 12 | 0 % | yes |" in with_names
     assert "Ben Reader | 120 of 120" in with_names and "| no: took the untrained base" in with_names
     assert "Reader" not in without and "Left out: a reader who took the untrained base for the writer" in without
-    assert headline(result, "mixed") == f"0 % [0 %, 16 %] of 20 times taken for the writer by 1 readers (panel {key.panel})"
+    assert headline(result, "mixed") == f"0 % [0 %, 16 %] of 20 times taken for the writer by 1 reader (panel {key.panel})"
 
 
 def _vote(reader: str, trial: int, direct: bool) -> Ballot:
