@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo.follow import Loop
-from ghostwriter.commands.up import GPU_POOL_SLOTS
 from ghostwriter.embedded.services import wait_until
+from ghostwriter.embedded.stack import GPU_TASKS_AT_ONCE
 from ghostwriter.errors import ServiceError
 from tests.e2e.world import SECRETS, STEM, WRITER_FILE, World
 from training.contract import RESULT_FILE, EvaluateResult, read_json
@@ -68,21 +68,17 @@ def test_clearing_measure_alone_measures_again_though_there_is_no_gpu(world: Wor
     result = Path(world.api.xcom(dag, run_id, "measure")["run_folder"]) / RESULT_FILE
     before = read_json(EvaluateResult, result)
     result.unlink()
-    _set_gpus(world, 0)
+    world.api.resize_pool("gpu", GPU_TASKS_AT_ONCE, 0)
     try:
         world.api.post(
             f"dags/{dag}/clearTaskInstances", {"dag_run_id": run_id, "task_ids": ["measure"], "only_failed": False, "dry_run": False}
         )
         assert world.api.wait_finished(dag, run_id, 120) == "success"
     finally:
-        _set_gpus(world, GPU_POOL_SLOTS)
+        world.api.resize_pool("gpu", 0, GPU_TASKS_AT_ONCE)
     tried = {task["task_id"]: task["try_number"] for task in world.api.tasks(dag, run_id)}
     assert (tried["measure"], tried["evaluate"], tried["train"]) == (2, 1, 1)
     assert read_json(EvaluateResult, result).scores == before.scores
-
-
-def _set_gpus(world: World, slots: int) -> None:
-    world.api.patch("pools/gpu", {"pool": "gpu", "slots": slots, "description": "", "include_deferred": False})
 
 
 def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: World, first: Loop) -> None:
