@@ -16,9 +16,11 @@ SHARED = {
     "training.bootstrap",
     "training.arithmetic.data",
     "training.arithmetic.plan",
+    "training.models.base_models",
     "training.remote.remote_data",
 }
-"""What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, data by URL."""
+"""What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, where a base
+lies, data by URL."""
 FOLDERS = ("dags", "plugins", "training", "demo", "tests")
 MOST_LINES = 80
 
