@@ -1,4 +1,4 @@
-"""What a stage has imported when its model is loaded: what only its end needs comes at its end."""
+"""What the command has imported when it answers, and a stage when its model is loaded: what only its end needs comes at its end."""
 
 import subprocess
 import sys
@@ -8,10 +8,10 @@ from tests.training.conftest import ROOT, environment
 PROGRAM = """
 import sys
 import training.arithmetic.examine, training.fit.train, training.measure.evaluate
-from training.models.model import without_scikit_learn
-with without_scikit_learn():
+from training.models.model import without_scipy
+with without_scipy():
     from transformers import AutoModelForCausalLM
-print(sorted({"matplotlib", "mlflow", "pandas", "peft", "sklearn"} & set(sys.modules)))
+print(sorted({"matplotlib", "mlflow", "pandas", "peft", "scipy", "sklearn"} & set(sys.modules)))
 import sklearn.linear_model
 print(sklearn.linear_model.LogisticRegression.__name__)
 """
@@ -20,3 +20,9 @@ print(sklearn.linear_model.LogisticRegression.__name__)
 def test_pictures_and_classifier_are_imported_after_the_model() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.stdout.splitlines() == ["[]", "LogisticRegression"], done.stderr
+
+
+def test_the_command_answers_before_it_imports_anything_large() -> None:
+    program = "import sys, training.__main__; print(sorted({'numpy', 'pydantic', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

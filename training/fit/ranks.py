@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.contract import LAUNCHER_VARIABLE
 from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
 
 STOP_SECONDS = 50
@@ -154,6 +153,8 @@ def end_with_parent() -> None:
 
     One of several processes is killed. A stage that a launcher waits for gets SIGHUP, and ends with its checkpoint.
     """
+    from training.contract import LAUNCHER_VARIABLE  # `--help` answers sooner without pydantic
+
     launcher = os.environ.pop(LAUNCHER_VARIABLE, "")
     if ERROR_FILE in os.environ:
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -21,7 +21,7 @@ import psutil
 
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.home import ROOT
-from training.contract import LAUNCHER_VARIABLE, WITHOUT_MODEL, Stage, last_file
+from training.contract import LAUNCHER_VARIABLE, RESULT_FILE, WITHOUT_MODEL, Stage, last_file
 
 STOP_SECONDS = 60
 """For a process that was told to end, to save its checkpoint."""
@@ -50,9 +50,15 @@ class LocalStage:
     def run(self, say: Callable[[str], None]) -> Path:
         """Run the stage, passing each line it prints to `say`; returns the file that it writes last.
 
+        Where a result is there already, nothing is started.
+
         Raises LaunchError with its last lines, and LaunchInterrupted when a signal ended it.
         """
-        with _RunLock(self.request.parent, say) as lock:
+        folder = self.request.parent
+        with _RunLock(folder, say) as lock:
+            if (folder / RESULT_FILE).exists() and (result := last_file(folder, self.stage)):
+                say(f"Done before: {result}")
+                return result
             self._process = subprocess.Popen(
                 [training_python(), "-m", "training", self.stage, self.request],
                 cwd=ROOT,

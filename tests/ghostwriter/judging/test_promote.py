@@ -120,20 +120,14 @@ def test_of_two_processes_with_a_verdict_against_the_same_champion_one_promotes(
 ) -> None:
     promoted(client, home, writer, tmp_path, b"one")
     script, environment = Path(__file__).with_name("promoting.py"), {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}", "PATH": "/usr/bin:/bin"}
-    started = []
+    command = [sys.executable, str(script), str(home.path), f"sqlite:///{tmp_path}/mlflow.db"]
     for weights in (b"two", b"three"):
-        run_id, adapter = trained(client, tmp_path, weights)
-        command = [sys.executable, str(script), str(home.path), f"sqlite:///{tmp_path}/mlflow.db", run_id, str(adapter)]
-        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment))
-    for process in started:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = sorted(process.communicate(timeout=120)[0].strip() for process in started)
-    assert said == ["promoted 2", "refused"]
+        command += map(str, trained(client, tmp_path, weights))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as both:
+        assert both.stdout
+        assert [both.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+        said = both.communicate("go", timeout=120)[0].split("\n")
+    assert sorted(said) == ["", "promoted 2", "refused"]
     assert versions(client) == {CHAMPION: "2", PREVIOUS: "1"}
     assert [(move.old, move.new) for move in history(client, NAME)] == [(None, "1"), ("1", "2")]
 

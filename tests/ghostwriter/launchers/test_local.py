@@ -41,6 +41,14 @@ def test_the_result_file_is_returned_and_every_line_passed_on(tmp_path: Path, in
     assert lines == ["step 1 of 1"]
 
 
+def test_what_was_done_before_is_not_started_again(tmp_path: Path, interpreter: Path) -> None:
+    """A start costs seconds of a core, and the stage would only say that its result is there."""
+    path, lines = request(tmp_path / "run", FINISH), list[str]()
+    for _ in range(2):
+        assert LocalStage("train", path).run(lines.append) == tmp_path / "run" / "result.json"
+    assert lines == ["step 1 of 1", f"Done before: {tmp_path / 'run' / 'result.json'}"]
+
+
 def test_a_failure_carries_the_last_lines_of_the_process(tmp_path: Path, interpreter: Path) -> None:
     path = request(tmp_path / "run", "print('The dataset is empty.'); raise SystemExit(1)")
     with pytest.raises(LaunchError, match=r"training train ended with status 1 and no result[\s\S]*The dataset is empty."):
