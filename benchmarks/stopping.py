@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,11 @@ class Scene:
         )
 
     def delete(self) -> None:
-        self.each(lambda dag, run: self.world.api.delete(f"dags/{dag}/dagRuns/{run}"))
+        """Airflow refuses while a run is at work, so that nothing is stopped by it."""
+        for dag, run in ((f"{BUYER}_distill", self.runs["distill"]), (f"{TRAINEE}_train", self.runs["train"])):
+            with suppress(ServiceError):
+                self.world.api.delete(f"dags/{dag}/dagRuns/{run}")
+                raise AssertionError(f"Airflow deleted the run {run} of {dag}, which is at work.")
 
     def pause(self) -> None:
         self.each(lambda dag, run: self.world.api.pause(dag))
@@ -121,7 +125,7 @@ class Row:
 
 
 ROWS = {
-    "delete": Row(Scene.delete, again=False),
+    "delete": Row(Scene.delete, again=False, goes_on=True),
     "pause": Row(Scene.pause, again=False, goes_on=True),
     "kill -9 of the tasks": Row(Scene.kill_tasks, again=True),
     "make stop, SIGTERM": Row(Scene.stop, again=True, ends_all=True),
@@ -151,11 +155,11 @@ def play(scene: Scene, name: str) -> bool:
     if row.ends_all:
         scene.world.start()
     trained, bought = tries(scene, row, pid)
-    kept, perhaps, still = (after[state] - before[state] for state in ("paid", "perhaps_paid", "in_flight"))
+    kept, perhaps, still = after["paid"] - before["paid"], after["perhaps_paid"] - before["perhaps_paid"], after["in_flight"]
     soon = row.again and not row.ends_all  # the new attempt may call before the watch is over
     well = (soon or bool(late) == row.goes_on) and (gone, trained, bought) == (not row.goes_on, row.again, row.again or row.goes_on)
     print(
-        f"{name}: {len(late)} calls after {NO_CALL_AFTER:.0f} s; in flight: {kept} kept, {perhaps} perhaps paid, {still} more still open; "
+        f"{name}: {len(late)} calls after {NO_CALL_AFTER:.0f} s; in flight: {kept} kept, {perhaps} perhaps paid, {still} still open; "
         f"training {'saved' if saved else 'did not save'}, its process is {'gone' if gone else 'there'}; tried again: training "
         f"{'yes' if trained else 'no'}, purchase {'yes' if bought else 'no'}. {'As the table says' if well else 'NOT as the table says'} "
         f"({time.monotonic() - began:.0f} s)",
