@@ -108,7 +108,9 @@ class Scene:
         return [process for process in below if os.getpgid(process.pid) == process.pid]
 
     def _component(self, name: str) -> psutil.Process:
-        return next(process for process in psutil.Process(self.world.up.pid).children() if name in process.cmdline())
+        """The API server names itself `api_server` once it runs."""
+        children = psutil.Process(self.world.up.pid).children()
+        return next(child for child in children if name in " ".join(child.cmdline()).replace("_", "-"))
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from airflow.jobs.triggerer_job_runner import TriggererJobRunner
 
 sys.argv = ["airflow", sys.argv[1]]
 {"scheduler": SchedulerJobRunner, "triggerer": TriggererJobRunner}[sys.argv[1]](job=Job())  # as the command does it
-print("mlflow" in sys.modules, threading.active_count())
+print([name in sys.modules for name in ("mlflow", "openai", "aiohttp")], threading.active_count())
 """
 
 
 @pytest.mark.parametrize(("component", "imported"), [("scheduler", True), ("triggerer", False)])
-def test_the_scheduler_and_no_other_component_imports_mlflow_for_its_tasks(component: str, imported: bool) -> None:
+def test_the_scheduler_and_no_other_component_imports_for_its_tasks(component: str, imported: bool) -> None:
     """And leaves no thread at work, of which a fork could find a lock held."""
     command = [sys.executable, "-c", PROGRAM, component]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ, check=False)
-    assert done.stdout.splitlines()[-1:] == [f"{imported} 1"], done.stderr
+    assert done.stdout.splitlines()[-1:] == [f"{[imported] * 3} 1"], done.stderr
