@@ -1,5 +1,6 @@
-"""What is large, imported once by the scheduler before it forks its workers: in each task that speaks to MLflow, or to a teacher, the import
-would cost four seconds, or one and a half, of a core.
+"""What is large, imported once by the scheduler before it forks its workers.
+
+In each task that speaks to MLflow the import would cost four seconds of a core, in each that speaks to a teacher one.
 """
 
 import importlib
