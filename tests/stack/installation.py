@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.e2e.world import free_port
 
 STAGES = ("collect", "distill", "train")
 START_SECONDS = 600.0
+LOCKED_TRIES = 5
 QUIET_LOOKS = 4
 """One a second: what an event wakes is a run only a moment later."""
 IMPATIENT = """from datetime import timedelta
@@ -106,9 +107,13 @@ class Installation:
             self.api.unpause(f"{stem}_collect")
 
     def night(self, stem: str, number: int) -> str:
-        """Start collecting with the night's date; returns the run."""
-        date = (FIRST_NIGHT + timedelta(days=number)).isoformat()
-        return str(self.api.post(f"dags/{stem}_collect/dagRuns", {"logical_date": date, "conf": {}})["dag_run_id"])
+        """Start collecting with the night's date; returns the run. On a busy machine Airflow's SQLite is locked for seconds."""
+        asked = {"logical_date": (FIRST_NIGHT + timedelta(days=number)).isoformat(), "conf": {}}
+        for _ in range(LOCKED_TRIES):
+            with suppress(ServiceError):
+                return str(self.api.post(f"dags/{stem}_collect/dagRuns", asked)["dag_run_id"])
+            time.sleep(2)
+        return str(self.api.post(f"dags/{stem}_collect/dagRuns", asked)["dag_run_id"])
 
     def runs(self, stem: str, stage: str) -> list[Json]:
         """The latest runs of a stage."""
