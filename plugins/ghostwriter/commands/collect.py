@@ -17,8 +17,10 @@ from ghostwriter.collecting.collect import CollectReport, Tally, collect
 from ghostwriter.collecting.probe import probe
 from ghostwriter.collecting.sources.errors import SourceFileUnusable
 from ghostwriter.commands.options import home_of
+from ghostwriter.commands.services import own_airflow
 from ghostwriter.errors import GhostwriterError
-from ghostwriter.writer import load_writer
+from ghostwriter.home import Home
+from ghostwriter.writer import Writer, load_writer
 
 INTERRUPTED = 130
 FIGURES = {"saved": 0, "known": 0, "site_total": None, "requests": 0}
@@ -56,7 +58,7 @@ def run_collect(arguments: argparse.Namespace) -> int:
 def run_probe(arguments: argparse.Namespace) -> int:
     """Print what one page looks like, as JSON; 0 when it is a good page."""
     writer = load_writer(arguments.writer)
-    seen = probe(writer, cookie=read_cookie_file(arguments.cookie_file), site=arguments.site)
+    seen = probe(writer, **_access(writer, home_of(arguments), arguments))
     print(json.dumps(seen, ensure_ascii=False, indent=2))
     return 0 if seen["class"] is None else 1
 
@@ -84,7 +86,8 @@ def add_site_options(parser: argparse.ArgumentParser) -> None:
         "--cookie-file",
         type=Path,
         metavar="FILE",
-        help="the cookie as you copied it; a line `User-Agent: ...` beside it (without one, that of a Chrome is sent)",
+        help="the cookie as you copied it; a line `User-Agent: ...` beside it (without one, that of a Chrome is sent); "
+        "without a file the writer's connection is used",
     )
 
 
@@ -101,9 +104,11 @@ def log_to_stderr() -> Iterator[None]:
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # Airflow, once imported for a connection, would write each line again to stdout
     try:
         yield
     finally:
+        logger.propagate = True
         logger.removeHandler(handler)
         logger.setLevel(before)
 
@@ -111,8 +116,7 @@ def log_to_stderr() -> Iterator[None]:
 def _collect(arguments: argparse.Namespace) -> CollectReport:
     writer, home = load_writer(arguments.writer), home_of(arguments)
     home.check_space()
-    cookie = read_cookie_file(arguments.cookie_file)
-    options: dict[str, Any] = {"cookie": cookie, "site": arguments.site, "pace": arguments.pace, "full": arguments.full}
+    options: dict[str, Any] = {**_access(writer, home, arguments), "pace": arguments.pace, "full": arguments.full}
     console = Console(stderr=True)
     if not console.is_terminal:
         return collect(writer, home, **options)
@@ -125,6 +129,16 @@ def _collect(arguments: argparse.Namespace) -> CollectReport:
             bar.update(task, total=tally.site_total, completed=tally.seen, counts=counts)
 
         return collect(writer, home, progress=show, **options)
+
+
+def _access(writer: Writer, home: Home, arguments: argparse.Namespace) -> dict[str, str | None]:
+    """Cookie, User-Agent and site: of the file that is named, else of the writer's connection, whose secret goes to no other `--site`."""
+    if arguments.cookie_file or arguments.site or not writer.source.connection:
+        return {"cookie": read_cookie_file(arguments.cookie_file), "user_agent": None, "site": arguments.site}
+    from ghostwriter.tasks.connections import site_access  # a second to import
+
+    own_airflow(home)
+    return site_access(writer.source)
 
 
 def _say(arguments: argparse.Namespace, report: CollectReport | None, error: GhostwriterError | None) -> None:

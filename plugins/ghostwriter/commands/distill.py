@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ghostwriter.collecting.answers import snapshot_answers
 from ghostwriter.collecting.archive import counts
+from ghostwriter.commands.services import own_airflow
 from ghostwriter.database import open_database
 from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch, open_batch
 from ghostwriter.distilling.distill import Endpoint, distill, estimate
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan = estimate(writer, home, answers, mode=mode)
         print(plan.model_dump_json() if arguments.json else plan)
         return 0
-    endpoint = None if mode == "direct" else _endpoint(writer.asking(mode), arguments)
+    endpoint = None if mode == "direct" else _endpoint(writer.asking(mode), home, arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
@@ -137,12 +137,11 @@ def _chosen(writer: Writer, arguments: argparse.Namespace) -> Writer:
     return writer.model_copy(update={"teacher": teacher, "student": student})
 
 
-def _endpoint(writer: Writer, arguments: argparse.Namespace) -> Endpoint:
+def _endpoint(writer: Writer, home: Home, arguments: argparse.Namespace) -> Endpoint:
     if not arguments.base_url:
         from ghostwriter.tasks.connections import teacher_endpoint
 
-        # Outside a task Airflow looks for connections in its database only if told so.
-        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+        own_airflow(home)
         return teacher_endpoint(writer.teacher.connection)
     try:
         key = arguments.key_file.read_text(encoding="utf-8").strip() if arguments.key_file else "none"

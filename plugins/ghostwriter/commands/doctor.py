@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import requests
 
-from ghostwriter.commands.writer_file import RECIPES, gpus, one_call
+from ghostwriter.commands.services import own_airflow
+from ghostwriter.commands.writer_file import RECIPES, first_page, fitting, gpus, one_call
 from ghostwriter.embedded.running import running
 from ghostwriter.embedded.services import require_free_ports
 from ghostwriter.embedded.stack import Ports
@@ -49,7 +51,10 @@ class Finding:
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `doctor`."""
-    parser = commands.add_parser("doctor", help="say in one line each what is there and what is missing")
+    parser = commands.add_parser(
+        "doctor",
+        help="say in one line each what is there and what is missing; with WRITER one request to the site and one to the teacher are made",
+    )
     parser.add_argument("writer", metavar="WRITER", nargs="?", help="look at this writer's connections, teacher and recipe as well")
     parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
     parser.set_defaults(run=run)
@@ -79,8 +84,11 @@ def findings(home: Home, stem: str | None) -> Iterator[Finding]:
     if read.is_good:
         writer = load_writer(stem)
         yield _look("recipe", lambda: _recipe(writer))
-        yield _look("site", lambda: _site(writer, home))
-        yield _look("teacher", lambda: _teacher(writer, home))
+        if named := _named(writer):
+            own_airflow(home)
+        yield _look("connections", lambda: _connections(named))
+        yield _look("site", lambda: _site(writer))
+        yield _look("teacher", lambda: _teacher(writer))
 
 
 def _look(what: str, look: Callable[[], str]) -> Finding:
@@ -93,13 +101,17 @@ def _look(what: str, look: Callable[[], str]) -> Finding:
 def _python() -> str:
     if sys.version_info[:2] != (3, 11):
         raise Bad(f"this is Python {sys.version.split()[0]}; 3.11 is needed: make clean install PYTHON=/path/to/python3.11")
-    return f"{sys.version.split()[0]} in {sys.prefix}"
+    try:
+        found = [f"{name} {version(package)}" for name, package in (("Airflow", "apache-airflow"), ("MLflow", "mlflow"))]
+    except PackageNotFoundError as error:
+        raise Bad(f"{error.name} is not installed in {sys.prefix}. Install it: make install") from None
+    return f"{sys.version.split()[0]}, {' and '.join(found)} in {sys.prefix}"
 
 
 def _disk(home: Home) -> str:
     home.check_space()
     free = shutil.disk_usage(home.path).free / 2**30
-    enough = "" if free > NEED_GIB else f" (a 7B model wants {NEED_GIB})"
+    enough = "" if free > NEED_GIB else f" (a 7B model needs {NEED_GIB})"
     return f"{free:.0f} GiB free in {home.path}{enough}"
 
 
@@ -150,30 +162,42 @@ def _recipe(writer: Writer) -> str:
     recipe, needed = load_recipe(name), dict(RECIPES).get(writer.training.recipe, 0)
     smallest = min((memory for _, memory in gpus()), default=0.0)
     if needed > smallest:
-        raise Bad(f"{name} needs {needed} GiB of GPU memory, there are {smallest:.0f}. Choose another recipe under [training].")
+        there = f"this one has {smallest:.0f}" if smallest else "there is none"
+        raise Bad(f"{name} is for a GPU of {needed} GiB or more, and {there}. Choose another recipe under [training]: {fitting(smallest)}.")
     return f"{name}: {recipe.base}, rank {recipe.rank}"
 
 
-def _site(writer: Writer, home: Home) -> str:
+def _named(writer: Writer) -> list[str]:
+    """The Airflow connections the writer file names, each once."""
+    teacher = writer.asking(writer.mode).teacher.connection if writer.mode != "direct" else None
+    judge = writer.judge.connection if writer.judge else None
+    told = (writer.notify.mail, writer.notify.webhook) if writer.notify else ()
+    return list(dict.fromkeys(name for name in (writer.source.connection, teacher, judge, *told) if name))
+
+
+def _connections(named: list[str]) -> str:
+    """Whether they exist; those of source and teacher are tried after this."""
+    if not named:
+        return "the writer file names none"
+    from ghostwriter.tasks.connections import require_connections
+
+    require_connections(named)
+    return ", ".join(named)
+
+
+def _site(writer: Writer) -> str:
     from ghostwriter.collecting.sources import open_source
-    from ghostwriter.commands.night import own_airflow
     from ghostwriter.tasks.connections import site_access
 
-    if writer.source.connection:
-        own_airflow(home)
-    source = open_source(writer, pace=0, **site_access(writer.source))
-    source.check()
-    total = source.page(0).total
+    total = first_page(open_source(writer, pace=0, retry=False, **site_access(writer.source)))
     return f"{writer.source.kind} can be read: {'an unknown number of' if total is None else total} answers"
 
 
-def _teacher(writer: Writer, home: Home) -> str:
+def _teacher(writer: Writer) -> str:
     if writer.mode == "direct":
         return "not asked: the writer's arm is direct"
-    from ghostwriter.commands.night import own_airflow
     from ghostwriter.tasks.connections import teacher_endpoint
 
-    own_airflow(home)
     settings = writer.asking(writer.mode).teacher
     endpoint: Endpoint = teacher_endpoint(settings.connection)
     parameters = {"model": settings.model, settings.token_limit: 16, **settings.parameters}

@@ -3,9 +3,7 @@
 Everything is named by its inputs, so a stage that is run again finds what is done and goes on from there.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,6 @@ from typing import Any
 from ghostwriter.collecting.answers import snapshot_answers
 from ghostwriter.collecting.collect import Tally, collect
 from ghostwriter.distilling.distill import distill
-from ghostwriter.embedded.services import Supervisor
-from ghostwriter.embedded.stack import Ports, Stack
 from ghostwriter.errors import LaunchError, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.judging.gate import Decision
@@ -146,31 +142,3 @@ def _found(folder: Path, missing: str) -> Path:
     if (found := newest(folder)) is None:
         raise SnapshotError(missing)
     return found
-
-
-@contextmanager
-def services(home: Home) -> Iterator[None]:
-    """Airflow's connections and MLflow for the block: what runs, or what the environment names; else MLflow is started for so long."""
-    with Supervisor(home.path / "by-hand") as supervisor:
-        stack = Stack(home, Ports.from_environment(), supervisor)
-        is_named = "MLFLOW_TRACKING_URI" in os.environ
-        use_connections(stack)
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        if not is_named:
-            supervisor.wait_healthy(stack.start_mlflow())
-        yield
-
-
-def use_connections(stack: Stack) -> None:
-    """Let this process read and write the connections of the stack's Airflow, whose database is made if there is none."""
-    is_own = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in os.environ
-    for name, value in stack.airflow_environment().items():
-        os.environ.setdefault(name, value)
-    if is_own and not (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").exists():
-        stack.migrate()
-
-
-def own_airflow(home: Home) -> None:
-    """The same for a home folder, without anything running."""
-    with Supervisor(home.path / "by-hand") as supervisor:
-        use_connections(Stack(home, Ports.from_environment(), supervisor))

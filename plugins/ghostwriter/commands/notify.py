@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ghostwriter.commands.night import own_airflow
 from ghostwriter.commands.options import home_of
+from ghostwriter.commands.services import own_airflow
 from ghostwriter.tasks.notify import tell
 from ghostwriter.writer import load_writer
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ghostwriter.commands.services import services
 from ghostwriter.errors import GhostwriterError, WriterFileError
 from ghostwriter.home import Home
 from ghostwriter.writer import load_writer
@@ -39,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     if unknown := [stage for stage in arguments.stages if stage not in STAGES]:
         raise WriterFileError(f"There is no stage {unknown[0]!r}. The stages are {', '.join(STAGES)}.")
     chosen = [stage for stage in STAGES if not arguments.stages or stage in arguments.stages]
-    from ghostwriter.commands.night import Night, services  # Airflow and MLflow take seconds to import
-
     with services(home), Display(chosen) as display:
+        from ghostwriter.commands.night import Night  # which imports Airflow: after its settings are said, and it takes seconds
+
         night = Night(writer, home, display.detail, arguments.approve)
         try:
             for stage in chosen:

@@ -2,27 +2,33 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import requests
 from pydantic import SecretStr
 
 from ghostwriter.collecting.sources import open_source
-from ghostwriter.errors import LaunchError, TeacherError, WriterFileError
+from ghostwriter.collecting.sources.errors import NotFound
+from ghostwriter.collecting.sources.record import Source
+from ghostwriter.errors import LaunchError, TeacherError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
-from ghostwriter.teacher.client import CallFault, Endpoint, Teacher
+from ghostwriter.teacher.client import CallFault, Endpoint, Teacher, TeacherKeyRefused, TeacherModelUnknown
 from ghostwriter.teacher.presets import Preset
 from ghostwriter.writer import Writer
-from training.contract import recipe_names
+from ghostwriter.writer_settings import Teacher as TeacherSettings
 
 SECONDS = 60.0
 RECIPES = (("qwen2.5-7b-style", 70), ("qwen2.5-7b-style-48gb", 44), ("qwen2.5-7b-style-24gb", 22), ("smollm2-135m", 4))
 """Recipes and the GPU memory (GiB) each needs, the best first."""
 CPU_RECIPE = "smollm2-135m-demo"
+ANSWERS: int = TeacherSettings.model_fields["answers"].default
+"""Of a teacher, unless a writer file says otherwise."""
 ASK_GPU = """
 import json, torch
 found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
@@ -30,72 +36,107 @@ print(json.dumps([[one.name, one.total_memory / 2**30] for one in found]))
 """
 
 
-def try_source(source: Mapping[str, Any], language: str, secrets: Mapping[str, str]) -> int | None:
-    """Read the first page; returns how many answers the site counts, None when it does not say. Raises SourceError and its kinds."""
+def try_source(source: Mapping[str, Any], language: str, secrets: Mapping[str, str], site: str | None = None) -> int | None:
+    """Read the first page with one request; returns how many answers the site counts, None when it does not say. Raises SourceError."""
     values = {"stem": "new", "name": "new", "language": language, "source": source, "teacher": {"connection": "none", "model": "none"}}
     writer = Writer.model_validate(values)
-    opened = open_source(writer, cookie=secrets.get("cookie"), user_agent=secrets.get("user_agent") or None, site=None, pace=0)
-    opened.check()
-    return opened.page(0).total
+    user_agent = secrets.get("user_agent") or None
+    return first_page(open_source(writer, cookie=secrets.get("cookie"), user_agent=user_agent, site=site, pace=0, retry=False))
+
+
+def first_page(source: Source) -> int | None:
+    """How many answers there are, by the first page or by counting them. Raises SourceError, NotFound for a list that is empty."""
+    source.check()
+    page = source.page(0)
+    if not page.records and not page.total:
+        raise NotFound("The list is empty: there is no answer to read.")
+    return page.total
 
 
 def try_teacher(preset: Preset, base_url: str, key: str, choose: Callable[[str | None], str]) -> tuple[str, str]:
-    """Have a model chosen and make one cheap call; returns the model and what it took. Raises TeacherError, ConnectionMissing."""
+    """Have a model chosen and make one cheap call; returns the model and what it took.
+
+    What does not work is asked for again: a model the address does not serve here, key and address by the caller. Raises TeacherError,
+    ConnectionMissing.
+    """
     endpoint = Endpoint(base_url=base_url, key=SecretStr(key))
     known = models(endpoint)
     if known:
         print(f"   It serves: {', '.join(known[:12])}{' ...' if len(known) > 12 else ''}")
     proposed = preset.model if not known or preset.model in known else known[0]
-    model = choose(proposed) or proposed
-    if not model:
-        raise WriterFileError("a model is needed: its name as the teacher's page spells it.")
-    parameters = {"model": model, preset.token_limit: 16, **preset.parameters}
-    return model, asyncio.run(one_call(endpoint, parameters))
+    while True:
+        model = choose(proposed)
+        try:
+            if not model:
+                raise TeacherModelUnknown("a model is needed: its name as the teacher's page spells it.")
+            return model, asyncio.run(one_call(endpoint, {"model": model, preset.token_limit: 16, **preset.parameters}))
+        except TeacherModelUnknown as error:
+            print(f"   That does not work: {error}\n")
 
 
 def models(endpoint: Endpoint) -> list[str]:
-    """What the address serves; empty when it does not say."""
-    headers = {"Authorization": f"Bearer {endpoint.key.get_secret_value()}"}
+    """What the address serves; empty when it does not say. Raises TeacherError when nobody answers, TeacherKeyRefused."""
+    url = f"{endpoint.base_url.rstrip('/')}/models"
     try:
-        reply = requests.get(f"{endpoint.base_url.rstrip('/')}/models", headers=headers, timeout=SECONDS)
+        reply = requests.get(url, auth=lambda request: _with_key(request, endpoint), timeout=SECONDS, allow_redirects=False)
+    except requests.RequestException as error:
+        raise TeacherError(f"{endpoint.base_url} cannot be reached ({type(error).__name__}). Is the address right, does it run?") from None
+    if reply.status_code in (401, 403):
+        raise TeacherKeyRefused(f"the key was refused ({reply.status_code} from {url}). Copy it again.")
+    try:
         return sorted(str(model["id"]) for model in reply.json()["data"]) if reply.ok else []
-    except (requests.RequestException, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return []
 
 
+def _with_key(request: requests.PreparedRequest, endpoint: Endpoint) -> requests.PreparedRequest:
+    """As `auth`, so that no .netrc puts another one in its place."""
+    request.headers["Authorization"] = f"Bearer {endpoint.key.get_secret_value()}"
+    return request
+
+
 async def one_call(endpoint: Endpoint, parameters: dict[str, Any]) -> str:
-    """The cheapest call there is; returns what it took. Raises TeacherError."""
+    """The cheapest call there is; returns what it took. Raises TeacherError and its kinds."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it writes a line for each request
     async with Teacher(endpoint, parameters, timeout_seconds=SECONDS, concurrency=1) as teacher:
         try:
             reply = await teacher.ask([{"role": "user", "content": "Say yes."}])
         except CallFault as fault:
-            raise TeacherError(f"{fault.code}: {endpoint.without_key(fault.message)}") from None
+            raise (fault.ends_run or TeacherError)(f"{fault.code}: {endpoint.without_key(fault.message)}") from None
     return f"{reply.usage.prompt} tokens in, {reply.usage.completion} out" if reply.usage else "it does not count tokens"
 
 
 def what_can_train(language: str) -> tuple[str, str]:
     """The best recipe for this machine, and why, in words."""
-    found = gpus()
+    try:
+        found = gpus()
+    except LaunchError as error:
+        return CPU_RECIPE, f"{error} Until then nobody knows what GPU there is."
     if not found:
-        small = " It hardly knows Chinese: train on a GPU elsewhere (docs) for more than a try." if language == "zh" else ""
-        return CPU_RECIPE, f"No GPU is seen by the training environment. A model of 135M can be trained on the CPU.{small}"
+        small = " It hardly knows Chinese: for more than a try a GPU is needed." if language == "zh" else ""
+        return CPU_RECIPE, f"The training environment sees no GPU. A model of 135M can be trained on the CPU.{small}"
     name, memory = min(found, key=lambda gpu: gpu[1])
-    fitting = [recipe for recipe, needed in RECIPES if recipe in recipe_names() and memory >= needed]
-    return (fitting or [CPU_RECIPE])[0], f"{len(found)} x {name}, {memory:.0f} GiB each."
+    return fitting(memory), f"{len(found)} x {name}, {memory:.0f} GiB each."
 
 
+def fitting(memory: float) -> str:
+    """The best recipe for a GPU of so many GiB, 0 for none."""
+    return next((recipe for recipe, needed in RECIPES if memory >= needed), CPU_RECIPE)
+
+
+@cache
 def gpus() -> list[tuple[str, float]]:
     """Name and memory (GiB) of each GPU the training environment sees. Raises LaunchError without that environment."""
     done = subprocess.run([training_python(), "-c", ASK_GPU], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise LaunchError(f"The training environment does not work: {last}. Make it again: make install")
+        raise LaunchError(f"The training environment does not work: {last}. Make it again: make install.")
     return [(name, memory) for name, memory in json.loads(done.stdout)]
 
 
 def save_connection(home: Home, name: str, host: str | None, password: str | None, *, login: str | None = None) -> None:
     """Create a connection of type HTTP in Airflow's database, or bring it up to date."""
-    from ghostwriter.commands.night import own_airflow
+    from ghostwriter.commands.services import own_airflow
 
     own_airflow(home)
     from airflow.models import Connection
@@ -112,6 +153,8 @@ def writer_text(
 ) -> str:
     """The writer file, with what differs from the defaults."""
     asked = {key: teacher[key] for key in ("connection", "model") if teacher.get(key)}
+    if teacher.get("answers", ANSWERS) != ANSWERS:
+        asked["answers"] = teacher["answers"]
     if teacher.get("token_limit", "max_tokens") != "max_tokens":
         asked["token_limit"] = teacher["token_limit"]
     if teacher.get("parameters"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ghostwriter.judging.content import Content
 from ghostwriter.judging.gate import Check, Decision
+from ghostwriter.mlflow_runs.nights_picture import log_nights
 from ghostwriter.mlflow_runs.pipeline_run import describe, log_at_once
 from training.contract import METRIC_NAMES, Estimate
 
@@ -15,13 +16,17 @@ DECISION_TAG = "ghostwriter.decision"
 
 
 def log_decision(client: "MlflowClient", run_id: str, decision: Decision, content: Content | None, note: str = "") -> None:
-    """Tell an MLflow run the decision, every figure behind it, and the page; `note` stands below it in the description."""
+    """Tell an MLflow run the decision, every figure behind it, the page, and a picture of the nights so far.
+
+    In the description `note` stands between page and picture.
+    """
     log_at_once(client, run_id, metrics=decision_metrics(decision, content), tags={DECISION_TAG: decision.summary})
     page = decision_markdown(decision, content)
     facts = {"decision": decision.model_dump(mode="json"), "content": content.model_dump(mode="json") if content else None}
     client.log_dict(run_id, facts, "decision.json")
     client.log_text(run_id, page, "decision.md")
-    describe(client, run_id, f"{page}{note}")
+    picture = log_nights(client, run_id)
+    describe(client, run_id, "\n".join(part for part in (f"{page}{note}", picture) if part))
 
 
 def decision_metrics(decision: Decision, content: Content | None) -> dict[str, float]:

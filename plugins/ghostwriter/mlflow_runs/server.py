@@ -15,7 +15,7 @@ def tracking_uri() -> str:
         return os.environ["MLFLOW_TRACKING_URI"]
     except KeyError:
         raise ConnectionMissing(
-            "No MLflow is known: none of `make start` runs, and MLFLOW_TRACKING_URI is not set. Start it, or name your server there, like "
+            "MLflow does not run here, and MLFLOW_TRACKING_URI names no other. Start it with `make start`, or name your server there, like "
             "http://127.0.0.1:5000. In containers: docker compose exec scheduler python -m ghostwriter ..."
         ) from None
 

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
+from ghostwriter.mlflow_runs.chart import chart
+from ghostwriter.mlflow_runs.history import MEASURES, CandidateNight, read_history
 from ghostwriter.mlflow_runs.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.page.champions import Champion, read_champion
-from ghostwriter.page.chart import chart
-from ghostwriter.page.history import MEASURES, CandidateNight, read_history
 from ghostwriter.page.nights import Night, read_night
 from ghostwriter.page.state import State, read_state
 from ghostwriter.writer import Writer, readable_writers

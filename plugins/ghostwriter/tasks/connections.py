@@ -1,5 +1,6 @@
 """Secrets and addresses from Airflow connections; a missing one is a clear error before the first request."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -36,6 +37,12 @@ def teacher_endpoint(connection_id: str) -> Endpoint:
     if found.password:
         require_trusted(connection_id, endpoint.base_url)
     return endpoint
+
+
+def require_connections(connection_ids: Iterable[str]) -> None:
+    """Raise ConnectionMissing for the first that does not exist; nothing is sent anywhere."""
+    for connection_id in connection_ids:
+        _connection(connection_id, "docs/own-writer.md says what each field holds")
 
 
 def _connection(connection_id: str, fields: str) -> "Connection":

@@ -16,6 +16,7 @@ from ghostwriter.judging.promote import (
     alias_version,
     fetch_champion,
     is_champion,
+    model_name,
     promote as promote_version,
     roll_back as roll_back_version,
 )
@@ -23,6 +24,8 @@ from ghostwriter.judging.provenance import run_tags, version_tags
 from ghostwriter.judging.serving import Candidate, GatewayPort, Serving, Tried
 from ghostwriter.mlflow_runs.decision_page import DECISION_TAG, log_decision
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
+from ghostwriter.mlflow_runs.history import PROMOTED_TAG
+from ghostwriter.mlflow_runs.nights_picture import show_nights
 from ghostwriter.mlflow_runs.pipeline_run import (
     child,
     close_run as close_pipeline_run,
@@ -183,7 +186,8 @@ def promote(
         why=decision.summary,
         numbers=decision.numbers,
     )
-    client.set_tag(run_id, "ghostwriter.promoted_version", version)
+    client.set_tag(run_id, PROMOTED_TAG, version)
+    show_nights(client, run_id, model_name(writer.stem), version)
     log.info("Version %s is the champion of %s.", version, writer.name)
     return version
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ghostwriter.mlflow_runs.experiment import SCORES
+from ghostwriter.mlflow_runs.history import MEASURES
 from ghostwriter.page import words
-from ghostwriter.page.history import MEASURES
 from ghostwriter.page.nights import STAGES
 from ghostwriter.page.words import ZH, make_templates, measure_in, tongue_of
 

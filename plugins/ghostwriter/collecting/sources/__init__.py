@@ -11,11 +11,17 @@ from ghostwriter.collecting.sources.transport import Pacer
 from ghostwriter.collecting.sources.zhihu import ZhihuSource
 from ghostwriter.writer import Writer, beside_writers
 
+PAGE_SIZES = {"zhihu": ZhihuSource.page_size, "stackexchange": StackExchangeSource.page_size}
+"""Answers a page, of the sources that are read over the network."""
 
-def open_source(writer: Writer, *, cookie: str | None, user_agent: str | None, site: str | None, pace: float | None) -> Source:
+
+def open_source(
+    writer: Writer, *, cookie: str | None, user_agent: str | None, site: str | None, pace: float | None, retry: bool = True
+) -> Source:
     """The source the writer file names. `cookie` is the text as pasted, or the API key; `pace` None means the writer file's.
 
-    Raises SourceFileUnusable for files that cannot be read, AddressRefused for a `site` no cookie may be sent to.
+    Without `retry` a page is one request, whatever comes back. Raises SourceFileUnusable for files that cannot be read, AddressRefused
+    for a `site` no cookie may be sent to.
     """
     settings = writer.source
     pacer = Pacer(settings.pace_seconds if pace is None else pace)
@@ -24,8 +30,8 @@ def open_source(writer: Writer, *, cookie: str | None, user_agent: str | None, s
     if settings.kind == "jsonl":
         return open_files(_path(settings.account))
     if settings.kind == "stackexchange":
-        return StackExchangeSource(settings.account, cookie, pacer, site=site)
-    return ZhihuSource(settings.account, parse_cookie(cookie or ""), pacer, user_agent=user_agent, site=site)
+        return StackExchangeSource(settings.account, cookie, pacer, site=site, retry=retry)
+    return ZhihuSource(settings.account, parse_cookie(cookie or ""), pacer, user_agent=user_agent, site=site, retry=retry)
 
 
 def _path(account: str) -> Path:

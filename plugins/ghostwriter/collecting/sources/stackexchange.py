@@ -47,7 +47,7 @@ class StackExchangeSource:
     complete = True
     always_full = False
 
-    def __init__(self, account: str, key: str | None, pacer: Pacer, *, site: str | None = None) -> None:
+    def __init__(self, account: str, key: str | None, pacer: Pacer, *, site: str | None = None, retry: bool = True) -> None:
         name, _, user = account.rpartition("/")
         if not name or not user.isascii() or not user.isdigit():
             raise BadRequest(f"account = {account!r} is no Stack Exchange account: write it like stackoverflow/22656.")
@@ -56,7 +56,7 @@ class StackExchangeSource:
         self._quota: int | None = None
         self._backoff = 0.0
         headers = {"User-Agent": DEFAULT_USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
-        self._transport = Transport(checked_site(site or SITE), headers, pacer)
+        self._transport = Transport(checked_site(site or SITE), headers, pacer, retry=retry)
 
     @property
     def requests(self) -> int:

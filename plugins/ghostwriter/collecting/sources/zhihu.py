@@ -58,7 +58,7 @@ class ZhihuSource:
     def check(self) -> None:
         """Raise AuthMissing when the cookie lacks what a login needs; warn when its browser is not known."""
         if not self._cookie.pairs:
-            raise AuthMissing("There is no cookie (z_c0 and d_c0 are needed): name a file with it by --cookie-file. No request was made.")
+            raise AuthMissing("There is no cookie (z_c0 and d_c0 are needed): paste it, or name a file that holds it. No request was made.")
         missing = self._cookie.missing
         if missing:
             found = ", ".join(sorted(self._cookie.pairs)) or "nothing"

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ghostwriter.mlflow_runs.chart import HEIGHT, LEFT, WIDTH, chart
+from ghostwriter.mlflow_runs.history import CandidateNight, Figure, champions, read_history
 from ghostwriter.mlflow_runs.registry import Registry
-from ghostwriter.page.chart import HEIGHT, LEFT, WIDTH, chart
-from ghostwriter.page.history import CandidateNight, Figure, champions, read_history
 
 
 def night(day: int, style: float, version: str | None = None) -> CandidateNight:

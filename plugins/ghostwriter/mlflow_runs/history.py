@@ -1,10 +1,15 @@
 """From MLflow's runs to how a writer's nights went: each candidate's style and loss with its interval, and which became the champion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from ghostwriter.mlflow_runs.experiment import KIND_TAG
 from ghostwriter.mlflow_runs.registry import Json, Registry, named
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 NIGHTS = 60
 """The newest that are drawn."""
@@ -33,8 +38,19 @@ class CandidateNight:
 def read_history(registry: Registry, stem: str) -> tuple[CandidateNight, ...]:
     """The newest nights with figures, the oldest first. Raises MlflowSilent."""
     runs = registry.runs(stem, "candidate", NIGHTS)
-    found = (_night(run) for run in runs)
-    return tuple(sorted((night for night in found if night.figures), key=lambda night: night.when))
+    return in_order(_night(int(run["info"]["start_time"]), _metrics(run), named(run["data"].get("tags", []))) for run in runs)
+
+
+def client_history(client: "MlflowClient", experiment_id: str) -> tuple[CandidateNight, ...]:
+    """The same by MLflow's own client, for a task."""
+    query = f"tags.`{KIND_TAG}` = 'candidate'"
+    runs = client.search_runs([experiment_id], query, max_results=NIGHTS, order_by=["attributes.start_time DESC"])
+    return in_order(_night(run.info.start_time, run.data.metrics, run.data.tags) for run in runs)
+
+
+def in_order(nights: Iterable[CandidateNight]) -> tuple[CandidateNight, ...]:
+    """Those with figures, the oldest first."""
+    return tuple(sorted((night for night in nights if night.figures), key=lambda night: night.when))
 
 
 def champions(nights: Sequence[CandidateNight], measure: str) -> list[Figure | None]:
@@ -46,13 +62,14 @@ def champions(nights: Sequence[CandidateNight], measure: str) -> list[Figure | N
     return line
 
 
-def _night(run: Json) -> CandidateNight:
-    metrics = {metric["key"]: float(metric["value"]) for metric in run["data"].get("metrics", [])}
-    version = named(run["data"].get("tags", [])).get(PROMOTED_TAG)
-    when = datetime.fromtimestamp(int(run["info"]["start_time"]) / 1000, UTC)
+def _metrics(run: Json) -> dict[str, float]:
+    return {metric["key"]: float(metric["value"]) for metric in run["data"].get("metrics", [])}
+
+
+def _night(start_ms: int, metrics: Mapping[str, float], tags: Mapping[str, str]) -> CandidateNight:
     figures = {
         name: Figure(metrics[name], metrics[f"{name}/low"], metrics[f"{name}/high"])
         for name in MEASURES
         if {name, f"{name}/low", f"{name}/high"} <= metrics.keys()
     }
-    return CandidateNight(when, figures, version)
+    return CandidateNight(datetime.fromtimestamp(start_ms / 1000, UTC), figures, tags.get(PROMOTED_TAG))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ghostwriter.judging.measure_names import measure_name
-from ghostwriter.page.history import CandidateNight, Figure, champions
+from ghostwriter.mlflow_runs.history import CandidateNight, Figure, champions
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 210, 56, 12, 14, 32
 Point = tuple[float, float]
