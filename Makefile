@@ -78,7 +78,7 @@ up: ## The same in containers (docker-compose.yaml); makes the secrets and the i
 	@docker compose up --detach --wait || { echo "Not everything started; above stands what did not. Its own words: docker compose logs SERVICE."; \
 	echo "A taken port: make up AIRFLOW_PORT=8081 MLFLOW_PORT=5001. A full disk: docker system df shows what can go."; exit 1; }
 	@echo "Airflow  http://$(BIND):$(AIRFLOW_PORT)"; echo "MLflow   http://$(BIND):$(MLFLOW_PORT)"
-	@echo "Both want the login admin; its password stands in $(SECRETS)/airflow_passwords.json. make down stops everything and keeps all data."
+	@echo "Log in to both as admin; the password stands in $(SECRETS)/airflow_passwords.json. make down stops everything and keeps all data."
 
 down: ## Stop the containers of `make up`; everything stays in their volumes
 	@docker compose --profile '*' down

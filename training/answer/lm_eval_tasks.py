@@ -24,8 +24,9 @@ def require(tasks: Sequence[str]) -> None:
         version(PACKAGE)
     except PackageNotFoundError:
         raise TrainingError(
-            f"The evaluation asks for {', '.join(tasks)} of lm-eval, which is not installed in the training environment. Install it with"
-            f" `.venv-training/bin/uv pip install --python .venv-training -r {INSTALL}`, or leave lm_eval out of the writer file."
+            f"The evaluation asks for {', '.join(tasks)} of lm-eval, which is not installed in the training environment. Install it: "
+            f"`.venv-training/bin/python requirements/uv.py pip install --python .venv-training -r {INSTALL}`. Or leave lm_eval out of "
+            "the writer file."
         ) from None
     files = [task for task in tasks if is_file(task)]
     known = set(_manager(named=True).all_tasks) if len(files) < len(tasks) else set()

@@ -79,6 +79,7 @@ def findings(home: Home, stem: str | None) -> Iterator[Finding]:
     yield _look("writer files", _writer_files)
     yield _docker()
     if stem is None:
+        yield Finding("writer", None, "name one to have its connections, site, teacher and recipe tried, too: doctor WRITER")
         return
     yield (read := _look("writer", lambda: f"{load_writer(stem).name}: the file can be read"))
     if read.is_good:
