@@ -13,8 +13,8 @@ from pathlib import Path
 
 import requests
 
+from ghostwriter.commands.first_hour.writer_file import RECIPES, first_page, fitting, gpus, one_call
 from ghostwriter.commands.services import own_airflow
-from ghostwriter.commands.writer_file import RECIPES, first_page, fitting, gpus, one_call
 from ghostwriter.embedded.running import running
 from ghostwriter.embedded.services import require_free_ports
 from ghostwriter.embedded.stack import Ports

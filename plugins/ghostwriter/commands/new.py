@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ghostwriter.commands.collect import read_cookie_file
-from ghostwriter.commands.first_run import answers_for, first_run
+from ghostwriter.commands.first_hour.first_run import answers_for, first_run
+from ghostwriter.commands.first_hour.questions import Dialogue, NotUsable, ask
+from ghostwriter.commands.first_hour.writer_file import save_connection, try_source, try_teacher, what_can_train, writer_text
 from ghostwriter.commands.options import home_of
-from ghostwriter.commands.questions import Dialogue, NotUsable, ask
 from ghostwriter.commands.services import own_airflow
-from ghostwriter.commands.writer_file import save_connection, try_source, try_teacher, what_can_train, writer_text
 from ghostwriter.home import Home
 from ghostwriter.tasks.connections import SITES
 from ghostwriter.teacher.presets import Preset, load_presets

@@ -8,9 +8,9 @@ import pytest
 
 from ghostwriter.collecting.sources.errors import NotFound, ServerError
 from ghostwriter.commands import new
-from ghostwriter.commands.first_run import first_run
-from ghostwriter.commands.questions import Dialogue, ask
-from ghostwriter.commands.writer_file import gpus, try_source, try_teacher, what_can_train, writer_text
+from ghostwriter.commands.first_hour.first_run import first_run
+from ghostwriter.commands.first_hour.questions import Dialogue, ask
+from ghostwriter.commands.first_hour.writer_file import gpus, try_source, try_teacher, what_can_train, writer_text
 from ghostwriter.errors import TeacherError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.teacher.presets import Preset, load_presets

@@ -5,7 +5,7 @@ import sys
 
 from ghostwriter.home import ROOT
 
-USE_CONNECTIONS = ("collect", "distill", "doctor", "new", "run")
+USE_CONNECTIONS = ("collect", "distill", "doctor", "new", "notify", "run")
 
 
 def test_no_command_that_reads_connections_imports_airflow_before_it_runs() -> None:

@@ -3,7 +3,7 @@
 from math import ceil
 
 from ghostwriter.collecting.sources import PAGE_SIZES
-from ghostwriter.commands.writer_file import ANSWERS
+from ghostwriter.commands.first_hour.writer_file import ANSWERS
 from ghostwriter.home import Home
 from ghostwriter.tasks.form_estimate import TYPICAL_ANSWER, TYPICAL_QUESTION, form_estimate
 from ghostwriter.writer import Writer
