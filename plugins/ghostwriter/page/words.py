@@ -9,9 +9,7 @@ from ghostwriter.judging.measure_names import measure_name
 
 Tongue = Literal["en", "zh"]
 ZH = {
-    "Nothing has run yet. Switch the writer's DAGs on and trigger %(dag)s, or wait for the night.": (
-        "还没有运行过。请打开作者的 DAG 并触发 %(dag)s，或等到夜里。"
-    ),
+    "Nothing has run yet. Switch %(dag)s on and trigger it, or wait for the night.": ("还没有运行过。请打开并触发 %(dag)s，或等到夜里。"),
     "Champion": "冠军（正在使用的模型）",
     "version %(number)s": "版本 %(number)s",
     "since %(time)s": "自 %(time)s 起",
