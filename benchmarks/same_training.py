@@ -39,7 +39,7 @@ def losses(name: str, recipe: Recipe, models: Path, words: int) -> list[float]:
     optimizer, steps, found = MasterAdamW(trainable(model), 0.0), recipe.max_steps or 0, []
     for number in range(steps):
         step = Step(number, rows_of_step(rows, recipe, number), recipe.micro_batch, learning_rate(recipe, number, steps))
-        found.append(train_step(path, optimizer, prepare(path, step, processes), recipe, processes, stop=False).loss)
+        found.append(train_step(path, optimizer, prepare(path, step, processes), recipe, processes).loss)
     return found
 
 

@@ -116,7 +116,7 @@ def take(steps: Sequence[Step], path: ForwardPath, optimizer: MasterAdamW, recip
             if step:
                 ready.append(prepare(path, step, processes))
 
-        losses.append(train_step(path, optimizer, ready.pop(0), recipe, processes, stop=False, meanwhile=ahead).loss)
+        losses.append(train_step(path, optimizer, ready.pop(0), recipe, processes, meanwhile=ahead).loss)
     return losses
 
 

@@ -71,11 +71,12 @@ def train_step(
     recipe: Recipe,
     processes: Processes,
     *,
-    stop: bool,
+    stop: Callable[[], bool] = lambda: False,
     save: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> StepResult:
-    """Take one step; `meanwhile` is called while the device works. Raises NonFiniteLoss, naming rows; no weight is changed then."""
+    """Take one step; `meanwhile` is called while the device works, `stop` at the end. Raises NonFiniteLoss, naming rows, with all weights
+    as they were."""
     step, total = prepared.step, prepared.answer_tokens
     seed = recipe.seed * 1_000_003 + step.number
     torch.manual_seed(seed * processes.count + processes.rank)  # for dropout: a resumed run draws the same
@@ -93,7 +94,7 @@ def train_step(
         raise NonFiniteLoss(_name_bad_rows(path, step.rows))
     if not math.isfinite(norm):
         raise NonFiniteLoss(f"The gradient's norm is {norm} while the loss is {loss:.4f}; rows of the step: {_sources(step.rows)}.")
-    stopping, saving = (votes > 0 for votes in processes.total(float(stop), float(save)))
+    stopping, saving = (votes > 0 for votes in processes.total(float(stop()), float(save)))
     return StepResult(loss, norm, prepared.tokens, total, stopping, saving)
 
 

@@ -223,7 +223,7 @@ def _step(session: Session, ahead: LookAhead, stop: StopFlag, saving: Saving) ->
     save = saving.is_due
     try:
         return train_step(
-            session.path, session.optimizer, prepared, recipe, processes, stop=stop.is_set, save=save, meanwhile=ahead.prepare
+            session.path, session.optimizer, prepared, recipe, processes, stop=lambda: stop.is_set, save=save, meanwhile=ahead.prepare
         )
     except NonFiniteLoss as error:
         saving.settle()

@@ -49,7 +49,15 @@ def setting(models: Path) -> tuple[Any, MasterAdamW]:
 
 def losses(path: ForwardPath, optimizer: MasterAdamW, micro_batch: int) -> list[float]:
     steps = [Step(number, ROWS, micro_batch, 1e-2) for number in range(3)]
-    return [train_step(path, optimizer, prepare(path, step, Processes()), recipe(), Processes(), stop=False).loss for step in steps]
+    return [train_step(path, optimizer, prepare(path, step, Processes()), recipe(), Processes()).loss for step in steps]
+
+
+def test_a_signal_during_a_step_ends_the_training_with_that_step(models: Path) -> None:
+    model, optimizer = setting(models)
+    path, came = padded(model, 0, CPU), list[int]()
+    prepared = prepare(path, Step(0, ROWS, 8, 1e-2), Processes())
+    step = train_step(path, optimizer, prepared, recipe(), Processes(), stop=lambda: bool(came), meanwhile=lambda: came.append(15))
+    assert step.stopping
 
 
 def test_the_loss_does_not_depend_on_the_micro_batch(models: Path) -> None:

@@ -83,7 +83,7 @@ def test_both_paths_give_the_same_loss_curve(models: Path) -> None:
         path, optimizer = make(model), MasterAdamW(trainable(model), 0.0)
         curves.append(
             [
-                train_step(path, optimizer, prepare(path, Step(number, ROWS, 2, 1e-2), Processes()), recipe(), Processes(), stop=False).loss
+                train_step(path, optimizer, prepare(path, Step(number, ROWS, 2, 1e-2), Processes()), recipe(), Processes()).loss
                 for number in range(20)
             ]
         )
