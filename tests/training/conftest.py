@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from training.contract import EvaluateRequest, EvaluateResult, Recipe, TrainRequ
 from training.measure.evaluate import evaluate, measure
 from training.signals import StopFlag
 
+os.environ.update(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error")  # as a stage sets them before its libraries are imported
 multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)  # before anything starts the server
 torch.set_num_threads(1)  # as in the processes below: equal sums, and no waiting for a second core
 ROOT = Path(__file__).parents[2]
@@ -87,11 +87,6 @@ def without_answers(models: Path, folder: Path) -> Path:
 def kept_answers(models: Path) -> list[Path]:
     """Files with answers in them."""
     return [path for path in (models / "answers").glob("*.jsonl") if b'"text"' in path.read_bytes()]
-
-
-def command(*arguments: str | Path) -> list[str]:
-    """The training side's command line."""
-    return [sys.executable, "-m", "training", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:

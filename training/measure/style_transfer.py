@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.measure.style import MIN_TEXTS, OTHERS, TWINS, WRITER, Scores, Style, scaled, separation, unseparated
-
 if TYPE_CHECKING:
     from training.answer.arms import LoadedArm
+    from training.measure.style import Scores, Style  # with scikit-learn, a second of a start: imported where it is used
     from training.rows.data import Message, Row
 
 LEAST_PARAMETERS = 5_000_000_000
@@ -59,6 +58,8 @@ def transfer_gains(
     `training` are the writer's other answers, of which examples are drawn, and `twins` rewrites of them by their place. No example is
     scored, nor a rewrite of one.
     """
+    from training.measure.style import OTHERS, TWINS
+
     own, foreign = (_examples(texts, seed) for texts in (training, others))
     strangers = {
         OTHERS: [text for place, text in enumerate(others) if place not in foreign][:MOST_STRANGERS],
@@ -73,8 +74,10 @@ def transfer_gains(
     return {name: tuple(gains.get(text) for text in crowd) for name, crowd in texts.items()}
 
 
-def transfer_style(gains: Gains) -> Style:
+def transfer_style(gains: Gains) -> "Style":
     """The scores of each crowd of texts, or why they are withheld."""
+    from training.measure.style import MIN_TEXTS, OTHERS, WRITER, Style, scaled, separation, unseparated
+
     found: dict[str, Scores] = {name: np.array(values, np.float64) for name, values in gains.items()}
     sizes = {name: int(np.isfinite(found[name]).sum()) for name in (WRITER, OTHERS)}
     if min(sizes.values()) < MIN_TEXTS:
@@ -104,7 +107,7 @@ def _rewrites(loaded: "LoadedArm", texts: Sequence[str], language: str) -> dict[
     return {text: answer.text for text, answer in zip(texts, answers, strict=True)}
 
 
-def _nats(loaded: "LoadedArm", example: str, texts: Sequence[str], plain: Mapping[str, str], language: str) -> Scores:
+def _nats(loaded: "LoadedArm", example: str, texts: Sequence[str], plain: Mapping[str, str], language: str) -> "Scores":
     """The loss on each text behind one example, in nats a token."""
     nats, tokens = loaded.nats([_row(loaded, example, text, plain, language) for text in texts])
     a_token: Scores = np.array(nats, np.float64) / np.array(tokens)

@@ -59,7 +59,8 @@ class AirflowApi:
     def resize_pool(self, name: str, before: int, slots: int) -> None:
         """Give a pool that still has `before` slots another number of them."""
         if self.get(f"pools/{name}")["slots"] == before:
-            self._call("PATCH", f"pools/{name}", params={"update_mask": "slots"}, json={"pool": name, "slots": slots})
+            body = {"pool": name, "slots": slots, "include_deferred": False}  # Airflow wants it whole, and takes what the mask names
+            self._call("PATCH", f"pools/{name}", params={"update_mask": "slots"}, json=body)
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run."""

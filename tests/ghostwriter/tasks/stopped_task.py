@@ -9,14 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from ghostwriter.distilling.distill import distill
-from ghostwriter.home import Home
 from ghostwriter.tasks.stoppable import end_body, end_with_worker
-from ghostwriter.teacher.client import Endpoint
-from tests.distill_case import PRICES, make_writer
-from tests.teacher_server import KEY
 
 
 def main(what: str, home: str = "", answers: str = "", base_url: str = "") -> None:
@@ -27,8 +20,22 @@ def main(what: str, home: str = "", answers: str = "", base_url: str = "") -> No
         sys.stdout.write("asleep\n")
         sys.stdout.flush()
         time.sleep(60)
+    else:
+        buy(Path(home), Path(answers), base_url)
+
+
+def buy(home: Path, answers: Path, base_url: str) -> None:
+    """Distil 500 answers; importing what that needs takes seconds."""
+    from pydantic import SecretStr
+
+    from ghostwriter.distilling.distill import distill
+    from ghostwriter.home import Home
+    from ghostwriter.teacher.client import Endpoint
+    from tests.distill_case import PRICES, make_writer
+    from tests.teacher_server import KEY
+
     writer = make_writer(answers=500, budget=PRICES)
-    distill(writer, Home(Path(home)), Path(answers), Endpoint(base_url=base_url, key=SecretStr(KEY)))
+    distill(writer, Home(home), answers, Endpoint(base_url=base_url, key=SecretStr(KEY)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """Whole trainings, as real processes where it matters: killed, stopped, repeated, shared, out of disk."""
 
 import json
-import resource
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.child import Child
-from tests.training.conftest import ROOT, command, environment, pair
+from tests.training.conftest import pair
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory, Stopped
 from training.fit.train import train
@@ -190,24 +188,12 @@ def test_memory_that_ends_on_the_way_is_one_clear_error(request_training: Make, 
         train(request_training(), StopFlag())
 
 
-def test_a_full_disk_is_one_clear_error(request_training: Make) -> None:
-    request = request_training(rank=64, checkpoint_steps=1)
-
-    def small_files() -> None:  # a file over the limit fails as on a full disk; the signal would end the process otherwise
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
-    done = subprocess.run(
-        command("train", request.run_folder / "request.json"),
-        cwd=ROOT,
-        env={**environment(), "PYTHONDONTWRITEBYTECODE": "1"},  # or modules compiled under the limit stay cut for ever
-        capture_output=True,
-        text=True,
-        preexec_fn=small_files,
-    )
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("The disk is full")
+def test_a_full_disk_is_one_clear_error(request_training: Make, tmp_path: Path) -> None:
+    request, errors = request_training(rank=64, checkpoint_steps=1), tmp_path / "errors.txt"
+    arguments = ("train", request.run_folder / "request.json")
+    assert Child(tmp_path / "said.txt", *arguments, errors=errors, file_bytes=200_000).wait() == 1
+    assert errors.read_text().count("\n") == 1
+    assert errors.read_text().startswith("The disk is full")
     assert list((request.run_folder / "checkpoints").iterdir()) == []
     assert (request.run_folder / "outbox.jsonl").read_text().endswith('{"run": "", "kind": "status", "value": "FAILED"}\n')
 
@@ -220,12 +206,10 @@ def test_recomputing_layers_is_the_same_training(request_training: Make) -> None
 
 
 def test_errors_are_one_line_and_exit_status_one(request_training: Make, tmp_path: Path) -> None:
-    request = request_training()
+    request, errors = request_training(), tmp_path / "errors.txt"
     (request.dataset / "direct.jsonl").write_text("")
-    done = subprocess.run(
-        command("train", request.run_folder / "request.json"), cwd=ROOT, env=environment(), capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, f"{request.dataset} has no rows to train on in direct.jsonl.\n")
+    assert Child(tmp_path / "said.txt", "train", request.run_folder / "request.json", errors=errors).wait() == 1
+    assert errors.read_text() == f"{request.dataset} has no rows to train on in direct.jsonl.\n"
 
 
 def test_each_epochs_adapter_is_kept_and_is_the_same_after_kills(request_training: Make) -> None:
