@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,13 +16,15 @@ from training.rows.data import Message
 
 SECONDS = 600
 LAST = 2000
+SLOTS = 8
+"""Answers at once: a token of each costs little more than a token of one, since the weights are read once for all."""
 
 
 class Llama:
     """llama.cpp with one GGUF file, in a process of its own, until the block ends. Raises ExportError when it does not load."""
 
     def __init__(self, model: Path, *adapter: Path) -> None:
-        self._command = [sys.executable, "-m", "training.export.llama_server", str(model), *map(str, adapter)]
+        self._command = [sys.executable, "-m", "training.export.llama_server", str(model), *map(str, adapter), "--slots", str(SLOTS)]
 
     def __enter__(self) -> "Llama":
         self._errors = tempfile.TemporaryFile()
@@ -43,8 +47,12 @@ class Llama:
         ids: list[int] = self._ask("tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
         return ids
 
-    def answer(self, prompt: list[int], most: int) -> list[int]:
-        """Token ids of the greedy answer, its end token included when it comes within `most`."""
+    def answers(self, prompts: Sequence[list[int]], most: int) -> list[list[int]]:
+        """Token ids of the greedy answers, each with its end token when it comes within `most`. Several are written at once."""
+        with ThreadPoolExecutor(SLOTS) as pool:
+            return list(pool.map(lambda prompt: self._answer(prompt, most), prompts))
+
+    def _answer(self, prompt: list[int], most: int) -> list[int]:
         sampling = {"temperature": 0, "samplers": ["temperature"], "cache_prompt": False, "return_tokens": True}
         ids: list[int] = self._ask("completion", {"prompt": prompt, "n_predict": most, **sampling})["tokens"]
         return ids

@@ -1,5 +1,6 @@
 """Questions to an export in plain transformers and peft: nothing of this project's layers or decoding runs here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,12 @@ class Plain:
         found = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
         return list(found["input_ids"])
 
+    def answers(self, prompts: Sequence[list[int]], most: int) -> list[list[int]]:
+        """Token ids of the greedy answers, each with its end token when it comes within `most`."""
+        return [self._answer(prompt, most) for prompt in prompts]
+
     @torch.inference_mode()
-    def answer(self, prompt: list[int], most: int) -> list[int]:
-        """Token ids of the greedy answer, its end token included when it comes within `most`."""
+    def _answer(self, prompt: list[int], most: int) -> list[int]:
         from transformers import GenerationConfig
 
         end, pad = self._tokenizer.eos_token_id, self._tokenizer.pad_token_id

@@ -36,8 +36,8 @@ class Answerer(Protocol):
         """Token ids of a conversation up to where the answer begins."""
         ...
 
-    def answer(self, prompt: list[int], most: int) -> list[int]:
-        """Token ids of the greedy answer, with its end token when it comes within `most`."""
+    def answers(self, prompts: Sequence[list[int]], most: int) -> list[list[int]]:
+        """Token ids of the greedy answers, each with its end token when it comes within `most`."""
         ...
 
 
@@ -56,7 +56,7 @@ def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Gi
                 " they are not the same. Its chat template or tokenizer is another one. Export it --as peft or --as merged."
             )
     prompts = [base.chat.prompt(messages) for messages in asked]
-    answers = [export.answer(prompt, most) for prompt in prompts]
+    answers = export.answers(prompts, most)
     if not all(answers):
         raise ExportError(f"The export gives no answer to {questions[answers.index([])][:60]!r}.")
     return list(zip(prompts, answers, strict=True))

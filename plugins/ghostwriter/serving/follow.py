@@ -16,7 +16,7 @@ from ghostwriter.judging.serving import Tried
 from ghostwriter.mlflow_runs.registry import MlflowSilent, Registry
 from ghostwriter.serving.asked import CHAMPION, PREVIOUS, Which, no_model
 from ghostwriter.serving.engine import Engine
-from ghostwriter.serving.exports import TOKENS, Exports
+from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.level import BASE, Facts, Level, read_level
 from ghostwriter.serving.loaded import Loaded
 from ghostwriter.serving.probe import probe
@@ -247,10 +247,10 @@ class Follow:
             log.info("%s is fetched and proved.", facts.name)
             made = await asyncio.to_thread(self._exports.make, writer, facts, questions)
             loaded = Loaded(facts.name, lambda: self._engine.load(facts.key, made.folder, facts), self._most)
-            asked = self._exports.questions_of(facts)
+            asked = self._exports.asked_of(facts)
             try:
                 running = await loaded.open()
-                await probe(self._client, running, asked, made.proof.ids, TOKENS, self._engine.near_tie)
+                await probe(self._client, running, asked.questions, made.proof.ids, asked.max_new_tokens, self._engine.near_tie)
             except BaseException:
                 await loaded.close(0)
                 raise

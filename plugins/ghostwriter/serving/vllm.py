@@ -132,7 +132,8 @@ class VllmEngine:
             "--port", port, "--served-model-name", BASE_NAME, "--enable-lora", "--max-lora-rank", rank, "--max-loras", ADAPTERS,
             "--max-cpu-loras", ADAPTERS_IN_MEMORY, "--generation-config", "vllm", "--max-model-len", self._room, *revision, *self._options,
         ]  # fmt: skip
-        own = {**training_environment(), **OWN, "VLLM_API_KEY": key, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+        settings = {name: value for name, value in os.environ.items() if name.startswith("VLLM_")}
+        own = {**training_environment(), **settings, **OWN, "VLLM_API_KEY": key, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as words:
             process = await asyncio.create_subprocess_exec(*map(str, command), stdin=PIPE, stdout=words, stderr=words, cwd=ROOT, env=own)
         server = Server(process, f"http://127.0.0.1:{port}", key, log)

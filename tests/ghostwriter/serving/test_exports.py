@@ -45,7 +45,7 @@ def test_a_whole_export_is_found_again_whatever_its_version_is_called(exports: E
     model = finished(exports, writer)
     candidate = Facts("lamplight", "candidate", "a" * 64, "tiny", None, 0, run_id="r")
     assert exports.make(writer, candidate).folder == model.parent
-    assert exports.questions_of(candidate) == ("Why?",)
+    assert exports.asked_of(candidate).questions == ("Why?",)
 
 
 def test_one_that_was_changed_is_made_anew_and_a_silent_mlflow_can_pass(exports: Exports, writer: Writer) -> None:
