@@ -22,6 +22,7 @@ COMMANDS = {
     "notify": ("notify",),
     "purge": ("purge",),
     "trust": ("trust",),
+    "votes": ("votes",),
     "new": ("new",),
     "doctor": ("doctor",),
     "run": ("run",),

@@ -1,9 +1,11 @@
 """The database under archive and ledger: SQLite by default, Postgres when GHOSTWRITER_DATABASE_URL says so."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Text, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Text, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase
 
@@ -29,6 +31,20 @@ def open_database(url: str) -> Engine:
     if engine.dialect.name == "postgresql":
         _widen(engine)
     return engine
+
+
+@contextmanager
+def erasing(engine: Engine) -> Iterator[Connection]:
+    """A transaction whose deleted rows are overwritten in an SQLite file, and in its log; Postgres does so when it vacuums."""
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as connection:
+        if sqlite:
+            connection.execute(text("PRAGMA secure_delete = ON"))
+            connection.commit()
+        with connection.begin():
+            yield connection
+        if sqlite:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
 def _make_missing(engine: Engine) -> None:

@@ -18,6 +18,7 @@ from ghostwriter.home import ROOT
 from ghostwriter.writer_settings import (
     MODES,
     Budget,
+    Chat,
     Evaluation,
     Gate,
     Judge,
@@ -59,6 +60,7 @@ class Writer(Section):
     judge: Judge | None = None
     student: Student | None = None
     notify: Notify | None = None
+    chat: Chat = Chat()
 
     @model_validator(mode="after")
     def _student_is_there(self) -> Self:

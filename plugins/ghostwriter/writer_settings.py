@@ -251,6 +251,17 @@ class Serving(Section):
     nothing is promoted."""
 
 
+class Chat(Section):
+    """Talking to the writer's models on the page, and what is kept of it."""
+
+    max_tokens: int = Field(512, ge=1)
+    """Tokens an answer may have."""
+    keep: bool = False
+    """Chats are kept in the database. Otherwise nothing is, but the answers somebody voted on."""
+    keep_days: int = Field(365, ge=1)
+    """After so many days votes and kept chats are removed."""
+
+
 class Notify(Section):
     """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
 from ghostwriter.writer import Writer, load_writer
 from tests.e2e.inboxes import WEBHOOK_SECRET, Inboxes, open_inboxes
+from tests.gateway_server import GatewayServer
 from tests.teacher_server import KEY, TeacherScript, TeacherServer
 
 STEM, ACCOUNT = "lamplight", "odessa-lamplight"
@@ -84,6 +86,10 @@ cron = "* * * * * */2"
 STAGES = ("collect", "distill", "train", "compare", "rollback")
 
 
+CHAMPION_ANSWER = "<b>The lamp</b> burns.<img src=x onerror=alert(1)>"
+BASE_ANSWER = "As a model, I burn nothing."
+
+
 @dataclass
 class World:
     """Everything that runs, and the writer it runs for."""
@@ -96,6 +102,7 @@ class World:
     site: Site
     teacher: TeacherServer
     inboxes: Inboxes
+    gateway: GatewayServer
     supervisor: Supervisor
     stack: Stack
 
@@ -135,6 +142,8 @@ def running_world(home: Home, writers: Path, ports: Ports) -> Iterator[World]:
         with ExitStack() as running:
             site = running.enter_context(Site(ACCOUNT, load_corpus(ROOT / "demo" / "corpus" / f"{STEM}.jsonl", ACCOUNT)))
             teacher = running.enter_context(TeacherServer(TeacherScript()))
+            gateway = running.enter_context(GatewayServer({STEM: re.findall(".{1,12}", CHAMPION_ANSWER), f"{STEM}@base": [BASE_ANSWER]}))
+            os.environ["GHOSTWRITER_SERVING_URL"] = gateway.url
             inboxes = running.enter_context(open_inboxes(free_port()))
             supervisor = running.enter_context(Supervisor(home.path))
             stack = Stack(home, ports, supervisor)
@@ -146,7 +155,9 @@ def running_world(home: Home, writers: Path, ports: Ports) -> Iterator[World]:
             no_encryption = json.dumps({"from_email": "airflow@example.org", "disable_ssl": True, "disable_tls": True})
             api.put_connection("post", "smtp", "127.0.0.1", "", port=inboxes.mail_port, extra=no_encryption)
             api.put_connection("hook", "http", inboxes.hook_url, WEBHOOK_SECRET)
-            world = World(api, MlflowClient(stack.mlflow_url), home, load_writer(STEM), writers, site, teacher, inboxes, supervisor, stack)
+            world = World(
+                api, MlflowClient(stack.mlflow_url), home, load_writer(STEM), writers, site, teacher, inboxes, gateway, supervisor, stack
+            )
             world.switch_on(
                 [*(f"{stem}_{stage}" for stem in (STEM, NEIGHBOUR) for stage in STAGES if stage != "collect"), "multiplication"]
             )

@@ -84,6 +84,11 @@ def read_corpus(writer: Writer, answers: Path, home: Home) -> Corpus:
     return Corpus(training, heldout, tuple(questions), dropped, contrast, tuple(twins))
 
 
+def heldout_pairs(writer: Writer, answers: Path) -> list[Pair]:
+    """The pairs of a snapshot that nobody trains on. Raises SnapshotError or WriterFileError."""
+    return split(writer, _pairs(answers, Counter()))[1]
+
+
 def _pairs(answers: Path, dropped: Counter[str]) -> list[Pair]:
     """The snapshot's pairs; a second answer to the same question, and an empty one, are left out."""
     pairs: dict[str, Pair] = {}

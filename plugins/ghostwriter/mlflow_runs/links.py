@@ -49,7 +49,7 @@ def public_address(uri: str) -> str:
 
 
 def run_page(uri: str, experiment_id: str, run_id: str, part: str = "") -> str:
-    """Address of an MLflow run, or a part of it. Its end keeps MLflow from showing traces of agents, of which there are none here."""
+    """Address of an MLflow run, or a part of it. Its end makes MLflow show the run and not the experiment's traces."""
     return f"{public_address(uri)}/#/experiments/{experiment_id}/runs/{run_id}{part}?workflowType=machine_learning"
 
 

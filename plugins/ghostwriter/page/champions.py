@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -78,18 +78,23 @@ class Evaluation:
 
 def read_champion(registry: Registry, stem: str) -> Champion | None:
     """What the registry says of a writer; None before the first promotion. Raises MlflowSilent."""
+    found = read_versions(registry, stem)
+    if found is None or not found.champion:
+        return found
+    measures = tuple(_measures(registry, found.versions, found.champion, found.previous))
+    shown = next((version for version in found.versions if version.number == found.champion), None)
+    return replace(found, measures=measures, answers=_answers(registry, shown) if shown else ())
+
+
+def read_versions(registry: Registry, stem: str) -> Champion | None:
+    """The same without scores and answers, in two requests. Raises MlflowSilent."""
     name = model_name(stem)
     model = registry.model(name)
     if model is None:
         return None
     versions = tuple(_version(found) for found in registry.versions(name))
     aliases = {alias["alias"]: int(alias["version"]) for alias in model.get("aliases", [])}
-    champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
-    since, who, why = _last_move(model)
-    measures = tuple(_measures(registry, versions, champion, previous)) if champion else ()
-    shown = next((version for version in versions if version.number == champion), None)
-    answers = _answers(registry, shown) if shown else ()
-    return Champion(name, versions, champion, previous, since, who, why, measures, answers)
+    return Champion(name, versions, aliases.get(CHAMPION), aliases.get(PREVIOUS), *_last_move(model))
 
 
 def _answers(registry: Registry, version: Version) -> tuple[tuple[str, str], ...]:

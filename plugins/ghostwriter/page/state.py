@@ -29,7 +29,7 @@ class State:
 
 def read_state(url: str, writer: Writer, night: datetime | None = None) -> State:
     """The figures of a writer, whose last night began at `night`. Raises sqlalchemy's DBAPIError when the database cannot be read."""
-    with Session(_engine(url)) as session:
+    with Session(shared_engine(url)) as session:
         archived, gone = counts(session, writer.stem)
         month = _spent_since(session, writer, month_start(datetime.now(UTC), writer.schedule.timezone))
         return State(archived, gone, month, None if night is None else _spent_since(session, writer, night))
@@ -48,5 +48,6 @@ def _spent_since(session: Session, writer: Writer, start: datetime) -> float:
 
 
 @cache
-def _engine(url: str) -> Engine:
+def shared_engine(url: str) -> Engine:
+    """The project's database, opened once a process."""
     return open_database(url)

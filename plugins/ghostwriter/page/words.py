@@ -57,6 +57,54 @@ ZH = {
     "The same answer.": "回答相同。",
     "Earlier questions": "前面的问题",
     "Further questions": "后面的问题",
+    "Talk to it": "与它对话",
+    "Talk to %(writer)s's model": "与%(writer)s的模型对话",
+    "A model that imitates a person's voice answers here, not %(writer)s. What it says may be wrong, and the person never said it: "
+    "do not pass it on as theirs.": (
+        "在这里回答的是模仿一个人口吻的模型，不是%(writer)s本人。它说的可能有误，本人也从未说过：请勿当作本人的话转述。"
+    ),
+    "Chats are kept for %(days)s days: the writer file says so. So are votes, with both answers.": (
+        "对话保存 %(days)s 天（作者文件如此设置），投票连同两个回答也一样。"
+    ),
+    "Chats are not kept. A vote is: with both answers, what was asked and your name, for %(days)s days.": (
+        "对话不保存。投票会保存 %(days)s 天：包括两个回答、所问内容和你的名字。"
+    ),
+    "Nothing answers at %(url)s, so nobody answers here. Start the gateway with .venv/bin/python -m ghostwriter serve (make serve), "
+    "then load this page again.": (
+        "%(url)s 没有响应，所以这里无法回答。请用 .venv/bin/python -m ghostwriter serve（make serve）启动网关，然后刷新本页。"
+    ),
+    "This page needs JavaScript: answers are shown as they are written.": "本页需要 JavaScript：回答边生成边显示。",
+    "You": "你",
+    "champion": "冠军",
+    "previous champion": "前任冠军",
+    "Answer %(letter)s": "回答 %(letter)s",
+    "Stopped.": "已停止。",
+    "Cut off at the longest answer allowed.": "已达回答长度上限，被截断。",
+    "Waiting for the first words ...": "等待开头……",
+    "You are no longer logged in. Load this page again.": "登录已失效，请刷新本页。",
+    "The connection broke. Ask again.": "连接中断，请再问一次。",
+    "Choose two different versions.": "请选择两个不同的版本。",
+    "Your vote is kept.": "投票已保存。",
+    "Talk to one": "与一个对话",
+    "Compare two blindly": "盲比两个",
+    "Questions nobody was trained on": "没有用于训练的问题",
+    "Votes on these count below, and are never trained on.": "对这些问题的投票计入下面的统计，但绝不用于训练。",
+    "Your question": "你的问题",
+    "Send": "发送",
+    "Stop": "停止",
+    "Another answer": "换一个回答",
+    "New chat": "新对话",
+    "A is better": "A 更好",
+    "B is better": "B 更好",
+    "Equally good": "一样好",
+    "Both bad": "都不好",
+    "Champion against the previous one": "冠军与前任",
+    "In %(votes)s blind votes the champion was preferred %(share)s %% of the time, undecided votes counting half "
+    "(95 %% interval: %(low)s to %(high)s %%).": (
+        "在 %(votes)s 次盲投中，冠军获选 %(share)s%%，未分高下各计一半（95%% 置信区间：%(low)s 至 %(high)s%%）。"
+    ),
+    "Won %(wins)s, undecided %(undecided)s, lost %(losses)s.": "胜 %(wins)s，未分高下 %(undecided)s，负 %(losses)s。",
+    "A share is given from %(least)s votes on.": "满 %(least)s 票后给出比例。",
     "What it would tell is missing below; the rest is current.": "下面缺少相应内容，其余是最新的。",
 }
 ZH_MEASURES = {

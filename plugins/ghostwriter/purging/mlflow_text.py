@@ -1,9 +1,14 @@
 """MLflow: what its runs hold of an answer, or of a writer, is removed there."""
 
-from collections.abc import Iterator, Set
+import json
+import time
+from collections.abc import Iterable, Iterator, Set
 from typing import TYPE_CHECKING
 
 from ghostwriter.judging.promote import model_name
+from ghostwriter.mlflow_runs.teacher_traces import EXAMPLES_TAG, KIND as TEACHER_CALL, QUESTION_TAG
+from ghostwriter.mlflow_runs.traces import find_traces, kind_of, named, traces_with_tags
+from ghostwriter.mlflow_runs.vote_traces import trace_names
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -14,6 +19,8 @@ WITHOUT_TEXT = frozenset(
     | {f"{what}.{ending}" for what in ("decision", "comparison", "panel") for ending in ("json", "md")}
 )
 """Artifacts of a run that hold figures or weights. All others go (report, samples, previews, verdicts), also what a later version adds."""
+MOST_AT_ONCE = 100
+"""Traces in one request."""
 TABLES_TAG = "mlflow.loggedArtifacts"
 PARENT_TAG, DATASET_TAG, DATASET_PARAM = "mlflow.parentRunId", "ghostwriter.dataset", "dataset"
 
@@ -28,6 +35,24 @@ def remove_texts(client: "MlflowClient", stem: str, clean_datasets: Set[str]) ->
     return removed
 
 
+def remove_traces(client: "MlflowClient", stem: str, answer: str, question_id: str | None, votes: Iterable[str]) -> int:
+    """Remove the traces of teacher calls that ask the question or show the answer, and of these votes; returns how many were."""
+    removed = 0
+    for experiment in _experiments(client, stem):
+        calls = traces_with_tags(client, experiment, kind_of(TEACHER_CALL))
+        names = [
+            trace_id
+            for trace_id, tags in calls.items()
+            if (question_id and tags.get(QUESTION_TAG) == question_id) or answer in json.loads(tags.get(EXAMPLES_TAG, "[]"))
+        ]
+        for vote in votes:
+            for name in trace_names(vote):
+                names += find_traces(client, experiment, named(name)).values()
+        for start in range(0, len(names), MOST_AT_ONCE):
+            removed += client.delete_traces(experiment, trace_ids=names[start : start + MOST_AT_ONCE])
+    return removed
+
+
 def remove_experiment(client: "MlflowClient", stem: str) -> int:
     """Remove all artifacts of a writer's runs, the registered model, then the experiment, under a name of its own; returns the runs."""
     runs = 0
@@ -39,6 +64,8 @@ def remove_experiment(client: "MlflowClient", stem: str) -> int:
             runs += 1
         for model in client.search_logged_models([experiment], max_results=1_000):
             client.delete_logged_model(model.model_id)
+        while client.delete_traces(experiment, max_timestamp_millis=int(time.time() * 1000)):
+            pass
         client.rename_experiment(experiment, f"purged {experiment}")  # MLflow keeps the name of a removed experiment taken
         client.delete_experiment(experiment)
     return runs

@@ -25,8 +25,8 @@ from ghostwriter.home import Home
 from ghostwriter.judging.promote import model_name, registry_lock
 from ghostwriter.lock import only_one
 from ghostwriter.purging.folders import Found, check_idle, find_answer, remove, remove_leftovers, run_folders
-from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, trained_versions
-from ghostwriter.purging.rows import ledgers, question_of, remove_answer, remove_writer
+from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, remove_traces, trained_versions
+from ghostwriter.purging.rows import ledgers, question_of, remove_answer, remove_writer, votes_on
 from ghostwriter.snapshot import current_name, forget_current
 from ghostwriter.teacher.batch_ledger import BatchLedger
 
@@ -111,6 +111,7 @@ def _purge_answer(
     if client:
         clean = {folder.name for folder in home.datasets(stem).glob("*") if folder.is_dir()} - set(found.datasets)
         texts, versions = remove_texts(client, stem, clean), trained_versions(client, stem, set(found.datasets))
+        texts += remove_traces(client, stem, answer, found.question_id, votes_on(engine, stem, answer))
     runs = run_folders(home, stem, found.datasets)
     datasets = [home.datasets(stem) / name for name in found.datasets]
     snapshots = [home.answers(stem) / name for name in found.snapshots]
@@ -123,7 +124,6 @@ def _purge_answer(
         remove(folder)
     _remove_leftovers(home, stem)
     others = OtherAnswers(home.contrast(stem)).forget(found.question_id) if found.question_id else 0
-    # Votes on answers, once they are kept: their rows go here, before the archive's.
     rows = remove_answer(engine, stem, answer, found.question_id)
     counts = {
         "mlflow_artifacts": texts,
@@ -146,7 +146,6 @@ def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: 
         remove(folder)
         remove_leftovers(folder.parent)
     _remove_leftovers(home, stem)
-    # Votes on answers, once they are kept: their rows go here, before the archive's.
     counts = {"mlflow_runs": runs, **remove_writer(engine, stem)}
     file = f"The writer file {stem}.toml: while it is there, the next night collects everything again."
     trash = "MLflow's trash: the names and figures of the runs, until `mlflow gc` is run there."
@@ -185,4 +184,5 @@ def _elsewhere(client: "MlflowClient | None") -> list[str]:
         "The source, a site or a file: nothing was removed there.",
         "The teacher's vendor, who was sent it in prompts; backups; what an object store was sent (--data-url); the logs of Airflow.",
     ]
-    return places if client else ["MLflow: samples and reports of runs. Run this again with MLFLOW_TRACKING_URI set.", *places]
+    vacuum = "MLflow's database: what its removed traces held stands in free pages of the file until it is vacuumed."
+    return [vacuum, *places] if client else ["MLflow: samples and reports of runs. Run this again with MLFLOW_TRACKING_URI set.", *places]

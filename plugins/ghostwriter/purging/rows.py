@@ -1,13 +1,15 @@
-"""Archive and ledger: the rows that hold an answer, or a writer. What was paid stays in the books, without a word of text."""
+"""Archive, ledger, votes: the rows that hold an answer, or a writer. What was paid stays in the books, without a word of text."""
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, Engine, delete, select, text
+from sqlalchemy import Connection, Engine, delete, select
 
 from ghostwriter.collecting.archive import Answer, AntiBotStop, Crawl, Revision
+from ghostwriter.collecting.clean import clean
+from ghostwriter.database import erasing
 from ghostwriter.teacher.ledger import AnswerRow, ExamplesRow
+from ghostwriter.votes.removal import find_votes_on, remove_all_votes, remove_votes
 
 CHUNK = 500
 """Keys in one IN clause: below every database's limit of parameters."""
@@ -24,12 +26,20 @@ def question_of(engine: Engine, writer: str, answer: str) -> str | None:
         return connection.execute(select(Answer.question_id).where(Answer.writer == writer, Answer.id == answer)).scalar()
 
 
+def votes_on(engine: Engine, stem: str, answer: str) -> list[str]:
+    """The ids of votes that `remove_answer` will remove."""
+    with engine.connect() as connection:
+        return find_votes_on(connection, stem, _texts_of(connection, stem, answer))["votes"]
+
+
 def remove_answer(engine: Engine, stem: str, answer: str, question_id: str | None) -> dict[str, int]:
-    """Remove an answer and its revisions, the teacher's answers to its question or with it as an example, and all verdicts.
+    """Remove an answer and its revisions, the teacher's answers to its question or with it as an example, all verdicts, and the votes
+    and chats that ask its question or repeat it, nearly or word for word.
 
     A verdict does not say which answers it compared, and is cheap to buy again.
     """
-    with _erasing(engine) as connection:
+    with erasing(engine) as connection:
+        talked = remove_votes(connection, find_votes_on(connection, stem, _texts_of(connection, stem, answer)))
         asked = _asked_with(connection, ledgers(stem)[:2], answer, question_id)
         taught = _delete_keys(connection, asked) + _delete_answers(connection, [ledgers(stem)[2]])
         for row in _examples_with(connection, stem, answer, question_id):
@@ -43,33 +53,31 @@ def remove_answer(engine: Engine, stem: str, answer: str, question_id: str | Non
             )
         revisions = connection.execute(delete(Revision).where(Revision.writer == stem, Revision.answer == answer))
         answers = connection.execute(delete(Answer).where(Answer.writer == stem, Answer.id == answer))
-    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
+    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught, **talked}
 
 
 def remove_writer(engine: Engine, stem: str) -> dict[str, int]:
     """Remove everything of a writer but what calls cost."""
-    with _erasing(engine) as connection:
+    with erasing(engine) as connection:
+        talked = remove_all_votes(connection, stem)
         taught = _delete_answers(connection, ledgers(stem))
         connection.execute(delete(ExamplesRow).where(ExamplesRow.writer == stem))
         revisions = connection.execute(delete(Revision).where(Revision.writer == stem))
         answers = connection.execute(delete(Answer).where(Answer.writer == stem))
         for table in (Crawl, AntiBotStop):
             connection.execute(delete(table).where(table.writer == stem))
-    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught}
+    return {"archived": answers.rowcount, "revisions": revisions.rowcount, "teacher_answers": taught, **talked}
 
 
-@contextmanager
-def _erasing(engine: Engine) -> Iterator[Connection]:
-    """A transaction whose deleted rows are overwritten in an SQLite file, and in its log; Postgres does so when it vacuums."""
-    sqlite = engine.dialect.name == "sqlite"
-    with engine.connect() as connection:
-        if sqlite:
-            connection.execute(text("PRAGMA secure_delete = ON"))
-            connection.commit()
-        with connection.begin():
-            yield connection
-        if sqlite:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+def _texts_of(connection: Connection, stem: str, answer: str) -> list[tuple[str, str]]:
+    """Question and words of an archived answer, as it is and as it was before each edit."""
+    here = (Answer.writer == stem, Answer.id == answer)
+    now = select(Answer.question, Answer.body, Answer.body_kind).where(*here)
+    before = select(Revision.question, Revision.body, Answer.body_kind).join(
+        Answer, (Revision.writer == Answer.writer) & (Revision.answer == Answer.id)
+    )
+    rows = [*connection.execute(now), *connection.execute(before.where(*here))]
+    return [(row.question or "", clean(row.body, row.body_kind).text) for row in rows]
 
 
 def _asked_with(connection: Connection, names: Iterable[str], answer: str, question_id: str | None) -> list[str]:

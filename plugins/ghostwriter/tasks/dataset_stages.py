@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ghostwriter.errors import TrackingError
 from ghostwriter.home import Home
 from ghostwriter.snapshot import set_current
 from ghostwriter.tasks.chain import Level, can_train, chosen_or_newest, is_woken, next_work, read_level
@@ -17,16 +18,33 @@ LAST_ATTEMPT_SECONDS = 15.0
 
 
 def take_snapshot(writer: Writer, known: int) -> str:
-    """Write the archive's answers as the current snapshot; returns its folder. Raises AirflowSkipException when they are distilled."""
+    """Write the archive's answers as the current snapshot; returns its folder. Raises AirflowSkipException when they are distilled.
+
+    Each night votes and chats that have become too old are removed here.
+    """
     from airflow.sdk.exceptions import AirflowSkipException
 
     from ghostwriter.collecting.answers import snapshot_answers
 
     home = Home.default()
+    forget_old_votes(writer, home)
     folder = snapshot_answers(writer, home)
     if next_work(read_level(home, writer.stem)) != "distil":
         raise AirflowSkipException(f"Nothing new: {known} answers are known, and their snapshot {folder} is distilled.")
     return str(folder)
+
+
+def forget_old_votes(writer: Writer, home: Home) -> None:
+    """Remove votes and kept chats after `chat.keep_days`."""
+    from ghostwriter.database import open_database
+    from ghostwriter.votes.records import forget_old
+
+    engine = open_database(home.database_url)
+    try:
+        if removed := forget_old(engine, writer.stem, writer.chat.keep_days):
+            log.info("%d votes and chats were older than chat.keep_days = %d, and are removed.", removed, writer.chat.keep_days)
+    finally:
+        engine.dispose()
 
 
 def answers_to_distill(writer: Writer, form: Mapping[str, Any], dag_run: Any) -> str:
@@ -112,4 +130,24 @@ def record(writer: Writer, dataset: str, dag_run: Any) -> str:
     from ghostwriter.mlflow_runs.dataset_run import record_dataset
     from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
 
-    return record_dataset(mlflow_client(), writer, Path(dataset), dag_run, tracking_uri())
+    run_id = record_dataset(mlflow_client(), writer, Path(dataset), dag_run, tracking_uri())
+    _show_calls(writer, Path(dataset))
+    return run_id
+
+
+def _show_calls(writer: Writer, dataset: Path) -> None:
+    """Put one in a hundred of the teacher's calls, and votes that are not there yet, into MLflow; without them the night goes on."""
+    from ghostwriter.database import open_database
+    from ghostwriter.mlflow_runs.server import mlflow_client
+    from ghostwriter.mlflow_runs.teacher_traces import trace_teacher
+    from ghostwriter.mlflow_runs.vote_traces import trace_votes
+
+    engine = open_database(Home.default().database_url)
+    try:
+        calls = trace_teacher(mlflow_client(), engine, writer, dataset)
+        votes = trace_votes(mlflow_client(), engine, writer.stem)
+        log.info("%d calls of the teacher and %d votes now stand in MLflow as traces.", calls, votes)
+    except TrackingError as error:
+        log.warning("%s", error)
+    finally:
+        engine.dispose()

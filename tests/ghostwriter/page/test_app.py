@@ -8,13 +8,16 @@ from airflow.api_fastapi.core_api.security import requires_authenticated
 from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
-from ghostwriter.page.app import app, refused, templates
+from ghostwriter.page.app import app, refused
+from ghostwriter.page.rendering import TEMPLATES
 
 ROUTES = [route for route in app.routes if isinstance(route, APIRoute)]
 
 
 def test_there_is_no_list_of_routes_and_no_document() -> None:
-    assert sorted(route.path for route in app.routes if hasattr(route, "path")) == ["/", "/compare/{stem}"]
+    paths = sorted(route.path for route in app.routes if hasattr(route, "path"))
+    talking = [f"/chat/{{stem}}{end}" for end in ("", "/answer", "/compare", "/vote")]
+    assert paths == ["/", "/chat.js", *talking, "/compare/{stem}"]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
@@ -37,17 +40,21 @@ def test_an_answer_that_is_html_is_shown_as_text() -> None:
     from ghostwriter.page.compare import Sample
 
     hostile = "<script>alert(1)</script>"
-    page = templates.get_template("compare.html").render(
-        prefix="",
-        mlflow="",
-        writer={"name": hostile, "stem": "x"},
-        one=2,
-        other=1,
-        silent=[hostile],
-        samples=[Sample(hostile, hostile, hostile, "b")],
-        total=1,
-        start=0,
-        step=20,
+    page = (
+        TEMPLATES["en"]
+        .get_template("compare.html")
+        .render(
+            prefix="",
+            mlflow="",
+            writer={"name": hostile, "stem": "x"},
+            one=2,
+            other=1,
+            silent=[hostile],
+            samples=[Sample(hostile, hostile, hostile, "b")],
+            total=1,
+            start=0,
+            step=20,
+        )
     )
     assert hostile not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5

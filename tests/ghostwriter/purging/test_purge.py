@@ -29,7 +29,10 @@ from ghostwriter.distilling.distill import distill
 from ghostwriter.distilling.trained_on import trained_on
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
+from ghostwriter.mlflow_runs import teacher_traces
 from ghostwriter.mlflow_runs.pipeline_run import open_run
+from ghostwriter.mlflow_runs.teacher_traces import trace_teacher
+from ghostwriter.mlflow_runs.vote_traces import trace_votes
 from ghostwriter.purging import rows
 from ghostwriter.purging.folders import StillAtWork
 from ghostwriter.purging.purge import NothingToPurge, Purged, purge
@@ -37,9 +40,11 @@ from ghostwriter.snapshot import read_rows, set_current, write_snapshot
 from ghostwriter.tasks.chain import Level, read_level
 from ghostwriter.teacher.batch_ledger import BatchLedger, PlannedSend
 from ghostwriter.teacher.ledger import AnswerRow, SendRow
+from ghostwriter.votes.records import keep_chat
 from ghostwriter.writer import Writer
 from tests.distill_case import endpoint, make_writer, pairs
 from tests.teacher_server import TeacherScript, TeacherServer, invent
+from tests.vote_case import SAMPLING, comparison, vote
 
 ANSWER, SECRET = "a7", "marzipan orchid seventeen"
 """The answer to be purged, and words that stand in it and nowhere else."""
@@ -79,7 +84,20 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home.path / "errors").mkdir()
     (home.path / "errors" / "tester-20261130.txt").write_text(SECRET)
     _log_run(MlflowClient(store(folder)), folder, dataset)
+    _vote(home, [line for line in lines if line["id"] in (ANSWER, "a8")])
     return folder
+
+
+def _vote(home: Home, lines: list[dict[str, str]]) -> None:
+    """Votes and a chat on the answer's question, ones that quote it, and as many on another that stay."""
+    engine = open_database(home.database_url)
+    for line in lines:
+        quoted = " ".join(line["answer"].split()[-14:])
+        vote(engine, "a", writer="tester", question=f"{line['question']}!")
+        vote(engine, "b", b=f"As somebody said: {quoted}", writer="tester")
+        talked = comparison(question=f"Who said {quoted}")
+        keep_chat(engine, "tester", "ann", talked.messages, talked.a, SAMPLING)
+    engine.dispose()
 
 
 def writer_of(folder: Path) -> Writer:
@@ -141,11 +159,40 @@ def test_an_answer_that_is_purged_is_in_no_file_any_more(copy: Path) -> None:
     assert {**done.counts, "teacher_answers": 0} == {
         "mlflow_artifacts": 2, "run_folders": 1, "datasets": 1, "snapshots": 1, "other_answers": 1,
         "archived": 1, "revisions": 0, "teacher_answers": 0,
+        "votes": 2, "chats": 1,
     }  # fmt: skip
     assert 2 <= done.counts["teacher_answers"] < 30
     kept = trained_on(Home(copy / "home").datasets("tester"))
     assert len(kept) > 20 and ANSWER.replace("a", "q") not in kept  # nobody holds out what was trained on
     assert "version 1 of ghostwriter-tester" in done.remains[0]
+
+
+def traces(copy: Path, experiment: str = "tester") -> list[str]:
+    """All traces of the writer, as JSON."""
+    client = MlflowClient(store(copy))
+    found = client.get_experiment_by_name(experiment)
+    return [trace.to_json() for trace in client.search_traces(locations=[found.experiment_id])] if found else []
+
+
+@pytest.mark.parametrize(("answer", "left"), [(ANSWER, 4), (None, 0)], ids=["answer", "writer"])
+def test_traces_of_votes_and_calls_with_it_go_too(copy: Path, answer: str | None, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher_traces, "ONE_IN", 1)
+    home, client = Home(copy / "home"), MlflowClient(store(copy))
+    engine = open_database(home.database_url)
+    assert trace_votes(client, engine, "tester") == 4
+    calls = trace_teacher(client, engine, writer_of(copy), next(home.datasets("tester").glob("*/manifest.json")).parent)
+    before = traces(copy)
+    assert len(before) == 8 + calls
+    assert sum(SECRET in trace for trace in before) > 4
+    experiment = client.get_experiment_by_name("tester")
+    assert experiment
+    done = purged(copy, answer)
+    name = "tester" if answer else f"purged {experiment.experiment_id}"
+    after = traces(copy, name)
+    assert not [trace for trace in after if SECRET in trace]
+    assert sum('"voted answer"' in trace for trace in after) == left
+    assert len(after) > left or answer is None
+    assert any("until it is vacuumed" in place for place in done.remains)
 
 
 def test_the_audit_line_names_who_and_what_without_text(copy: Path) -> None:
@@ -193,6 +240,7 @@ def test_a_whole_writer_is_purged_and_no_other(copy: Path) -> None:
     assert places_of(SECRET, copy) == []
     assert places_of("word", copy) == []
     assert (done.counts["archived"], done.counts["mlflow_runs"]) == (40, 2)
+    assert (done.counts["votes"], done.counts["chats"]) == (4, 2)
     assert "tester.toml" in done.remains[0]
     with Session(open_database(home.database_url)) as session:
         assert session.scalars(select(Answer.writer)).all() == ["other"]
