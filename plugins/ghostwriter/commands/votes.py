@@ -5,11 +5,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Engine
 
-from ghostwriter.commands.collect import home_of
+from ghostwriter.commands.options import home_of
 from ghostwriter.database import open_database
 from ghostwriter.distilling.corpus import heldout_pairs
 from ghostwriter.errors import GhostwriterError, SnapshotError
@@ -20,7 +20,7 @@ from ghostwriter.mlflow_runs.server import mlflow_client
 from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import newest
 from ghostwriter.votes.comparison import CHOICES
-from ghostwriter.votes.export import FORMATS, Format, export_votes
+from ghostwriter.votes.export import FORMATS, export_votes
 from ghostwriter.votes.records import all_chats, all_votes, forget_old, messages_of
 from ghostwriter.writer import Writer, load_writer
 
@@ -93,7 +93,7 @@ def _written(engine: Engine, writer: Writer, home: Home, form: str, file: str) -
         return _write_chats(engine, writer, Path(file))
     if form not in FORMATS:
         raise FormatUnknown(f"There is no format {form!r}. There are: {', '.join((*FORMATS, CHATS))}.")
-    exported = export_votes(all_votes(engine, writer.stem), _heldout(writer, home), cast(Format, form))
+    exported = export_votes(all_votes(engine, writer.stem), _heldout(writer, home), form)
     _write(Path(file), exported.rows)
     left_out = [f"Left out: {number} votes {REASONS[reason]}." for reason, number in exported.dropped.items()]
     return "\n".join([f"{len(exported.rows)} rows of {exported.votes} votes in {file}.", *left_out])

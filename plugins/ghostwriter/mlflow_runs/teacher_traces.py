@@ -47,7 +47,7 @@ def is_sampled(key: str) -> bool:
 
 def trace_teacher(client: "MlflowClient", engine: Engine, writer: Writer, dataset: Path) -> int:
     """Write the sampled calls MLflow lacks; returns how many. Raises TrackingError when MLflow does not take one."""
-    mode = read_manifest(dataset).facts.get("mode")
+    mode = read_manifest(dataset).facts.get("mode", "direct")
     keys = [] if mode == "direct" else [key for key in _keys(engine, writer.ledger(mode)) if is_sampled(key)]
     if not keys:
         return 0

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import httpx
+import httpx2
 
 from ghostwriter.addresses import serving_url
 from ghostwriter.errors import HomeError
@@ -41,7 +41,7 @@ class NotRunning(GatewayError):
 class Answer:
     """An answer that is being written: who writes it, and its pieces. Whoever asked for it closes it."""
 
-    def __init__(self, client: httpx.AsyncClient, response: httpx.Response) -> None:
+    def __init__(self, client: httpx2.AsyncClient, response: httpx2.Response) -> None:
         self._client, self._response = client, response
         self.version = response.headers.get("X-Ghostwriter-Version", "unknown")
         self.digest = response.headers.get("X-Ghostwriter-Digest", "")
@@ -60,7 +60,7 @@ class Answer:
                     return
                 if piece := self._piece(data):
                     yield piece
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise GatewayError(f"The gateway went away in the middle of the answer ({type(error).__name__}).") from None
         if self.finish_reason is None:
             raise GatewayError("The answer ended in the middle. Ask again.")
@@ -85,7 +85,7 @@ async def ask(model: str, messages: Sequence[Message], sampling: Sampling) -> An
         "stream": True,
         **sampling.model_dump(),
     }
-    client = _client(httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS))
+    client = _client(httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS))
     try:
         return Answer(client, await _loaded(client, request))
     except BaseException:
@@ -97,14 +97,14 @@ def check_running() -> None:
     """Ask for the gateway's health. Raises NotRunning when nothing answers."""
     url = f"{serving_url().removesuffix('/v1')}/healthz"
     try:
-        httpx.get(url, timeout=CONNECT_SECONDS, trust_env=False)
-    except httpx.HTTPError as error:
+        httpx2.get(url, timeout=CONNECT_SECONDS, trust_env=False)
+    except httpx2.HTTPError as error:
         raise NotRunning(f"The gateway at {serving_url()} does not answer ({type(error).__name__}). {HOW_TO_START}", 503) from None
 
 
-def _client(timeout: httpx.Timeout) -> httpx.AsyncClient:
+def _client(timeout: httpx2.Timeout) -> httpx2.AsyncClient:
     """A client that goes straight to the gateway: a proxy of the environment has no business between the two."""
-    return httpx.AsyncClient(base_url=serving_url() + "/", headers=_key(), timeout=timeout, trust_env=False)
+    return httpx2.AsyncClient(base_url=serving_url() + "/", headers=_key(), timeout=timeout, trust_env=False)
 
 
 def _key() -> dict[str, str]:
@@ -115,7 +115,7 @@ def _key() -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-async def _loaded(client: httpx.AsyncClient, request: dict[str, Any]) -> httpx.Response:
+async def _loaded(client: httpx2.AsyncClient, request: dict[str, Any]) -> httpx2.Response:
     """The response whose body is the answer; asked for again while the version is being loaded."""
     deadline = asyncio.get_running_loop().time() + LOADING_SECONDS
     while True:
@@ -130,16 +130,16 @@ async def _loaded(client: httpx.AsyncClient, request: dict[str, Any]) -> httpx.R
         await asyncio.sleep(_pause(error.retry_after))
 
 
-async def _sent(client: httpx.AsyncClient, request: dict[str, Any]) -> httpx.Response:
+async def _sent(client: httpx2.AsyncClient, request: dict[str, Any]) -> httpx2.Response:
     try:
         return await client.send(client.build_request("POST", "chat/completions", json=request), stream=True)
-    except httpx.ConnectError:
+    except httpx2.ConnectError:
         raise NotRunning(f"The gateway at {serving_url()} does not answer. {HOW_TO_START}", 503) from None
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise GatewayError(f"The gateway at {serving_url()} gave no answer ({type(error).__name__}). Ask again.", 504) from None
 
 
-def _refusal(response: httpx.Response, body: bytes) -> GatewayError:
+def _refusal(response: httpx2.Response, body: bytes) -> GatewayError:
     """A refusal in the gateway's words; of its key, in ours, since a caller must not be sent to the login."""
     retry_after = response.headers.get("Retry-After")
     if response.status_code == 401:
@@ -170,8 +170,8 @@ def _sentence(body: Any) -> str:
     return str(error.get("message") if isinstance(error, dict) else error or body)[:500]
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[str]:
-    """The data of server-sent events. Lines end at line feeds alone: httpx's own lines also end within a JSON string at U+2028."""
+async def _events(response: httpx2.Response) -> AsyncIterator[str]:
+    """The data of server-sent events. Lines end at line feeds alone: httpx2's own lines also end within a JSON string at U+2028."""
     rest = b""
     async for chunk in response.aiter_bytes():
         *lines, rest = (rest + chunk).split(b"\n")

@@ -23,7 +23,9 @@ from tests.vote_case import QUESTION, vote
 @pytest.fixture
 def client(empty_store: Path, tmp_path: Path) -> MlflowClient:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client.create_experiment("tester", artifact_location=str(tmp_path / "artifacts"))
+    return client
 
 
 def test_a_vote_is_feedback_on_a_trace_of_each_answer_and_written_once(home: Home, client: MlflowClient) -> None:
