@@ -115,6 +115,15 @@ def test_a_blind_comparison_is_voted_on_and_names_come_after(world: World, page:
     assert complaints == []
 
 
+def test_the_vote_is_feedback_in_mlflow(world: World) -> None:
+    wait_until(lambda: votes(world)[0].trace_b is not None, 120, "The vote in MLflow")
+    row = votes(world)[0]
+    for trace, text, value in ((row.trace_a, row.text_a, "better"), (row.trace_b, row.text_b, "worse")):
+        shown = world.client.get_trace(str(trace))
+        assert shown.data.spans[0].outputs["choices"][0]["message"]["content"] == text
+        assert [(each.name, each.value, each.source.source_id) for each in shown.info.assessments] == [("preferred", value, "admin")]
+
+
 def test_the_same_on_a_phone_in_chinese_and_in_the_dark(world: World, phone: Page) -> None:
     phone.emulate_media(color_scheme="dark")
     complaints = open_chat(phone, world)

@@ -1,5 +1,6 @@
 """One model's answer as a trace in MLflow, found again by a name of ours, so that it is written once however often it is tried."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,7 @@ def write_trace(client: "MlflowClient", experiment_id: str, stem: str, trace: An
     import mlflow
     from mlflow.entities import SpanType
 
+    os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"  # written when `end` returns; waiting for its queue takes a second each
     mlflow.set_tracking_uri(client.tracking_uri)
     tags = {NAME_TAG: trace.name, KIND_TAG: trace.kind, WRITER_TAG: stem, **trace.tags}
     span = mlflow.start_span_no_context(
@@ -54,7 +56,6 @@ def write_trace(client: "MlflowClient", experiment_id: str, stem: str, trace: An
     )
     span.set_outputs({"choices": [{"message": {"role": "assistant", "content": trace.text}}]})
     span.end(end_time_ns=_nanoseconds(trace.ended))
-    mlflow.flush_trace_async_logging()
     if trace.name not in find_traces(client, experiment_id, named(trace.name)):
         raise TrackingError(f"MLflow at {client.tracking_uri} did not take a trace. Run this again when it answers.")
     return str(span.trace_id)

@@ -53,4 +53,6 @@ def _counted(points: list[float]) -> WinRate:
     from training.bootstrap import estimate, mean
 
     share = estimate(mean(points)) if len(points) >= LEAST else None
+    if share:  # an interval widened for few votes may go beyond what a share can be
+        share = share.model_copy(update={"low": max(0.0, share.low), "high": min(1.0, share.high)})
     return WinRate(points.count(1.0), points.count(0.5), points.count(0.0), share)

@@ -70,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port = probe.getsockname()[1]
         probe.close()
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"},  # MLflow's client sets it
             "GHOSTWRITER_HOME": str(home.path),
             "GHOSTWRITER_WRITERS": str(writers),
             "GHOSTWRITER_SERVING_URL": gateway.url,

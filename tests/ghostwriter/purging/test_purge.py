@@ -176,7 +176,7 @@ def traces(copy: Path, experiment: str = "tester") -> list[str]:
 
 @pytest.mark.parametrize(("answer", "left"), [(ANSWER, 4), (None, 0)], ids=["answer", "writer"])
 def test_traces_of_votes_and_calls_with_it_go_too(copy: Path, answer: str | None, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher_traces, "ONE_IN", 1)
+    monkeypatch.setattr(teacher_traces, "ONE_IN", 8)
     home, client = Home(copy / "home"), MlflowClient(store(copy))
     engine = open_database(home.database_url)
     assert trace_votes(client, engine, "tester") == 4
