@@ -204,9 +204,13 @@ def _start(home: Home, ports: Ports) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "ghostwriter", "up", "--home", str(home.path)]
         up = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
     deadline = time.monotonic() + START_SECONDS
-    while b"Ctrl-C stops" not in log.read_bytes():
-        if up.poll() is not None or time.monotonic() > deadline:
-            up.terminate()
-            raise ServiceError(f"up did not come up: {log.read_text()[-3000:]}")
-        time.sleep(0.25)
+    try:
+        while b"Ctrl-C stops" not in log.read_bytes():
+            if up.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"up did not come up: {log.read_text()[-3000:]}")
+            time.sleep(0.25)
+    except BaseException:  # also Ctrl-C: nobody else knows of this process yet
+        up.terminate()
+        up.wait()
+        raise
     return up
