@@ -6,9 +6,10 @@ Not through MLflow's client: that takes seconds to import, and retries for longe
 import json
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
+if TYPE_CHECKING:
+    import requests  # imported when something is asked: tasks import this, and each DAG file is parsed without it
 
 Json = dict[str, Any]
 SECONDS = 1.5
@@ -26,6 +27,8 @@ class Registry:
     want the same runs."""
 
     def __init__(self, uri: str, seconds: float = SECONDS) -> None:
+        import requests
+
         self.uri = uri.rstrip("/")
         self._deadline = time.monotonic() + seconds
         self._session = requests.Session()
@@ -90,7 +93,9 @@ class Registry:
             raise MlflowSilent(f"What answers at {self.uri} is not MLflow.") from None
         return body
 
-    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+    def _send(self, method: str, path: str, **arguments: Any) -> "requests.Response":
+        import requests
+
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise MlflowSilent(f"MLflow at {self.uri} is too slow.")
@@ -116,6 +121,8 @@ def _authorization() -> dict[str, str]:
     """The header MLflow's own client would send."""
     user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
+        import requests
+
         request = requests.Request("GET", "http://mlflow", auth=(user, password)).prepare()
         return {"Authorization": str(request.headers["Authorization"])}
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
