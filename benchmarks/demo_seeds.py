@@ -1,6 +1,6 @@
 """What the demo's training gives with other seeds, beside its goals: `python -m benchmarks.demo_seeds --home var --seeds 0 1 2`.
 
-Takes the first training and its evaluation from the home folder of a demo that ran (`make demo`), repeats both with each seed
+Takes the first training and its evaluation from the home folder of a demo that ran (`make demo`), repeats them with each seed
 through the stages themselves, without a time limit for the steps, and prints each goal's figure with its 95 % interval. What is
 finished is kept in the home folder and not done again.
 """
@@ -66,19 +66,18 @@ def first_training(runs: Path) -> tuple[TrainRequest, EvaluateRequest]:
 
 
 def run_seed(train: TrainRequest, evaluate: EvaluateRequest, folder: Path, seed: int) -> EvaluateResult:
-    """Both stages in a folder of their own."""
+    """All stages in a folder of their own."""
     recipe = train.recipe.model_copy(update={"seed": seed, "max_seconds": None})
     run_stage("train", train.model_copy(update={"run_folder": folder, "recipe": recipe, "tracking": None}))
     arms = [arm.model_copy(update={"adapter": folder / "adapter"}) if arm.adapter else arm for arm in evaluate.arms]
     changed = {"run_folder": folder / "evaluation", "arms": tuple(arms), "tracking": None}
-    run_stage("evaluate", evaluate.model_copy(update=changed))
+    for stage in ("evaluate", "measure"):
+        run_stage(stage, evaluate.model_copy(update=changed))
     return read_json(EvaluateResult, folder / "evaluation" / RESULT_FILE)
 
 
 def run_stage(stage: str, request: TrainRequest | EvaluateRequest) -> None:
-    """One stage as the launchers start it, unless it is done."""
-    if (request.run_folder / RESULT_FILE).exists():
-        return
+    """One stage as the launchers start it."""
     request.run_folder.mkdir(parents=True, exist_ok=True)
     write_json(request, request.run_folder / REQUEST_FILE)
     subprocess.run([sys.executable, "-m", "training", stage, request.run_folder / REQUEST_FILE], check=True, env=os.environ)
