@@ -8,8 +8,10 @@ import pytest
 
 from demo.follow import Loop
 from ghostwriter.embedded.services import wait_until
+from ghostwriter.embedded.stack import GPU_TASKS_AT_ONCE
 from ghostwriter.errors import ServiceError
 from tests.e2e.world import SECRETS, STEM, WRITER_FILE, World
+from training.contract import RESULT_FILE, EvaluateResult, read_json
 
 CAREFUL_FILE = f"{WRITER_FILE}approval = true\n[judge]\nquestions = 4\nagreement_pairs = 3\n"
 """Another writer with the same answers, whose champion changes only when a person says so."""
@@ -59,6 +61,31 @@ def test_no_secret_stands_in_logs_xcoms_results_or_mlflow(world: World, first: L
     files = [path for path in world.home.path.rglob("*") if path.is_file() and path.stat().st_size < 20_000_000]
     assert len(files) > 50
     assert [str(path) for path in files if any(secret in path.read_bytes() for secret in SECRETS)] == []
+
+
+def test_clearing_measure_alone_measures_again_though_there_is_no_gpu(world: World, first: Loop) -> None:
+    dag, run_id = f"{STEM}_train", first.runs["train"]
+    result = Path(world.api.xcom(dag, run_id, "measure")["run_folder"]) / RESULT_FILE
+    before = read_json(EvaluateResult, result)
+    result.unlink()
+    world.api.resize_pool("gpu", GPU_TASKS_AT_ONCE, 0)
+    try:
+        world.api.post(
+            f"dags/{dag}/clearTaskInstances", {"dag_run_id": run_id, "task_ids": ["measure"], "only_failed": False, "dry_run": False}
+        )
+        wait_until(lambda: tried(world, dag, run_id)["measure"] == ("success", 2), 240, "Measuring again")  # Airflow answers first
+    finally:
+        world.api.resize_pool("gpu", 0, GPU_TASKS_AT_ONCE)
+    assert world.api.wait_finished(dag, run_id, 60) == "success"
+    assert {task: tried(world, dag, run_id)[task] for task in ("evaluate", "train")} == {
+        "evaluate": ("success", 1),
+        "train": ("success", 1),
+    }
+    assert read_json(EvaluateResult, result).scores == before.scores
+
+
+def tried(world: World, dag: str, run_id: str) -> dict[str, tuple[str | None, int]]:
+    return {task["task_id"]: (task["state"], task["try_number"]) for task in world.api.tasks(dag, run_id)}
 
 
 def test_a_pass_without_news_finds_the_champion_again_and_pays_nothing(world: World, first: Loop) -> None:

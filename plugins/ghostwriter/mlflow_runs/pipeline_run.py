@@ -102,6 +102,15 @@ def finished_run(client: "MlflowClient", experiment_name: str, params: Mapping[s
     return str(found[0].info.run_id) if found else None
 
 
+def is_run_of(client: "MlflowClient", experiment_name: str, run_id: str, dag_run: Any) -> bool:
+    """Whether the MLflow run is there, and that of the Airflow run."""
+    experiment = client.get_experiment_by_name(experiment_name)
+    if experiment is None:
+        return False
+    found = client.search_runs([experiment.experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_run(dag_run)[0]}'")
+    return run_id in [run.info.run_id for run in found]
+
+
 def log_input(client: "MlflowClient", run_id: str, folder: Path, context: str) -> None:
     """Name a snapshot as input of a run, by the digest under which training names it too: `context` is like `training`."""
     from mlflow.entities import Dataset, DatasetInput, InputTag

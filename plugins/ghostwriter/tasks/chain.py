@@ -76,6 +76,11 @@ def is_woken(dag_run: Any) -> bool:
     return str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "asset_triggered"
 
 
+def trained_in(dataset: Path) -> str:
+    """The MLflow run in which a dataset that is marked was trained on."""
+    return str(json.loads((dataset / TRAINED).read_bytes())["mlflow_run"])
+
+
 def mark_trained(dataset: Path, run_id: str) -> None:
     """Remember that a dataset was trained on, in which MLflow run; the first mark stays."""
     if not (dataset / TRAINED).exists():

@@ -30,13 +30,14 @@ from ghostwriter.mlflow_runs.pipeline_run import (
     child,
     close_run as close_pipeline_run,
     finished_run,
+    is_run_of,
     log_at_once,
     log_input,
     open_writer_run,
     shown_again,
 )
 from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
-from ghostwriter.tasks.chain import can_train, chosen_or_newest, is_woken, mark_trained, read_level
+from ghostwriter.tasks.chain import can_train, chosen_or_newest, is_woken, mark_trained, read_level, trained_in
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Arm, EvaluateRequest, EvaluateResult, TrainRequest, TrainResult, load_recipe, read_json
 
@@ -52,7 +53,10 @@ SERVED_QUESTIONS = 10
 
 
 def dataset_to_train(writer: Writer, chosen: str | None, dag_run: Any) -> Path:
-    """The dataset a run works on. Raises AirflowSkipException when an event woke the run and the newest one was trained on."""
+    """The dataset a run works on. Raises AirflowSkipException when an event woke the run and the newest one was trained on.
+
+    Unless this very run did: a person has cleared one of its tasks, and Airflow clears this one with it.
+    """
     from airflow.sdk.exceptions import AirflowSkipException
 
     home = Home.default()
@@ -61,7 +65,8 @@ def dataset_to_train(writer: Writer, chosen: str | None, dag_run: Any) -> Path:
         settings = {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}
         if run_id := finished_run(mlflow_client(), writer.stem, settings):  # of an earlier version, which left no mark
             mark_trained(dataset, run_id)
-    if is_woken(dag_run) and not can_train(read_level(home, writer.stem)):
+    done = is_woken(dag_run) and not can_train(read_level(home, writer.stem))
+    if done and not is_run_of(mlflow_client(), writer.stem, trained_in(dataset), dag_run):
         raise AirflowSkipException(f"{dataset} was trained on already. To train on it again, trigger this DAG from its form.")
     return dataset
 

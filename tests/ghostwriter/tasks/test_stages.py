@@ -260,7 +260,7 @@ def test_a_woken_run_takes_the_newest_dataset_once(client: MlflowClient, writer:
     older, newer = (
         write_snapshot(datasets, "dataset", "lamplight", {"direct.jsonl": [{"id": text}]}, parents=(text,)) for text in ("a", "b")
     )
-    woken, by_hand = SimpleNamespace(run_type="asset_triggered"), SimpleNamespace(run_type="manual")
+    woken, by_hand = (SimpleNamespace(run_type=kind, dag_id="lamplight_train", run_id="1") for kind in ("asset_triggered", "manual"))
     assert stages.dataset_to_train(writer, None, woken) == newer
     mark_trained(newer, "run")
     with pytest.raises(AirflowSkipException, match=f"{newer} was trained on already"):
@@ -269,9 +269,18 @@ def test_a_woken_run_takes_the_newest_dataset_once(client: MlflowClient, writer:
     assert stages.dataset_to_train(writer, str(older), by_hand) == older
 
 
+def test_a_run_that_is_cleared_works_on_what_it_trained_on(client: MlflowClient, writer: Writer) -> None:
+    dataset = write_snapshot(Home.default().datasets("lamplight"), "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]}, parents=("a",))
+    cleared, another = (SimpleNamespace(run_type="asset_triggered", dag_id="lamplight_train", run_id=name) for name in ("1", "2"))
+    mark_trained(dataset, new_run(client, **{"ghostwriter.airflow_run": "lamplight_train/1"}))
+    assert stages.dataset_to_train(writer, None, cleared) == dataset
+    with pytest.raises(AirflowSkipException, match="was trained on already"):
+        stages.dataset_to_train(writer, None, another)
+
+
 def test_what_an_earlier_version_trained_on_is_known_from_its_mlflow_run(client: MlflowClient, writer: Writer) -> None:
     dataset = write_snapshot(Home.default().datasets("lamplight"), "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]}, parents=("a",))
-    woken = SimpleNamespace(run_type="asset_triggered")
+    woken = SimpleNamespace(run_type="asset_triggered", dag_id="lamplight_train", run_id="1")
     run_id = new_run(client, **{"ghostwriter.kind": "candidate"})
     for name, value in {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}.items():
         client.log_param(run_id, name, value)
