@@ -45,11 +45,12 @@ def longest_loop(text: str) -> int:
 def distinct(texts: Sequence[str], size: int = 2) -> Measured:
     """Distinct `size`-grams of all texts over all of them (distinct-2 of Li et al. 2016).
 
-    As a ratio of sums: a gram that stands in k texts counts 1/k for each of them.
+    As a ratio of sums: a gram that stands in k texts counts 1/k for each of them, added up in the order of the text: that of a set
+    is another in every process, and so is a sum's last bit.
     """
-    grams = [_grams(units(text), size) for text in texts]
-    known = Counter(gram for found in grams for gram in set(found))
-    return ratio([sum(1 / known[gram] for gram in set(found)) for found in grams], [len(found) for found in grams])
+    grams = [Counter(_grams(units(text), size)) for text in texts]
+    known = Counter(gram for found in grams for gram in found)
+    return ratio([sum(1 / known[gram] for gram in found) for found in grams], [found.total() for found in grams])
 
 
 def degeneration(texts: Sequence[str], finished: Sequence[bool], writer: Sequence[str]) -> dict[str, Measured]:
