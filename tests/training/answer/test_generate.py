@@ -1,32 +1,67 @@
-"""How an answer ends: by itself, also exactly at its limit, or cut; and never silently for want of room."""
+"""How an answer ends: by itself, also exactly at its limit, cut, or stopped; and never silently for want of room."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
 from training import processes
 from training.answer.arms import check_room
-from training.answer.decode import decode
 from training.answer.generate import answer_batch
-from training.errors import DatasetError
+from training.errors import DatasetError, Stopped
 from training.models.model import load_base
 
-PROMPT = [index * 7 % 250 + 3 for index in range(9)]
 
-
-def test_an_answer_that_ends_exactly_at_its_limit_has_ended(models: Path) -> None:
+def test_an_answer_that_ends_exactly_at_the_limit_has_ended(models: Path) -> None:
     base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
-    free = decode(base.model, [PROMPT], 12, end_id=-1)[0]
-    place = next(place for place in range(1, 12) if free[place] not in free[:place])
-    chat: Any = SimpleNamespace(end_id=free[place])
-    (whole,) = answer_batch(base.model, replace(base, chat=chat), [PROMPT], [place])
-    assert (whole.ids, whole.finished) == (free[:place], True)
-    (cut,) = answer_batch(base.model, replace(base, chat=chat), [PROMPT], [place - 1]) if place > 1 else (replace(whole, finished=False),)
-    assert not cut.finished
+    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
+    written = answer_batch(base.model, base, [prompt], [3])[0]
+    base.chat.end_id = answer_batch(base.model, base, [prompt], [4])[0].ids[3]
+    assert base.chat.end_id not in written.ids
+    cut, exactly, free = (answer_batch(base.model, base, [prompt], [limit])[0] for limit in (2, 3, 4))
+    assert [cut.finished, exactly.finished, free.finished] == [False, True, True]
+    assert cut.ids + written.ids[2:] == exactly.ids == free.ids == written.ids
+    assert [answer.finished for answer in answer_batch(base.model, base, [prompt] * 2, [3, 9])] == [True, True]
+
+
+def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(models: Path) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    prompts = [base.chat.prompt([{"role": "user", "content": text}]) for text in ("a", "a much longer question than the others", "b c")]
+    together = answer_batch(base.model, base, prompts, [12] * 3)
+    assert together == [answer_batch(base.model, base, [prompt], [12])[0] for prompt in prompts]
+
+
+def test_an_answer_ends_at_the_templates_end_token(models: Path) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
+    first = answer_batch(base.model, base, [prompt], [5])[0]
+    with torch.no_grad():  # make the end token the likeliest whatever came before
+        base.model.get_output_embeddings().weight.zero_()
+        base.model.get_output_embeddings().weight[: base.chat.end_id] = 0
+        base.model.get_output_embeddings().weight[base.chat.end_id] = base.model(
+            torch.tensor([prompt]), output_hidden_states=True
+        ).hidden_states[-1][0, -1]
+    ended = answer_batch(base.model, base, [prompt], [5])[0]
+    assert (first.finished, first.tokens) == (False, 5)
+    assert (ended.text, ended.finished, ended.tokens) == ("", True, 0)
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["decode", "generate"])
+def test_a_stop_ends_a_long_answer_where_it_is(models: Path, monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    monkeypatch.setattr("training.answer.generate.can_decode", lambda _model: plain)
+    base.chat.end_id = -1
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise Stopped("Stopped by SIGTERM.")
+
+    with pytest.raises(Stopped):
+        answer_batch(base.model, base, [base.chat.prompt([{"role": "user", "content": "a"}])], [50], look=look)
+    assert len(looks) == 3
 
 
 def test_a_prompt_that_fills_the_context_is_refused_by_name_and_one_that_leaves_little_room_is_said(

@@ -1,10 +1,8 @@
 """Whole evaluations with a tiny model: every arm, killed and gone on with, stopped."""
 
 import json
-import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,25 +10,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tests.training.child import Child
-from tests.training.conftest import answer_and_measure, kept_answers, recipe, without_answers, write_dataset
-from training.answer.generate import answer_batch
-from training.contract import (
-    ANSWERED_FILE,
-    GREEDY,
-    RESULT_FILE,
-    Answering,
-    ArmRequest,
-    EvaluateRequest,
-    EvaluateResult,
-    TrainRequest,
-    last_file,
-    read_json,
-    write_json,
-)
-from training.errors import AdapterError, DatasetError, Stopped, TrainingError
-from training.fit.train import train
+from tests.training.conftest import answer_and_measure, kept_answers, without_answers
+from tests.training.measure.conftest import request
+from training.contract import ANSWERED_FILE, GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, last_file
+from training.errors import AdapterError, DatasetError, Stopped
 from training.measure.asking import load_exam
-from training.measure.evaluate import evaluate, measure
+from training.measure.evaluate import evaluate
 from training.models.model import load_base
 from training.signals import StopFlag
 
@@ -38,38 +23,6 @@ DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_
 SHOWN_SOMETIMES = {"style", "style_grammar", "style_distance"}
 SAMPLED = Answering(temperature=0.7)
 MEASURES = DEGENERATION | {"verbatim_share", "longest_copy", "foreign_phrases", "own_phrases"}
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("data") / "dataset", heldout=10)
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: Path) -> Path:
-    """An adapter trained on the writer's pairs."""
-    folder = tmp_path_factory.mktemp("trained")
-    return train(TrainRequest(run_folder=folder, dataset=dataset, arm="direct", recipe=recipe(epochs=3), models=models), StopFlag()).adapter
-
-
-def request(folder: Path, models: Path, dataset: Path, adapter: Path, **changes: object) -> EvaluateRequest:
-    folder.mkdir(exist_ok=True)
-    arms = (ArmRequest(name="base"), ArmRequest(name="direct", adapter=adapter), ArmRequest(name="few-shot", examples=2))
-    fields = {"run_folder": folder, "dataset": dataset, "base": "tiny-random-qwen2", "precision": "fp32", "arms": arms, "models": models}
-    made = EvaluateRequest.model_validate(
-        {
-            **fields,
-            "candidate": "direct",
-            "ability": False,
-            "questions": 10,
-            "max_new_tokens": 12,
-            "cut_answers": True,
-            "batch": 4,
-            **changes,
-        }
-    )
-    write_json(made, folder / "request.json")
-    return made
 
 
 def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
@@ -195,100 +148,6 @@ def test_a_stop_keeps_what_was_answered(tmp_path: Path, models: Path, dataset: P
         evaluate(request(tmp_path / "run", models, dataset, adapter), stop)
 
 
-@pytest.mark.parametrize("plain", [True, False], ids=["decode", "generate"])
-def test_a_stop_ends_a_long_answer_where_it_is(models: Path, monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
-    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
-    monkeypatch.setattr("training.answer.generate.can_decode", lambda _model: plain)
-    base.chat.end_id = -1
-    looks: list[int] = []
-
-    def look() -> None:
-        looks.append(1)
-        if len(looks) == 3:
-            raise Stopped("Stopped by SIGTERM.")
-
-    with pytest.raises(Stopped):
-        answer_batch(base.model, base, [base.chat.prompt([{"role": "user", "content": "a"}])], [50], look=look)
-    assert len(looks) == 3
-
-
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, models: Path, dataset: Path, adapter: Path) -> EvaluateRequest:
-    """A finished evaluation of sampled answers, with plain rewrites and a teacher; its models and adapter are gone since."""
-    folder = tmp_path_factory.mktemp("evaluated")
-    own, gone, data = (shutil.copytree(path, folder / path.name) for path in (models, adapter, dataset))
-    pairs = [json.loads(line)["messages"] for line in (data / "direct.jsonl").read_text().splitlines()]
-    for name, opening in (("twins.jsonl", "Plainly, it is so: "), ("distilled.jsonl", "It is worth noting that ")):
-        rows = [[*pair[:-1], {**pair[-1], "content": opening + pair[-1]["content"]}] for pair in pairs]
-        (data / name).write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
-    asked = request(folder / "run", own, data, gone, ability=True, answering=Answering(temperature=0.9))
-    answer_and_measure(asked)
-    shutil.rmtree(gone)
-    shutil.rmtree(own)
-    return asked
-
-
-def unmeasured(asked: EvaluateRequest, folder: Path, **changes: object) -> EvaluateRequest:
-    """The same evaluation as it is when it was killed after its last answer."""
-    shutil.copytree(asked.run_folder, folder, ignore=shutil.ignore_patterns(RESULT_FILE, "samples.jsonl", "report.html"))
-    return asked.model_copy(update={"run_folder": folder, **changes})
-
-
-@pytest.mark.parametrize("command", [answer_and_measure, lambda asked: measure(asked, StopFlag())])
-def test_what_was_answered_is_measured_without_model_and_adapter(
-    tmp_path: Path, evaluated: EvaluateRequest, command: Callable[[EvaluateRequest], EvaluateResult]
-) -> None:
-    first = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE)
-    again = command(unmeasured(evaluated, tmp_path / "run"))
-    assert again.model_copy(update={"seconds": first.seconds, "samples": first.samples}) == first
-    assert again.samples.read_text() == first.samples.read_text()
-    assert set(again.separation) == {"style", "style_grammar"}
-    assert all(set(kinds) == {"other writers", "plain rewrites"} for kinds in again.separation.values())
-    assert any("worth noting" in phrase for phrase in again.phrases["foreign_phrases"])
-    assert again.reloaded is not None and "ability" in again.scores["direct"]
-
-
-def test_a_stop_while_measuring_keeps_the_answers(tmp_path: Path, evaluated: EvaluateRequest) -> None:
-    asked, stop = unmeasured(evaluated, tmp_path / "run"), StopFlag()
-    stop.signal = signal.SIGTERM
-    with pytest.raises(Stopped, match=r"Stopped by SIGTERM\. All answers are kept"):
-        measure(asked, stop)
-    assert (asked.run_folder / ANSWERED_FILE).exists() and not (asked.run_folder / RESULT_FILE).exists()
-
-
-@pytest.mark.parametrize("missing", [ANSWERED_FILE, "embeddings.npz"])
-def test_measuring_before_answering_is_refused_in_words(tmp_path: Path, evaluated: EvaluateRequest, missing: str) -> None:
-    asked = unmeasured(evaluated, tmp_path / "run")
-    (asked.run_folder / missing).unlink()
-    with pytest.raises(TrainingError, match=r"nothing to measure: .*answered\.json does not exist.* Run `python -m training evaluate`"):
-        measure(asked, StopFlag())
-
-
-def test_answers_to_another_request_are_not_measured_as_its_own(tmp_path: Path, evaluated: EvaluateRequest) -> None:
-    asked = unmeasured(evaluated, tmp_path / "run", answering=GREEDY, questions=3)
-    with pytest.raises(TrainingError, match=r"answered\.json was answered with other questions and answering than the request"):
-        measure(asked, StopFlag())
-
-
-def test_a_result_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path, evaluated: EvaluateRequest) -> None:
-    asked = unmeasured(evaluated, tmp_path / "run")
-    for name in (ANSWERED_FILE, "embeddings.npz"):  # which earlier versions did not write
-        (asked.run_folder / name).unlink()
-    later = {"separation", "shuffled", "phrases"}
-    kept = read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE).model_dump(mode="json", exclude=later)
-    (asked.run_folder / RESULT_FILE).write_text(json.dumps(kept))
-    assert answer_and_measure(asked) == EvaluateResult.model_validate(kept)
-    assert last_file(asked.run_folder, "evaluate") == asked.run_folder / RESULT_FILE
-
-
-def test_answers_of_an_earlier_version_are_measured(tmp_path: Path, evaluated: EvaluateRequest) -> None:
-    asked = unmeasured(evaluated, tmp_path / "run")
-    kept = json.loads((asked.run_folder / ANSWERED_FILE).read_text())
-    del kept["run_id"]
-    (asked.run_folder / ANSWERED_FILE).write_text(json.dumps(kept))
-    assert answer_and_measure(asked).scores == read_json(EvaluateResult, evaluated.run_folder / RESULT_FILE).scores
-
-
 def test_answering_ends_before_anything_is_measured(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
     asked = request(tmp_path / "run", models, dataset, adapter)
     evaluate(asked, StopFlag())
@@ -307,23 +166,6 @@ def test_a_choice_of_questions_is_the_same_for_the_same_seed(tmp_path: Path, mod
     assert chosen[0] == chosen[1] != chosen[2]
 
 
-def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(models: Path) -> None:
-    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
-    prompts = [base.chat.prompt([{"role": "user", "content": text}]) for text in ("a", "a much longer question than the others", "b c")]
-    together = answer_batch(base.model, base, prompts, [12] * 3)
-    assert together == [answer_batch(base.model, base, [prompt], [12])[0] for prompt in prompts]
-
-
-def test_an_answer_that_ends_exactly_at_the_limit_has_ended(models: Path) -> None:
-    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
-    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
-    written = answer_batch(base.model, base, [prompt], [3])[0]
-    base.chat.end_id = answer_batch(base.model, base, [prompt], [4])[0].ids[3]
-    assert base.chat.end_id not in written.ids
-    assert [answer_batch(base.model, base, [prompt], [limit])[0].finished for limit in (2, 3, 4)] == [False, True, True]
-    assert [answer.finished for answer in answer_batch(base.model, base, [prompt] * 2, [3, 9])] == [True, True]
-
-
 def test_a_limit_that_would_cut_the_writer_is_refused_and_none_named_fits(
     tmp_path: Path, models: Path, dataset: Path, adapter: Path
 ) -> None:
@@ -333,18 +175,3 @@ def test_a_limit_that_would_cut_the_writer_is_refused_and_none_named_fits(
     samples = answer_and_measure(request(tmp_path / "fits", models, dataset, adapter, max_new_tokens=None, **arms)).samples
     longest = max(len(json.loads(line)["base"]) for line in samples.read_text().splitlines())
     assert longest > 12
-
-
-def test_an_answer_ends_at_the_templates_end_token(models: Path) -> None:
-    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
-    prompt = base.chat.prompt([{"role": "user", "content": "a"}])
-    first = answer_batch(base.model, base, [prompt], [5])[0]
-    with torch.no_grad():  # make the end token the likeliest whatever came before
-        base.model.get_output_embeddings().weight.zero_()
-        base.model.get_output_embeddings().weight[: base.chat.end_id] = 0
-        base.model.get_output_embeddings().weight[base.chat.end_id] = base.model(
-            torch.tensor([prompt]), output_hidden_states=True
-        ).hidden_states[-1][0, -1]
-    ended = answer_batch(base.model, base, [prompt], [5])[0]
-    assert (first.finished, first.tokens) == (False, 5)
-    assert (ended.text, ended.finished, ended.tokens) == ("", True, 0)
