@@ -17,6 +17,7 @@ from training.contract import Tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def open_writer_run(
 def open_run(client: "MlflowClient", experiment_name: str, name: str, airflow_name: str, airflow_url: str, dataset: str = "") -> str:
     """The id of the MLflow run that belongs to an Airflow run and a dataset; made on the first call, found again after a retry."""
     experiment_id = experiment_of(client, experiment_name)
-    runs = client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_name}'")
+    runs = _runs_of(client, experiment_id, airflow_name)
     found = [run for run in runs if not dataset or run.data.params.get("dataset", dataset) == dataset]
     if found:
         run_id = str(found[0].info.run_id)
@@ -105,10 +106,13 @@ def finished_run(client: "MlflowClient", experiment_name: str, params: Mapping[s
 def is_run_of(client: "MlflowClient", experiment_name: str, run_id: str, dag_run: Any) -> bool:
     """Whether the MLflow run is there, and that of the Airflow run."""
     experiment = client.get_experiment_by_name(experiment_name)
-    if experiment is None:
-        return False
-    found = client.search_runs([experiment.experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_run(dag_run)[0]}'")
+    found = _runs_of(client, experiment.experiment_id, airflow_run(dag_run)[0]) if experiment else []
     return run_id in [run.info.run_id for run in found]
+
+
+def _runs_of(client: "MlflowClient", experiment_id: str, airflow_name: str) -> "list[Run]":
+    """The MLflow runs of an Airflow run: one a dataset that it worked on."""
+    return list(client.search_runs([experiment_id], f"tags.`{AIRFLOW_RUN_TAG}` = '{airflow_name}'"))
 
 
 def log_input(client: "MlflowClient", run_id: str, folder: Path, context: str) -> None:

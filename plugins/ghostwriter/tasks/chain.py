@@ -76,9 +76,10 @@ def is_woken(dag_run: Any) -> bool:
     return str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "asset_triggered"
 
 
-def trained_in(dataset: Path) -> str:
-    """The MLflow run in which a dataset that is marked was trained on."""
-    return str(json.loads((dataset / TRAINED).read_bytes())["mlflow_run"])
+def trained_in(dataset: Path) -> str | None:
+    """The MLflow run in which a dataset was trained on, by its mark; None without one."""
+    mark = dataset / TRAINED
+    return str(json.loads(mark.read_bytes())["mlflow_run"]) if mark.exists() else None
 
 
 def mark_trained(dataset: Path, run_id: str) -> None:

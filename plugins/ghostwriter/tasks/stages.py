@@ -37,7 +37,7 @@ from ghostwriter.mlflow_runs.pipeline_run import (
     shown_again,
 )
 from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
-from ghostwriter.tasks.chain import can_train, chosen_or_newest, is_woken, mark_trained, read_level, trained_in
+from ghostwriter.tasks.chain import chosen_or_newest, is_woken, mark_trained, trained_in
 from ghostwriter.writer import Writer
 from training.contract import RESULT_FILE, Arm, EvaluateRequest, EvaluateResult, TrainRequest, TrainResult, load_recipe, read_json
 
@@ -59,16 +59,19 @@ def dataset_to_train(writer: Writer, chosen: str | None, dag_run: Any) -> Path:
     """
     from airflow.sdk.exceptions import AirflowSkipException
 
-    home = Home.default()
-    dataset = chosen_or_newest(chosen, home.datasets(writer.stem), f"datasets of {writer.name}")
-    if is_woken(dag_run) and can_train(read_level(home, writer.stem)):
-        settings = {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}
-        if run_id := finished_run(mlflow_client(), writer.stem, settings):  # of an earlier version, which left no mark
-            mark_trained(dataset, run_id)
-    done = is_woken(dag_run) and not can_train(read_level(home, writer.stem))
-    if done and not is_run_of(mlflow_client(), writer.stem, trained_in(dataset), dag_run):
+    dataset = chosen_or_newest(chosen, Home.default().datasets(writer.stem), f"datasets of {writer.name}")
+    before = _trained_in(writer, dataset) if is_woken(dag_run) else None
+    if before and not is_run_of(mlflow_client(), writer.stem, before, dag_run):
         raise AirflowSkipException(f"{dataset} was trained on already. To train on it again, trigger this DAG from its form.")
     return dataset
+
+
+def _trained_in(writer: Writer, dataset: Path) -> str | None:
+    """The MLflow run in which a dataset was trained on; what an earlier version trained on has no mark, and gets it here."""
+    settings = {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}
+    if run_id := trained_in(dataset) or finished_run(mlflow_client(), writer.stem, settings):
+        mark_trained(dataset, run_id)
+    return run_id
 
 
 def dataset_to_compare(writer: Writer, chosen: str | None) -> Path:
