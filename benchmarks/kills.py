@@ -8,10 +8,9 @@ would, and nothing else is done: the night must end by itself, with the newest a
 import argparse
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,14 +19,12 @@ from sqlalchemy import func, select
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
+from benchmarks.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
 from ghostwriter.database import open_database  # noqa: E402
 from ghostwriter.errors import ServiceError  # noqa: E402
-from ghostwriter.home import Home  # noqa: E402
 from ghostwriter.teacher.ledger import SendRow  # noqa: E402
-from tests.stack.installation import QUIET_LOOKS, Installation, installed  # noqa: E402
-from tests.teacher_server import KEY, TeacherScript, TeacherServer  # noqa: E402
+from tests.stack.installation import QUIET_LOOKS, Installation  # noqa: E402
 
-BUYER, TRAINEE = "buyer", "trainee"
 STEMS = (BUYER, TRAINEE)
 CONCURRENCY = 4
 TEACHER = f"answers = 30\nconcurrency = {CONCURRENCY}"
@@ -115,15 +112,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no night is begun after so many")
     chosen = parser.parse_args()
     begun, bad = time.monotonic(), 0
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostwriter-kills-")))
-        teacher = stack.enter_context(TeacherServer(TeacherScript(latency=1.0)))
-        world = stack.enter_context(installed(Home(folder / "home"), folder / "writers"))
-        world.api.put_connection("teacher", "http", teacher.base_url, KEY)
-        world.add_writer(BUYER, arm="distilled", teacher=TEACHER)
-        world.add_writer(TRAINEE)
+    with buyer_and_trainee(TEACHER, latency=1.0) as (world, _):
         world.set_stages(TRAINEE, seconds=5)
-        world.wait_for_dags(STEMS)
         killer, number = Killer(world, chosen.seed), 0
         while killer.killed.total() < chosen.kills and time.monotonic() < begun + chosen.seconds:
             started = time.monotonic()

@@ -7,11 +7,10 @@ than two seconds after it, how the calls in flight ended, whether the training s
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,16 +19,15 @@ from sqlalchemy import select
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
+from benchmarks.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
 from ghostwriter.database import open_database  # noqa: E402
 from ghostwriter.embedded.services import wait_until  # noqa: E402
 from ghostwriter.errors import ServiceError  # noqa: E402
-from ghostwriter.home import Home  # noqa: E402
 from ghostwriter.teacher.ledger import SendRow  # noqa: E402
-from tests.stack.installation import Installation, installed  # noqa: E402
-from tests.teacher_server import KEY, TeacherScript, TeacherServer  # noqa: E402
+from tests.stack.installation import Installation  # noqa: E402
+from tests.teacher_server import TeacherServer  # noqa: E402
 
 TEACHER = "answers = 3000\nconcurrency = 8\nattempts = 1"
-BUYER, TRAINEE = "buyer", "trainee"
 WATCHED_SECONDS, NO_CALL_AFTER = 12.0, 2.0
 ENDED_SECONDS, AGAIN_SECONDS, NEVER_SECONDS = 150.0, 120.0, 15.0
 
@@ -200,14 +198,7 @@ def clean(scene: Scene) -> None:
 
 def main(names: list[str]) -> int:
     """Print a line a row; status 1 when one was not as docs/stopping.md says."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ghostwriter-stopping-")))
-        teacher = stack.enter_context(TeacherServer(TeacherScript(latency=2.0)))
-        world = stack.enter_context(installed(Home(folder / "home"), folder / "writers"))
-        world.api.put_connection("teacher", "http", teacher.base_url, KEY)
-        world.add_writer(BUYER, arm="distilled", teacher=TEACHER)
-        world.add_writer(TRAINEE)
-        world.wait_for_dags([BUYER, TRAINEE])
+    with buyer_and_trainee(TEACHER, latency=2.0) as (world, teacher):
         world.api.pause(f"{BUYER}_distill")
         for stem in (BUYER, TRAINEE):
             world.night(stem, 0)
