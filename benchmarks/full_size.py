@@ -20,17 +20,17 @@ from benchmarks.chain import Chain, Texts
 from benchmarks.watched import Usage
 
 SIZES = (0.0, 0.25, 1.0)
-"""The empty run has FEWEST of everything."""
+"""Shares of the whole; the empty run has FEWEST of everything."""
 MOST_GROWTH, MOST_SECONDS, MOST_GIB, MOST_ENDING = 5.5, 600.0, 4.0, 5.0
 SHORT_SECONDS = 2.0
 """What takes less says nothing by its growth."""
 
 
-def compare(language: str, folder: Path) -> bool:
+def compare(language: str, folder: Path, whole_size: float) -> bool:
     """Print a line a stage, which is run at all sizes; whether all is as it should be."""
     texts, fine, whole = Texts(language), True, list[Usage]()
     with texts.teacher(folder) as teacher:
-        chains = [Chain(folder / str(size), texts, size, teacher) for size in SIZES]
+        chains = [Chain(folder / str(share), texts, share * whole_size, teacher) for share in SIZES]
         for same in zip(*(chain.stages for chain in chains), strict=True):
             used = [chain.run(stage) for chain, stage in zip(chains, same, strict=True)]
             print(f"{language} {same[0].name:15} {_line(used)}", flush=True)
@@ -56,11 +56,11 @@ def _line(used: Sequence[Usage]) -> str:
     return "   ".join([*parts, f"growth {growth:.1f}" if growth else ""])
 
 
-def interrupt(language: str, folder: Path) -> bool:
+def interrupt(language: str, folder: Path, whole_size: float) -> bool:
     """Ask each stage to end while it is at work, say what it kept, and run it again; whether all ended in time and kept something."""
     texts, fine = Texts(language), True
     with texts.teacher(folder) as teacher:
-        chain = Chain(folder, texts, 1.0, teacher)
+        chain = Chain(folder, texts, whole_size, teacher)
         for stage in chain.stages:
             before = stage.kept()
             usage = chain.interrupt(stage)
@@ -85,12 +85,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--interrupt", action="store_true", help="ask each stage to end while it is at work, and run it again")
     parser.add_argument("--language", choices=("zh", "en"), help="only this one")
+    parser.add_argument("--whole", type=float, default=1.0, metavar="SHARE", help="of the article's size")
     options = parser.parse_args()
     print(f"Load when it began: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores", flush=True)
     fine = True
     for language in (options.language,) if options.language else ("zh", "en"):
         with tempfile.TemporaryDirectory(prefix="ghostwriter-full-size-") as folder:
-            fine &= (interrupt if options.interrupt else compare)(language, Path(folder))
+            fine &= (interrupt if options.interrupt else compare)(language, Path(folder), options.whole)
     sys.exit(0 if fine else 1)
 
 

@@ -3,6 +3,9 @@
 Two writers, one who buys from a teacher and one whose training lasts, have nights with news. During each some processes are ended
 by kill -9: `up`, MLflow, a component of Airflow, a worker, a task, a training. What ended everything is started again, as a person
 would, and nothing else is done: the night must end by itself, with the newest answers trained on once, and no answer paid for twice.
+
+A new start takes half a minute on two quiet cores. Seen to its end with `--kills 5`: one night, 255 s, and nothing was left or paid
+for twice. Fifty kills, which would take the better part of an hour, were not run yet.
 """
 
 import argparse
@@ -48,6 +51,7 @@ class Killer:
             kind = self._kind(victim, up)
             victim.kill()
             self.killed[kind] += 1
+            print(f"killed: {kind}", flush=True)
             time.sleep(2)
             if kind in ("up", "component"):
                 self._world.up.wait(ENDED_SECONDS)
@@ -105,7 +109,7 @@ def bought_twice(world: Installation) -> int:
 
 
 def main() -> int:
-    """Print a line a night; status 1 when one did not end well by itself, or the free night after all of them found something left."""
+    """Print a line a kill and a night; status 1 when a night did not end by itself, or the free night after all found something left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
