@@ -16,7 +16,8 @@ from sqlalchemy import Engine, select
 from ghostwriter.distilling.dataset import DIRECT_FILE, DISTILLED_FILE
 from ghostwriter.distilling.prompt import Prompt, load_prompt
 from ghostwriter.errors import TrackingError
-from ghostwriter.mlflow_runs.traces import AnswerTrace, experiment_of, find_traces, kind_of, write_trace
+from ghostwriter.mlflow_runs.experiment import experiment_of
+from ghostwriter.mlflow_runs.traces import AnswerTrace, find_traces, kind_of, write_trace
 from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import read_manifest, read_rows
 from ghostwriter.teacher.ledger import CHUNK, AnswerRow, SendRow

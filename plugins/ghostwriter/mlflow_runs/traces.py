@@ -31,12 +31,6 @@ class AnswerTrace:
     tags: Mapping[str, str]
 
 
-def experiment_of(client: "MlflowClient", stem: str) -> str:
-    """The id of a writer's experiment; made when there is none."""
-    found = client.get_experiment_by_name(stem)
-    return str(found.experiment_id) if found else str(client.create_experiment(stem))
-
-
 def write_trace(client: "MlflowClient", experiment_id: str, stem: str, trace: AnswerTrace) -> str:
     """Write a trace; returns its id. Raises TrackingError when MLflow does not have it afterwards."""
     import mlflow

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from ghostwriter.errors import TrackingError
 from ghostwriter.judging.promote import model_name
-from ghostwriter.mlflow_runs.traces import AnswerTrace, experiment_of, find_traces, named, write_trace
+from ghostwriter.mlflow_runs.experiment import experiment_of
+from ghostwriter.mlflow_runs.traces import AnswerTrace, find_traces, named, write_trace
 from ghostwriter.votes.records import VoteRow, messages_of, traced, untraced_votes
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghostwriter.judging.promote import model_name
 from ghostwriter.mlflow_runs.links import REPORT_FILE
+from ghostwriter.mlflow_runs.pipeline_run import log_at_once
 from ghostwriter.panel.figures import PanelResult
 from ghostwriter.panel.key import Key, Origin
 from ghostwriter.panel.summary import headline, summary_markdown
@@ -31,7 +32,7 @@ def record(client: "MlflowClient", key: Key, result: PanelResult, evaluations: S
     """Tell these evaluations' runs, their arms' and the versions. Reading again overwrites. No reader is named there."""
     figures = result.model_dump(mode="json", exclude={"readers"}) | {"believed": result.believed, "readers": len(result.readers)}
     for run_id in evaluations:
-        _log(client, run_id, _whole(result))
+        log_at_once(client, run_id, metrics=_whole(result))
         client.log_text(run_id, summary_markdown(result, names=False), SUMMARY_FILE)
         client.log_dict(run_id, figures, FIGURES_FILE)
         _show_in_report(client, run_id, figures)
@@ -51,14 +52,9 @@ def _record_arm(client: "MlflowClient", key: Key, arm: str, origin: Origin, resu
     metrics |= {f"panel/{asked}": found[arm].value for asked, found in result.strengths.items() if arm in found}
     query = f"tags.`mlflow.parentRunId` = '{origin.evaluation}' and attributes.run_name = '{origin.arm}'"
     for run in client.search_runs([origin.experiment], query):
-        _log(client, run.info.run_id, metrics)
+        log_at_once(client, run.info.run_id, metrics=metrics)
     if origin.version:
         client.set_model_version_tag(model_name(key.writer), origin.version, PANEL_TAG, headline(result, arm))
-
-
-def _log(client: "MlflowClient", run_id: str, metrics: dict[str, float]) -> None:
-    for name, value in metrics.items():
-        client.log_metric(run_id, name, value)
 
 
 def _show_in_report(client: "MlflowClient", run_id: str, figures: dict[str, Any]) -> None:
