@@ -10,14 +10,14 @@ from training.contract import Estimate
 NEWEST = 1_000
 """Votes counted: the interval's resamples of more would cost the page seconds and 100 MB."""
 LEAST = 5
-"""Votes from which on a share is given: an interval over fewer has hardly any width, or none."""
+"""Votes from which on a share is given: fewer say nothing."""
 
 
 @dataclass(frozen=True)
 class WinRate:
     """A version against another: votes won, undecided (equally good or both bad) and lost.
 
-    `share` is that of votes won, undecided ones counting half, with its 95 % bootstrap interval;
+    `share` is that of votes won, undecided ones counting half, with its 95 % interval;
     None below LEAST votes.
     """
 
@@ -50,9 +50,7 @@ def _points(choice: str, *, a_is_version: bool) -> float:
 
 
 def _counted(points: list[float]) -> WinRate:
-    from training.bootstrap import estimate, mean
+    from training.bootstrap import estimate_share
 
-    share = estimate(mean(points)) if len(points) >= LEAST else None
-    if share:  # an interval widened for few votes may go beyond what a share can be
-        share = share.model_copy(update={"low": max(0.0, share.low), "high": min(1.0, share.high)})
+    share = estimate_share(points) if len(points) >= LEAST else None
     return WinRate(points.count(1.0), points.count(0.5), points.count(0.0), share)

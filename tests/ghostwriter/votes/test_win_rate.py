@@ -30,3 +30,13 @@ def test_a_handful_of_votes_gives_no_share(home: Home) -> None:
     for _ in range(4):
         vote(engine, "a")
     assert win_rate(engine, "tester", "3", "2").share is None
+
+
+def test_five_votes_won_of_five_do_not_make_it_certain(home: Home) -> None:
+    engine = open_database(home.database_url)
+    for _ in range(5):
+        vote(engine, "a", versions=("3", "2"))
+    share = win_rate(engine, "tester", "3", "2").share
+    assert share
+    assert (share.value, share.high) == (1.0, 1.0)
+    assert share.low < 0.6
