@@ -1,6 +1,7 @@
 """What the Airflow side and the training side tell each other: one request file in, one result file out.
 
-Importable without torch, Airflow or MLflow; recipes (training.recipe) and the files (training.frozen) are reached through it too.
+Importable without torch, Airflow or MLflow; recipes (training.recipe), the files (training.frozen), how answers are drawn
+(training.answering) and exports (training.export_contract) are reached through it too.
 The launcher writes `request.json` into a run folder and starts `python -m training STAGE REQUEST` on it; the stage writes `result.json`
 into the same folder last, by rename. `evaluate` and `measure` work on one request: the first writes `answered.json` last.
 
@@ -20,6 +21,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from training.answering import GREEDY as GREEDY, Answering as Answering
+from training.export_contract import (
+    ExportCard as ExportCard,
+    ExportForm as ExportForm,
+    ExportProof as ExportProof,
+    ExportRequest as ExportRequest,
+    ExportResult as ExportResult,
+)
 from training.frozen import Frozen as Frozen, read_json as read_json, write_json as write_json
 from training.recipe import Recipe as Recipe, RecipeError as RecipeError, load_recipe as load_recipe, recipe_names as recipe_names
 
@@ -129,20 +138,6 @@ class Estimate(Frozen):
     low: float
     high: float
     questions: int
-
-
-class Answering(Frozen):
-    """How the tokens of an answer are chosen: where a writer is served, and so also where an adapter is examined."""
-
-    temperature: float = Field(0.7, ge=0, le=5)
-    """0: always the likeliest token, which loops on text as varied as a person's."""
-    min_p: float = Field(0.05, ge=0, le=1)
-    """Tokens less likely than this share of the likeliest are never chosen."""
-    seed: int = Field(0, ge=0, lt=2**63)
-    """With it a question gets the same answer every time."""
-
-
-GREEDY = Answering(temperature=0)
 
 
 class EvaluateRequest(Frozen):
@@ -287,71 +282,4 @@ class ExamineResult(Frozen):
     pace: dict[str, Pace]
     trained_phrasings: int
     run_id: str | None
-    seconds: float
-
-
-ExportForm = Literal["peft", "merged", "gguf"]
-"""The adapter beside its base; base and adapter as one model; the same for llama.cpp and Ollama. All in float32."""
-
-
-class ExportCard(Frozen):
-    """What the card of an export says beyond what the training side knows."""
-
-    writer: str
-    language: str
-    consent: bool
-    """Whether the writer file says that the writer agreed."""
-    model: str
-    """The registered model, and its `version`."""
-    version: str
-    why: str = ""
-    """The verdict it was promoted with."""
-    figures: dict[str, list[str]] = Field(default_factory=dict)
-    """The evaluation's table: column to values."""
-    answering: Answering = Answering()
-    """How its answers were chosen when it was examined."""
-
-
-class ExportRequest(Frozen):
-    """Write one adapter as a folder that other programs run, and prove it on questions nobody was trained on."""
-
-    run_folder: Path
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    """Of the folder inside `run_folder`, and of the model in it."""
-    form: ExportForm
-    adapter: Path | None
-    """None: the base as it is."""
-    base: str
-    revision: str | None = None
-    questions: tuple[str, ...] = Field(min_length=1)
-    max_new_tokens: int = Field(64, ge=1)
-    """Tokens of each answer that are compared."""
-    card: ExportCard
-    models: Path
-
-
-class ExportProof(Frozen):
-    """How an export's greedy answers compare with the adapter's in plain peft, and with the base's."""
-
-    questions: int
-    agree: int
-    """Answers that are plain peft's choice token by token, or as good as that."""
-    like_base: int
-    """Answers that the base could have given too."""
-    furthest: float
-    """The furthest that a token is behind plain peft's choice, in nats."""
-    near_tie: float
-    """What is taken for rounding there."""
-    tokens: int
-    answers: tuple[str, ...]
-    ids: tuple[tuple[int, ...], ...] = ()
-    """The answers as token ids, each with its end token where it came to its end."""
-
-
-class ExportResult(Frozen):
-    """The finished folder, the SHA-256 of each file in it, and its proof."""
-
-    folder: Path
-    files: dict[str, str]
-    proof: ExportProof
     seconds: float
