@@ -1,40 +1,25 @@
 """Train one adapter: from a request to `adapter/` and `result.json` in its run folder; a rerun goes on from the last checkpoint."""
 
-import hashlib
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from training.contract import RESULT_FILE, TRAINING_FILES, TrainRequest, TrainResult, read_json, write_json
+from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory
 from training.fit import checkpoint, tracked as train_tracking
 from training.fit.checkpoint import Saver, State
-from training.fit.fused import FUSABLE
 from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, prepare, train_step
-from training.fit.memory import Shape, check_card
-from training.fit.optimizer import MasterAdamW, learning_rate
+from training.fit.optimizer import learning_rate
 from training.fit.pace import Pace
-from training.fit.paths import ForwardPath, choose_path
+from training.fit.session import Session, prepare_session
 from training.fit.throughput import Throughput
-from training.models.model import (
-    ADAPTER_FILE,
-    Base,
-    add_adapter,
-    check_end_token,
-    load_adapter,
-    load_base,
-    load_config,
-    save_adapter,
-    trainable,
-)
-from training.processes import Processes, card_bytes
+from training.models.model import save_adapter
+from training.processes import Processes
 from training.progress import Progress
-from training.rows.data import Rows, load_rows
-from training.rows.order import count_steps, most_tokens, rows_of_step, steps_an_epoch
+from training.rows.order import rows_of_step, steps_an_epoch
 from training.signals import Look, StopFlag, no_look
 from training.tracking.run import TrackedRun, open_run
 
@@ -42,23 +27,6 @@ log = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
 EPOCH_ADAPTER = "adapter-epoch-{}"
-IDENTITY_WITHOUT = frozenset({"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
-"""Settings that do not decide the weights, or whose effect is in the digest already (rows, fingerprint)."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """What stays the same from the first step of a training to its last."""
-
-    request: TrainRequest
-    processes: Processes
-    base: Base
-    rows: Rows
-    model: Any
-    optimizer: MasterAdamW
-    path: ForwardPath
-    total_steps: int
-    identity: str
 
 
 def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
@@ -87,34 +55,6 @@ def _before_training(processes: Processes, stop: StopFlag) -> Look:
     """Ends the preparation of a single process when a signal arrives; of several, all come to the first step, and end together."""
     kept = "Nothing was trained in this attempt; run the same command again to go on."
     return (lambda: stop.raise_if_set(kept)) if processes.count == 1 else no_look
-
-
-def prepare_session(request: TrainRequest, processes: Processes, look: Look = no_look) -> Session:
-    """Load and check everything that training needs. Raises TrainingError, and what `look` raises, which is called now and then."""
-    look()
-    recipe = request.recipe
-    config = load_config(recipe.base, recipe.revision, request.models)
-    if processes.device.type == "cuda" and config.model_type in FUSABLE:
-        log.info(check_card(recipe, Shape.of(config), card_bytes(processes.device)))
-    base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
-    check_end_token(base)
-    files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
-    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens, look)
-    look()
-    log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
-    model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
-    largest = most_tokens(rows.rows, recipe, processes.count)
-    return Session(
-        request=request,
-        processes=processes,
-        base=base,
-        rows=rows,
-        model=model,
-        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute),
-        total_steps=_planned_steps(request, len(rows.rows)),
-        identity=_identity(request, base, rows),
-    )
 
 
 def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, stop: StopFlag) -> State:
@@ -211,11 +151,6 @@ def _tokens_to_come(session: Session, done: int) -> list[int]:
     """Tokens of each step that is planned after `done` steps."""
     rows, recipe = session.rows.rows, session.request.recipe
     return [sum(len(row.ids) for row in rows_of_step(rows, recipe, step)) for step in range(done, session.total_steps)]
-
-
-def _planned_steps(request: TrainRequest, rows: int) -> int:
-    steps, warm = count_steps(rows, request.recipe), request.recipe.warm_steps
-    return min(steps, warm) if request.start and warm else steps
 
 
 def _step(session: Session, ahead: LookAhead, stop: StopFlag, saving: Saving) -> StepResult:
@@ -323,17 +258,6 @@ def _finish(session: Session, state: State, run: TrackedRun) -> TrainResult:
         first_loss=state.first_loss,
         last_loss=state.last_loss,
     )
-
-
-def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
-    """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
-    recipe = request.recipe.as_text(without=IDENTITY_WITHOUT)
-    digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
-    if request.start:
-        digest.update((request.start / ADAPTER_FILE).read_bytes())
-    for row in rows.rows:
-        digest.update(repr((row.ids, row.answer_start)).encode())
-    return digest.hexdigest()[:16]
 
 
 def _folder_of_process(run_folder: Path, processes: Processes) -> Path:

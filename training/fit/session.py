@@ -1,0 +1,81 @@
+"""What a training stands on: base, rows, model, optimizer and forward path, loaded and checked before the first step."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from training.contract import TRAINING_FILES, TrainRequest
+from training.fit.fused import FUSABLE
+from training.fit.memory import Shape, check_card
+from training.fit.optimizer import MasterAdamW
+from training.fit.paths import ForwardPath, choose_path
+from training.models.model import ADAPTER_FILE, Base, add_adapter, check_end_token, load_adapter, load_base, load_config, trainable
+from training.processes import Processes, card_bytes
+from training.rows.data import Rows, load_rows
+from training.rows.order import count_steps, most_tokens
+from training.signals import Look
+
+log = logging.getLogger(__name__)
+
+IDENTITY_WITHOUT = frozenset({"log_steps", "checkpoint_steps", "micro_batch", "too_long", "base", "revision"})
+"""Settings that do not decide the weights, or whose effect is in the digest already (rows, fingerprint)."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What stays the same from the first step of a training to its last."""
+
+    request: TrainRequest
+    processes: Processes
+    base: Base
+    rows: Rows
+    model: Any
+    optimizer: MasterAdamW
+    path: ForwardPath
+    total_steps: int
+    identity: str
+
+
+def prepare_session(request: TrainRequest, processes: Processes, look: Look) -> Session:
+    """Load and check everything that training needs. Raises TrainingError, and what `look` raises, which is called now and then."""
+    look()
+    recipe = request.recipe
+    config = load_config(recipe.base, recipe.revision, request.models)
+    if processes.device.type == "cuda" and config.model_type in FUSABLE:
+        log.info(check_card(recipe, Shape.of(config), card_bytes(processes.device)))
+    base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
+    check_end_token(base)
+    files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
+    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens, look)
+    look()
+    log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
+    model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
+    largest = most_tokens(rows.rows, recipe, processes.count)
+    return Session(
+        request=request,
+        processes=processes,
+        base=base,
+        rows=rows,
+        model=model,
+        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
+        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute),
+        total_steps=_planned_steps(request, len(rows.rows)),
+        identity=_identity(request, base, rows),
+    )
+
+
+def _planned_steps(request: TrainRequest, rows: int) -> int:
+    steps, warm = count_steps(rows, request.recipe), request.recipe.warm_steps
+    return min(steps, warm) if request.start and warm else steps
+
+
+def _identity(request: TrainRequest, base: Base, rows: Rows) -> str:
+    """Digest of all that decides the weights; logging, checkpoint and memory settings are left out."""
+    recipe = request.recipe.as_text(without=IDENTITY_WITHOUT)
+    digest = hashlib.sha256(f"{recipe}\n{base.fingerprint}\n".encode())
+    if request.start:
+        digest.update((request.start / ADAPTER_FILE).read_bytes())
+    for row in rows.rows:
+        digest.update(repr((row.ids, row.answer_start)).encode())
+    return digest.hexdigest()[:16]
