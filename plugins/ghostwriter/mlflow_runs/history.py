@@ -36,16 +36,26 @@ class CandidateNight:
 
 
 def read_history(registry: Registry, stem: str) -> tuple[CandidateNight, ...]:
-    """The newest nights with figures, the oldest first. Raises MlflowSilent."""
+    """The newest nights with figures, the oldest first, before them the one whose champion was there then. Raises MlflowSilent."""
     runs = registry.runs(stem, "candidate", NIGHTS)
+    if len(runs) == NIGHTS:
+        runs += registry.runs(stem, "candidate", 1, promoted_before(int(runs[-1]["info"]["start_time"])))
     return in_order(_night(int(run["info"]["start_time"]), _metrics(run), named(run["data"].get("tags", []))) for run in runs)
 
 
 def client_history(client: "MlflowClient", experiment_id: str) -> tuple[CandidateNight, ...]:
     """The same by MLflow's own client, for a task."""
-    query = f"tags.`{KIND_TAG}` = 'candidate'"
-    runs = client.search_runs([experiment_id], query, max_results=NIGHTS, order_by=["attributes.start_time DESC"])
+    query, newest_first = f"tags.`{KIND_TAG}` = 'candidate'", ["attributes.start_time DESC"]
+    runs = list(client.search_runs([experiment_id], query, max_results=NIGHTS, order_by=newest_first))
+    if len(runs) == NIGHTS:
+        earlier = f"{query} and {promoted_before(runs[-1].info.start_time)}"
+        runs += client.search_runs([experiment_id], earlier, max_results=1, order_by=newest_first)
     return in_order(_night(run.info.start_time, run.data.metrics, run.data.tags) for run in runs)
+
+
+def promoted_before(start_ms: int) -> str:
+    """The search for nights that made a champion before then."""
+    return f"tags.`{PROMOTED_TAG}` != '' and attributes.start_time < {start_ms}"
 
 
 def in_order(nights: Iterable[CandidateNight]) -> tuple[CandidateNight, ...]:

@@ -1,4 +1,4 @@
-"""Style and loss of all nights as one picture in MLflow, beside the candidate it ends with: what the page in Airflow draws, too."""
+"""Style and loss of the newest nights as one picture in MLflow, beside the candidate it ends with: what the page in Airflow draws, too."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

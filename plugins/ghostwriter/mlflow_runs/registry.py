@@ -54,14 +54,17 @@ class Registry:
         found = self._ask("POST", "runs/search", json=query) or {}
         return sorted(found.get("runs", []), key=lambda run: -int(run["info"].get("start_time", 0)))
 
-    def runs(self, stem: str, kind: str, number: int) -> list[Json]:
-        """The newest runs of a kind (`candidate`: of nights) in a writer's experiment; none when there is no experiment."""
+    def runs(self, stem: str, kind: str, number: int, also: str = "") -> list[Json]:
+        """The newest runs of a kind (`candidate`: of nights) in a writer's experiment; none when there is no experiment.
+
+        `also` is what else is asked of them, in MLflow's words.
+        """
         experiment = _part(self._ask("GET", "experiments/get-by-name", params={"experiment_name": stem}), "experiment")
         if experiment is None:
             return []
         query = {
             "experiment_ids": [experiment["experiment_id"]],
-            "filter": f"tags.`ghostwriter.kind` = '{kind}'",
+            "filter": " and ".join(filter(None, (f"tags.`ghostwriter.kind` = '{kind}'", also))),
             "order_by": ["attributes.start_time DESC"],
             "max_results": number,
         }

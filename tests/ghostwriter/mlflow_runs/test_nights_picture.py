@@ -1,6 +1,7 @@
 """The nights as a picture in MLflow: beside the candidate, and in the description of the version it became."""
 
 import shutil
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
+from ghostwriter.mlflow_runs import history
 from ghostwriter.mlflow_runs.nights_picture import FILE, log_nights, picture, show_nights
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,6 +47,24 @@ def test_the_newest_run_shows_every_candidate_and_which_became_the_champion(clie
     assert log_nights(client, run_id) == f"![Night by night](get-artifact?path=nights.svg&run_uuid={run_id})"
     marks = [group.get("class") for group in drawn(client, run_id, tmp_path).iter(f"{SVG}g")]
     assert marks == ["promoted", "refused", "refused"] * 2, "style, then loss"
+
+
+def test_a_champion_older_than_the_nights_shown_is_shown_before_them(
+    client: MlflowClient, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1", "2"):
+        candidate(client, experiment, 0.5, promoted_version=version)
+        time.sleep(0.002)  # MLflow tells starts apart by milliseconds
+    for _ in range(5):
+        run_id = candidate(client, experiment, 0.4)
+        time.sleep(0.002)
+    monkeypatch.setattr(history, "NIGHTS", 3)
+    log_nights(client, run_id)
+    page = drawn(client, run_id, tmp_path)
+    assert [group.get("class") for group in page.iter(f"{SVG}g")] == ["promoted", "refused", "refused", "refused"] * 2
+    assert "became version 2" in str(page.findtext(f".//{SVG}g/{SVG}title"))
+    (line, _) = page.iter(f"{SVG}polyline")
+    assert len(str(line.get("points")).split()) == 4, "the champion's line runs through all nights shown"
 
 
 def test_a_promotion_is_drawn_and_stands_once_in_the_version(client: MlflowClient, experiment: str, tmp_path: Path) -> None:
