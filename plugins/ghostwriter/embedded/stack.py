@@ -84,8 +84,10 @@ class Stack:
     def airflow_environment(self) -> dict[str, str]:
         """Airflow's settings as environment variables; each line that is not obvious says why."""
         self.password()
+        folder = self.home.path / "airflow"
         settings = {
-            "AIRFLOW_HOME": str(self.home.path / "airflow"),
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",  # a busy machine holds it for over 5 s
             "GHOSTWRITER_HOME": str(self.home.path),
             "MLFLOW_TRACKING_URI": self.mlflow_url,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default of 7 blocks a worker slot for minutes when MLflow is down

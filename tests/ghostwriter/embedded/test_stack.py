@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import create_engine
 
-from ghostwriter.embedded.services import wait_until
-from ghostwriter.embedded.stack import TASKS_AT_ONCE
+from ghostwriter.embedded.services import Supervisor, wait_until
+from ghostwriter.embedded.stack import TASKS_AT_ONCE, Ports, Stack
+from ghostwriter.home import Home
 from tests.e2e.world import free_port
 
 PROGRAM = """#!{python}
@@ -104,3 +106,11 @@ def test_the_scheduler_starts_when_api_and_mlflow_answer_and_a_second_signal_doe
     assert scheduler.read_text() == "ended"
     assert [service for service in services if service.is_running()] == []
     assert not (tmp_path / "home" / "services.json").exists()
+
+
+def test_who_finds_airflows_database_locked_waits_a_minute_and_not_the_five_seconds_of_sqlite(tmp_path: Path) -> None:
+    settings = Stack(Home(tmp_path), Ports(), Supervisor(tmp_path / "services")).airflow_environment()
+    (tmp_path / "airflow").mkdir()
+    with create_engine(settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+    assert (tmp_path / "airflow" / "airflow.db").exists()  # where Airflow itself would put it
