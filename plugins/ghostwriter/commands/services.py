@@ -13,8 +13,6 @@ from ghostwriter.embedded.services import Supervisor
 from ghostwriter.embedded.stack import Ports, Stack
 from ghostwriter.home import Home
 
-DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-"""Airflow's setting that names its database."""
 READS_CONNECTIONS = {"_AIRFLOW_PROCESS_CONTEXT": "server"}
 """Outside a task Airflow looks for connections in its database only if told so."""
 
@@ -35,10 +33,7 @@ def services(home: Home) -> Iterator[None]:
 def use_connections(stack: Stack) -> None:
     """Let this process read and write the connections of the stack's Airflow, whose database is made if there is none."""
     is_missing = lacks_database(stack)
-    settings = stack.airflow_environment()
-    if os.environ.get("AIRFLOW_HOME", settings["AIRFLOW_HOME"]) != settings["AIRFLOW_HOME"]:
-        del settings[DATABASE]  # another Airflow's lies in its own folder
-    for name, value in {**settings, **READS_CONNECTIONS}.items():
+    for name, value in {**stack.airflow_environment(), **READS_CONNECTIONS}.items():
         os.environ.setdefault(name, value)
     if is_missing:
         print("Making Airflow's database, once (about half a minute) ...", file=sys.stderr, flush=True)
@@ -55,4 +50,4 @@ def own_airflow(home: Home) -> None:
 def lacks_database(stack: Stack) -> bool:
     """Whether Airflow's database would be the stack's own and is not there yet."""
     folder = os.environ.get("AIRFLOW_HOME") or stack.airflow_environment()["AIRFLOW_HOME"]
-    return DATABASE not in os.environ and not (Path(folder) / "airflow.db").exists()
+    return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" not in os.environ and not (Path(folder) / "airflow.db").exists()

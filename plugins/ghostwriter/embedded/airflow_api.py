@@ -9,6 +9,8 @@ import requests
 from ghostwriter.errors import ServiceError
 
 FINISHED = ("success", "failed")
+RETRIES, TAKEN_BACK = 3, '"reason":"Database error"'
+"""What Airflow answers when SQLite was locked for too long; nothing of the request is done then."""
 Json = dict[str, Any]
 
 
@@ -131,6 +133,10 @@ class AirflowApi:
         answer = self._session.request(method, url, timeout=60, **arguments)
         if answer.status_code == 401:
             self.login()
+            answer = self._session.request(method, url, timeout=60, **arguments)
+        for _ in range(RETRIES):
+            if answer.status_code != 500 or TAKEN_BACK not in answer.text:
+                break
             answer = self._session.request(method, url, timeout=60, **arguments)
         return answer
 

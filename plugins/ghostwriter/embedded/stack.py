@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ghostwriter.embedded.mlflow_upgrade import upgrade
@@ -84,10 +84,8 @@ class Stack:
     def airflow_environment(self) -> dict[str, str]:
         """Airflow's settings as environment variables; each line that is not obvious says why."""
         self.password()
-        folder = self.home.path / "airflow"
         settings = {
-            "AIRFLOW_HOME": str(folder),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",  # a busy machine holds it for over 5 s
+            "AIRFLOW_HOME": str(self.home.path / "airflow"),
             "GHOSTWRITER_HOME": str(self.home.path),
             "MLFLOW_TRACKING_URI": self.mlflow_url,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default of 7 blocks a worker slot for minutes when MLflow is down
@@ -112,13 +110,16 @@ class Stack:
         return settings | {name: os.environ[name] for name in OWN_CHOICE if name in os.environ}
 
     def airflow_services(self) -> list[Service]:
-        """The four components; the API server's health page stands for all of them."""
+        """The four components; the API server's health page stands for all of them.
+
+        Its requests wait for each other in SQLite until one is given up after five seconds, as Airflow 3.3 writes its log of actions on the
+        loop that ends the others. The rest of Airflow waits for longer than that, or the scheduler would fall over it.
+        """
         environment = self.airflow_environment()
-        health = {"api-server": f"{self.airflow_url}/api/v2/monitor/health"}
-        return [
-            Service(f"airflow-{name}", [BIN / "airflow", name], environment, health_url=health.get(name), stops_last=name == "api-server")
-            for name in COMPONENTS
-        ]
+        patient = environment | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home.path / 'airflow' / 'airflow.db'}?timeout=60"}
+        health = f"{self.airflow_url}/api/v2/monitor/health"
+        api, *others = (Service(f"airflow-{name}", [BIN / "airflow", name], patient) for name in COMPONENTS)
+        return [replace(api, environment=environment, health_url=health, stops_last=True), *others]
 
     def mlflow_service(self) -> Service:
         """The tracking server: one worker, no job processes (they cost 1.2 GiB), artifacts served by itself."""

@@ -108,9 +108,13 @@ def test_the_scheduler_starts_when_api_and_mlflow_answer_and_a_second_signal_doe
     assert not (tmp_path / "home" / "services.json").exists()
 
 
-def test_who_finds_airflows_database_locked_waits_a_minute_and_not_the_five_seconds_of_sqlite(tmp_path: Path) -> None:
-    settings = Stack(Home(tmp_path), Ports(), Supervisor(tmp_path / "services")).airflow_environment()
+def test_a_locked_database_of_airflows_is_given_up_by_its_api_first(tmp_path: Path) -> None:
+    """Two requests of the API wait for each other until one is given up; the scheduler, which they keep waiting, would end with it."""
+    services = Stack(Home(tmp_path), Ports(), Supervisor(tmp_path / "services")).airflow_services()
+    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    assert [service.name for service in services if database not in service.environment] == ["airflow-api-server"]
     (tmp_path / "airflow").mkdir()
-    with create_engine(settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+    for url in {service.environment[database] for service in services[1:]}:
+        with create_engine(url).connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
     assert (tmp_path / "airflow" / "airflow.db").exists()  # where Airflow itself would put it
