@@ -1,6 +1,7 @@
-"""Airflow reads its settings when it is first imported, so they are set here, before any test module is."""
+"""What processes of the tests start with: signals as a person's own command has them, and Airflow's settings, read when it is imported."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -19,3 +20,5 @@ os.environ.update(
 )
 os.environ.pop("GHOSTWRITER_DATABASE_URL", None)
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and what it starts would, too
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the same of nohup's

@@ -26,7 +26,6 @@ class Terminal:
         self._process, self._master = pty.fork()
         if self._process == 0:
             os.chdir(self._folder)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # where the tests run in the background, the shell has them ignore it
             os.execvpe(self._command[0], self._command, self._environment)
         return self
 

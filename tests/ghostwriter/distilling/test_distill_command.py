@@ -116,8 +116,7 @@ def test_the_result_as_json_can_be_read(home: Home, capsys: pytest.CaptureFixtur
 
 def test_ctrl_c_keeps_what_came_and_leaves_nothing_in_flight(home: Home) -> None:
     with TeacherServer(TeacherScript(latency=0.3)) as teacher:
-        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background jobs ignore it
-        script = f"{heard}; import sys; from ghostwriter.__main__ import main; sys.exit(main())"
+        script = "import sys; from ghostwriter.__main__ import main; sys.exit(main())"
         access = ["--base-url", teacher.base_url, "--key-file", str(home.path.parent / "key"), "--wanted", "500"]
         command = [sys.executable, "-c", script, "distill", "tester", "--home", str(home.path), *access]
         paths = {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
