@@ -1,7 +1,8 @@
 """Recorded answers of a teacher, by the question in the prompt: each is given once, the next sample of a question each time.
 
-What was given for which prompt is kept in a file, so that a call that is made again gets the same answer, and a server that
-starts again goes on with the next.
+A prompt that asks for a plain rewrite of an answer gets the one recorded for its question, always the same. What was given for which
+other prompt is kept in a file, so that a call that is made again gets the same answer, and a server that starts again goes on with
+the next.
 """
 
 import json
@@ -10,14 +11,19 @@ from collections import defaultdict
 from hashlib import sha256
 from pathlib import Path
 
-QUESTION = "\nQuestion: "
-"""Where the question begins in a prompt of plugins/ghostwriter/prompts/en.md: the last time it stands there."""
+QUESTION, ANSWER = "\nQuestion: ", "\n\nAnswer: "
+"""Where the question begins in a prompt of plugins/ghostwriter/prompts/en.md: the last time it stands there; and where the answer to be
+rewritten begins in one of prompts/plain/en.md."""
+REWRITE = "Rewrite the answer below"
+"""How that one begins."""
 
 
 class Recording:
-    """The answers of one file. Rows have `question`, `sample` and `answer`."""
+    """The answers of one file. Rows have `question`, `sample` and `answer`; those of `rewrites` have `question` and `plain`."""
 
-    def __init__(self, path: Path, given: Path | None = None) -> None:
+    def __init__(self, path: Path, given: Path | None = None, rewrites: Path | None = None) -> None:
+        lines = rewrites.read_text(encoding="utf-8").splitlines() if rewrites else []
+        self._rewrites: dict[str, str] = {row["question"]: row["plain"] for row in map(json.loads, lines)}
         self._answers: dict[str, list[str]] = defaultdict(list)
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for row in sorted(rows, key=lambda row: row["sample"]):
@@ -31,6 +37,8 @@ class Recording:
 
     def answer(self, prompt: str) -> str | None:
         """The answer to this prompt; None when its question has none left."""
+        if prompt.startswith(REWRITE):
+            return self._rewrites.get(question_of(prompt.partition(ANSWER)[0]))
         question = question_of(prompt)
         with self._lock:
             name = sha256(prompt.encode()).hexdigest()[:16]

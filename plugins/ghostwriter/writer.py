@@ -16,6 +16,8 @@ from pydantic_core import ErrorDetails
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
 from ghostwriter.writer_settings import (
+    LEDGER_SUFFIX,
+    MODE_OF_ARM,
     MODES,
     Budget,
     Chat,
@@ -76,7 +78,7 @@ class Writer(Section):
     @property
     def mode(self) -> Mode:
         """The mode that gives what the writer's arm trains on."""
-        return "distilled" if self.training.arm == "mixed" else self.training.arm
+        return MODE_OF_ARM[self.training.arm]
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -97,8 +99,8 @@ class Writer(Section):
         return self.model_copy(update={"teacher": self.teacher.model_copy(update=vendor | asked), "budget": self.student.budget})
 
     def ledger(self, mode: Mode) -> str:
-        """The name under which the calls of a mode stand in the ledger: the student's never mix with the teacher's."""
-        return f"{self.stem}-student" if mode == "self-instruct" else self.stem
+        """The name under which the calls of a purchase stand in the ledger: neither the student's nor plain rewrites mix with answers."""
+        return f"{self.stem}{LEDGER_SUFFIX.get(mode, '')}"
 
     def with_teacher_answers(self, wanted: int) -> Self:
         """The same writer with another number of teacher answers wanted (the form's)."""

@@ -10,9 +10,29 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from training.contract import Arm, recipe_names
 
 Language = Literal["en", "zh"]
-Mode = Literal["distilled", "self-instruct", "direct"]
-"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call."""
+Mode = Literal["distilled", "self-instruct", "direct", "inverse", "inverse+distilled"]
+"""Answers of a stronger teacher, of the student itself (an ablation), or the writer's own pairs only, without any call; `inverse`: the
+teacher rewrites the writer's own answers plainly, and with `+distilled` it answers as well."""
 MODES: tuple[Mode, ...] = get_args(Mode)
+PURCHASES: dict[Mode, tuple[Mode, ...]] = {
+    "distilled": ("distilled",),
+    "self-instruct": ("self-instruct",),
+    "direct": (),
+    "inverse": ("inverse",),
+    "inverse+distilled": ("inverse", "distilled"),
+}
+"""What each mode buys, in this order; each has its own prompt and its own place in the ledger."""
+MODE_OF_ARM: dict[Arm, Mode] = {
+    "direct": "direct",
+    "distilled": "distilled",
+    "mixed": "distilled",
+    "self-instruct": "self-instruct",
+    "inverse": "inverse",
+    "inverse+distilled": "inverse+distilled",
+}
+"""The mode that gives what each arm trains on."""
+LEDGER_SUFFIX: dict[Mode, str] = {"self-instruct": "-student", "inverse": "-plain"}
+"""What the writer's name has behind it in the ledger, where calls may never mix with the teacher's answers."""
 PROMPTS = Path(__file__).parent / "prompts"
 
 

@@ -125,7 +125,11 @@ def test_a_batch_is_waited_for_before_the_teacher_is_asked_where_the_writer_file
 
 def test_the_form_offers_the_modes_that_the_writer_file_has_what_is_needed_for(bag: DagBag) -> None:
     offered = {stem: bag.dags[f"{stem}_distill"].params.get_param("mode").schema["enum"] for stem in ("lamplight", "careful")}
-    assert offered == {"lamplight": ["distilled", "self-instruct", "direct"], "careful": ["distilled", "direct"]}
+    rewriting = ["inverse", "inverse+distilled"]
+    assert offered == {
+        "lamplight": ["distilled", "self-instruct", "direct", *rewriting],
+        "careful": ["distilled", "direct", *rewriting],
+    }
 
 
 def test_a_comparison_trains_each_arm_and_promotes_nothing(bag: DagBag) -> None:

@@ -1,14 +1,18 @@
 """Each recorded answer is given once; the same call gets the same answer, also from a server that starts again."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from demo.recording import Recording, question_of
-from demo.teacher import RECORDING
-from ghostwriter.distilling.prompt import load_prompt
+from demo.teacher import RECORDING, REWRITES
+from ghostwriter.distilling.filters import Candidate
+from ghostwriter.distilling.prompt import load_plain_prompt, load_prompt
+from ghostwriter.distilling.rewrite import rewrite_reason
 from ghostwriter.pairs import Pair
+from tests.distill_case import demo_pairs
 
 
 @pytest.fixture
@@ -38,6 +42,21 @@ def test_the_same_call_gets_the_same_answer_after_a_restart_too(recording: Path,
     kept.write_text(kept.read_text() + '["cut sho')
     again = Recording(recording, kept)
     assert (again.answer(prompt("Why?", "a")), again.answer(prompt("Why?", "b"))) == ("first", "second")
+
+
+def test_an_answer_to_be_rewritten_gets_its_recorded_rewrite_which_may_be_used_as_notes() -> None:
+    given = Recording(RECORDING, rewrites=REWRITES)
+    rows = {row["id"]: row for row in demo_pairs("lamplight")}
+    twins = [json.loads(line) for line in REWRITES.read_text(encoding="utf-8").splitlines()]
+    reasons: Counter[str | None] = Counter()
+    for twin in twins:
+        pair = Pair(twin["id"], "q", twin["question"], rows[twin["id"]]["text"])
+        (message,) = load_plain_prompt("en").messages("A Writer", [pair], pair.question)
+        assert given.answer(message["content"]) == twin["plain"]
+        reasons[rewrite_reason("en", Candidate(twin["plain"], "stop", pair.question, (pair.answer,)))] += 1
+    assert reasons[None] >= 150, reasons
+    elsewhere = load_plain_prompt("en").messages("A Writer", [Pair("x", "q", "Where?", "There.")], "Where?")
+    assert given.answer(elsewhere[0]["content"]) is None
 
 
 def test_the_recording_answers_questions_of_training_only() -> None:

@@ -89,7 +89,8 @@ def test_the_student_is_asked_where_it_is_served_and_at_its_own_price(writers: P
     assert (student.teacher.connection, student.teacher.model, student.budget.input_price) == ("own", "small", 0)
     assert (student.budget.cap, student.ledger("self-instruct")) == (None, "good-student")
     assert writer.asking("distilled") is writer
-    assert writer.modes == ("distilled", "self-instruct", "direct")
+    assert writer.modes == ("distilled", "self-instruct", "direct", "inverse", "inverse+distilled")
+    assert (writer.ledger("inverse"), writer.ledger("distilled")) == ("good-plain", "good")
 
 
 def test_a_mode_is_only_offered_with_what_it_needs(writers: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,18 @@ from training.answer.generate import Answer
 from training.answer.limit import answer_limit
 from training.answer.reload import reloaded_share
 from training.bootstrap import Measured
-from training.contract import ANSWERED_FILE, GREEDY, HELDOUT_FILE, TRAINING_FILES, TWINS_FILE, ArmRequest, EvaluateRequest, write_json
+from training.contract import (
+    ANSWERED_FILE,
+    GREEDY,
+    HELDOUT_FILE,
+    TRAINING_FILES,
+    TWINS_FILE,
+    ArmRequest,
+    EvaluateRequest,
+    asking_for_notes,
+    with_notes,
+    write_json,
+)
 from training.measure.ability import ability
 from training.measure.answered import Answered, AnsweredArm, Answers, save_embeddings, sums_of
 from training.measure.contrast import language_of, other_writers
@@ -130,14 +141,43 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
             began = time.monotonic()
+            asked = _with_notes(exam, _notes(request, arm, exam, shared))
             with shared.arm(arm) as loaded:
-                answers = _ask_arm(request, arm, exam, loaded, progress, index * of_each)
+                answers = _ask_arm(request, arm, asked, loaded, progress, index * of_each)
             given[arm.name] = answers.kept
             if arm.name == request.candidate and arm.adapter:
                 reloaded = _reloaded(request, arm, exam, answers.answers, shared.base)
                 given[arm.name] = given[arm.name].model_copy(update={"reloaded": reloaded})
             _say_pace(arm.name, time.monotonic() - began, loaded)
     return given
+
+
+def _notes(request: EvaluateRequest, arm: ArmRequest, exam: Exam, shared: SharedBase) -> list[str] | None:
+    """The notes under each question, of an arm that gets some; the base drafts them without an adapter, once for all such arms."""
+    if arm.notes == "none":
+        return None
+    if arm.notes == "answer":
+        return exam.writer
+    assert request.max_new_tokens
+    with shared.arm(ArmRequest(name=f"{arm.name}: drafts")) as loaded:
+        asked = [[*messages[:-2], {"role": "user", "content": asking_for_notes(messages[-2]["content"])}] for messages in exam.heldout]
+        prompts = [loaded.base.chat.prompt(messages) for messages in asked]
+        drafts = loaded.answers(prompts, [request.max_new_tokens] * len(prompts), answering=request.answering)
+    texts = [draft.text for draft in drafts]
+    return [*texts[1:], texts[0]] if arm.notes == "another draft" else texts
+
+
+def _with_notes(exam: Exam, notes: Sequence[str] | None) -> Exam:
+    """The same questions, each with its notes; those that have no text stay without."""
+    if notes is None:
+        return exam
+    return replace(exam, heldout=[_noted(messages, one) for messages, one in zip(exam.heldout, notes, strict=True)])
+
+
+def _noted(messages: list[Message], notes: str) -> list[Message]:
+    *earlier, question, answer = messages
+    asked = with_notes(question["content"], notes) if notes else question["content"]
+    return [*earlier, {"role": "user", "content": asked}, answer]
 
 
 def _say_pace(name: str, seconds: float, loaded: LoadedArm) -> None:

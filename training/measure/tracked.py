@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from training.contract import METRIC_NAMES, EvaluateRequest, EvaluateResult
+from training.contract import METRIC_NAMES, ArmRequest, EvaluateRequest, EvaluateResult
 from training.measure.measures import shown
 from training.measure.report import report
 from training.tracking.run import TrackedRun
@@ -18,8 +18,14 @@ def start(run: TrackedRun, request: EvaluateRequest) -> None:
     """Tell what is about to be examined, and how."""
     run.params(request.model_dump(include={"base", "revision", "precision", "questions", "max_new_tokens", "batch", "seed", "candidate"}))
     run.params({f"answering.{name}": value for name, value in request.answering.model_dump().items()})
-    run.params({f"arm.{arm.name}": arm.adapter or f"base, {arm.examples} examples" for arm in request.arms})
+    run.params({f"arm.{arm.name.replace('+', ' and ')}": _what(arm) for arm in request.arms})  # MLflow takes no + in a name
     run.dataset(request.dataset, "evaluation")
+
+
+def _what(arm: ArmRequest) -> str:
+    if arm.adapter is None:
+        return f"base, {arm.examples} examples"
+    return str(arm.adapter) if arm.notes == "none" else f"{arm.adapter}, notes: {arm.notes}"
 
 
 def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult, manner: "Style") -> None:

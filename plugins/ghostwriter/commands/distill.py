@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
-        if endpoint and mode == "distilled" and (arguments.batch or writer.teacher.batch):
-            _wait_for_batches(writer, home, answers, endpoint, arguments.poll, buy_again=arguments.buy_again)
+        if endpoint and mode != "self-instruct" and (arguments.batch or writer.teacher.batch):
+            _wait_for_batches(writer, home, answers, endpoint, mode, arguments.poll, buy_again=arguments.buy_again)
         folder = _watched(writer, home, answers, endpoint, mode, buy_again=arguments.buy_again)
         if (mode, arguments.wanted, arguments.model, arguments.answers) == (writer.mode, None, None, None):
             set_current(folder)  # as the writer file asks: the nights go on from it
@@ -103,8 +103,10 @@ def _watched(writer: Writer, home: Home, answers: Path, endpoint: Endpoint | Non
         return distill(writer, home, answers, endpoint, mode=mode, progress=show, buy_again=buy_again)
 
 
-def _wait_for_batches(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, poll_seconds: float, *, buy_again: bool) -> None:
-    while batch := open_batch(writer, home, answers, endpoint, buy_again=buy_again):
+def _wait_for_batches(
+    writer: Writer, home: Home, answers: Path, endpoint: Endpoint, mode: Mode, poll_seconds: float, *, buy_again: bool
+) -> None:
+    while batch := open_batch(writer, home, answers, endpoint, mode, buy_again=buy_again):
         while batch_status(endpoint, batch) == "open":
             time.sleep(poll_seconds)
         apply_batch(writer, home, endpoint, batch)

@@ -27,20 +27,21 @@ from openai.types import Batch
 from sqlalchemy import Engine
 
 from ghostwriter.database import open_database
-from ghostwriter.distilling.corpus import Corpus, read_corpus
-from ghostwriter.distilling.forecast import make_estimate
-from ghostwriter.distilling.plan import Planner, run_name
-from ghostwriter.distilling.prompt import load_prompt
+from ghostwriter.distilling.corpus import read_corpus
+from ghostwriter.distilling.forecast import joined, make_estimate
+from ghostwriter.distilling.plan import Planner
+from ghostwriter.distilling.purchase import Purchase, purchases_of
 from ghostwriter.errors import BudgetExceeded, TeacherError
 from ghostwriter.home import Home
 from ghostwriter.lock import only_one
-from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend
+from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend, owner_of
 from ghostwriter.teacher.budget import Prices, Purse
 from ghostwriter.teacher.buy import ADVICE
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
 from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import MODES, PURCHASES, Mode
 
 log = logging.getLogger(__name__)
 
@@ -59,28 +60,41 @@ BATCH_ADVICE = ADVICE | {
 }
 
 
-def open_batch(writer: Writer, home: Home, answers: Path, endpoint: Endpoint, *, buy_again: bool = False) -> str | None:
+def open_batch(
+    writer: Writer, home: Home, answers: Path, endpoint: Endpoint, mode: Mode = "distilled", *, buy_again: bool = False
+) -> str | None:
     """The vendor's id of the writer's open batch, submitted now if there was none; None when no row is left for a batch.
 
-    One that an earlier run left open, of an older snapshot or another prompt, comes first: it is paid for.
+    One that an earlier run left open, of an older snapshot or another prompt, comes first: it is paid for. What `mode` buys goes in
+    batches one after the other, each kind in its own.
 
     Raises BudgetExceeded when the batch at its worst price does not fit under the cap, CorpusTooSmall, TeacherError and its kinds,
     and BuysAgain unless `buy_again`.
     """
     with _locked(writer, home) as engine:
+        for part in PURCHASES[mode]:
+            batches = BatchLedger(engine, writer.ledger(part))
+            found = batches.open()
+            if found and (batch := _attach(found, batches, endpoint)):
+                log.info("Batch %s is open: waiting for it.", batch)
+                return batch
         corpus = read_corpus(writer, answers, home)
-        ledger, batches, planner = _open(writer, corpus, engine)
-        run = run_name(ledger, answers, planner)
-        found = batches.open()
-        if found and (batch := _attach(found, batches, endpoint)):
-            log.info("Batch %s is open: waiting for it.", batch)
-            return batch
+        purchases = purchases_of(writer, corpus, answers, engine, mode)
         if not buy_again:
-            make_estimate(writer, corpus, planner, ledger, ledger.spending(run)).check_buys_again()
-        calls = planner.take(writer.teacher.answers)
-        done = ledger.known(call.key for call in calls) | batches.keys(run)
-        missing = [call for call in calls if call.key not in done][:MOST_REQUESTS]
-        return _submit(writer, planner, missing, run, ledger, batches, endpoint) if missing else None
+            joined([make_estimate(writer, corpus, one.planner, one.ledger, one.spent) for one in purchases]).check_buys_again()
+        for purchase in purchases:
+            batches = BatchLedger(engine, purchase.ledger.writer)
+            if missing := _missing(purchase, batches):
+                spent = sum((one.spent.total for one in purchases), Decimal(0))
+                return _submit(writer, purchase, missing, spent, batches, endpoint)
+        return None
+
+
+def _missing(purchase: Purchase, batches: BatchLedger) -> list[Call]:
+    """The calls of the first round that are neither answered nor went with a batch before."""
+    calls = purchase.planner.take(purchase.planner.wanted)
+    done = purchase.ledger.known(call.key for call in calls) | batches.keys(purchase.run)
+    return [call for call in calls if call.key not in done][:MOST_REQUESTS]
 
 
 def batch_status(endpoint: Endpoint, batch: str) -> Status:
@@ -96,7 +110,8 @@ def apply_batch(writer: Writer, home: Home, endpoint: Endpoint, batch: str) -> d
     May be interrupted and called again: rows already written are passed over. Raises TeacherError when the vendor refused all of it.
     """
     with _locked(writer, home) as engine:
-        ledger, batches = Ledger(engine, writer.stem), BatchLedger(engine, writer.stem)
+        owner = owner_of(engine, batch)
+        ledger, batches = Ledger(engine, owner), BatchLedger(engine, owner)
         prices, sends, unreadable = _batch_prices(writer), batches.sends(batch), 0
         counts = {"answered": 0, "refused": 0, "left": 0}
         with _api(endpoint) as client:
@@ -119,10 +134,12 @@ def apply_batch(writer: Writer, home: Home, endpoint: Endpoint, batch: str) -> d
 def forget_batch(writer: Writer, home: Home) -> str | None:
     """Give up the writer's open batch: its requests count as perhaps paid, and are asked for again. Returns its id, None without one."""
     with _locked(writer, home) as engine:
-        batches = BatchLedger(engine, writer.stem)
-        if found := batches.open():
-            batches.forget(found.name)
-        return (found.vendor_id or found.name) if found else None
+        for part in (mode for mode in MODES if mode in PURCHASES[mode]):
+            batches = BatchLedger(engine, writer.ledger(part))
+            if found := batches.open():
+                batches.forget(found.name)
+                return found.vendor_id or found.name
+    return None
 
 
 @contextmanager
@@ -133,12 +150,6 @@ def _locked(writer: Writer, home: Home) -> Iterator[Engine]:
             yield engine
     finally:
         engine.dispose()
-
-
-def _open(writer: Writer, corpus: Corpus, engine: Engine) -> tuple[Ledger, BatchLedger, Planner]:
-    ledger = Ledger(engine, writer.stem)
-    prompt = load_prompt(writer.teacher.prompt or writer.language)
-    return ledger, BatchLedger(engine, writer.stem), Planner(writer, corpus, prompt, ledger)
 
 
 def _attach(found: OpenBatch, batches: BatchLedger, endpoint: Endpoint) -> str | None:
@@ -160,16 +171,14 @@ def _listed(client: OpenAI, name: str) -> str | None:
     return next((batch.id for batch in client.batches.list(limit=100) if (batch.metadata or {}).get(NAME_KEY) == name), None)
 
 
-def _submit(
-    writer: Writer, planner: Planner, calls: Sequence[Call], run: str, ledger: Ledger, batches: BatchLedger, endpoint: Endpoint
-) -> str:
-    prices = _batch_prices(writer)
+def _submit(writer: Writer, purchase: Purchase, calls: Sequence[Call], spent: Decimal, batches: BatchLedger, endpoint: Endpoint) -> str:
+    prices, planner = _batch_prices(writer), purchase.planner
     sends = [
         PlannedSend(secrets.token_hex(16), planner.facts(call), prices.worst(planner.messages(call), writer.teacher.max_tokens))
         for call in calls
     ]
-    _check_cap(writer, Purse(writer.budget.cap, ledger.spending(run).total), sum((send.worst for send in sends), Decimal(0)))
-    name = batches.intend(run, sends)
+    _check_cap(writer, Purse(writer.budget.cap, spent), sum((send.worst for send in sends), Decimal(0)))
+    name = batches.intend(purchase.run, sends)
     lines = [_request_line(send.id, planner, call) for send, call in zip(sends, calls, strict=True)]
     with _api(endpoint) as client:
         created = _create(client, name, "".join(lines).encode(), batches)

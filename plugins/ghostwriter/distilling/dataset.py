@@ -18,6 +18,8 @@ from ghostwriter.snapshot import read_manifest, write_snapshot
 from training.contract import TWINS_FILE
 
 DIRECT_FILE, DISTILLED_FILE, HELDOUT_FILE = "direct.jsonl", "distilled.jsonl", "heldout.jsonl"
+INVERSE_FILE = "inverse.jsonl"
+"""The writer's training answers again, most to their question with notes, where plain rewrites were bought."""
 CONTRAST_FILE = "contrast.jsonl"
 """Other people's answers, where the writer file names some: style is measured against them, and nothing else is done with them."""
 KIND = "dataset"
@@ -31,15 +33,26 @@ class Leak(GhostwriterError):
 
 
 def write_dataset(
-    parent: Path, writer: str, answers: Path, corpus: Corpus, rows: Sequence[Row], dropped: Mapping[str, int], facts: Mapping[str, Any]
+    parent: Path,
+    writer: str,
+    answers: Path,
+    corpus: Corpus,
+    rows: Sequence[Row],
+    dropped: Mapping[str, int],
+    facts: Mapping[str, Any],
+    inverse: Sequence[Row] = (),
 ) -> Path:
     """Check for leaks, write the folder, return it. Raises Leak."""
-    check_leaks(corpus.heldout, [*_training_texts(corpus), *((row["id"], _question(row), _answer(row)) for row in rows)])
+    bought = ((row["id"], _question(row), _answer(row)) for row in (*rows, *inverse))
+    notes = ((row["id"], "", _question(row)) for row in inverse)
+    check_leaks(corpus.heldout, [*_training_texts(corpus), *bought, *notes])
     files: dict[str, list[Row]] = {
         DIRECT_FILE: [pair_row(pair) for pair in corpus.training],
         DISTILLED_FILE: list(rows),
         HELDOUT_FILE: [pair_row(pair) for pair in corpus.heldout],
     }
+    if inverse:
+        files[INVERSE_FILE] = list(inverse)
     others = [_row(pair.id, pair.question_id, "other people", pair.question, pair.answer) for pair in corpus.contrast]
     if corpus.twins:
         files[TWINS_FILE] = [_row(f"{pair.id}-plain", pair.question_id, "plain", pair.question, pair.answer) for pair in corpus.twins]
@@ -54,7 +67,7 @@ def write_dataset(
         documents=describe(
             writer,
             {name: len(rows) for name, rows in files.items()},
-            (DISTILLED_FILE, DIRECT_FILE),
+            (DISTILLED_FILE, INVERSE_FILE, DIRECT_FILE) if inverse else (DISTILLED_FILE, DIRECT_FILE),
             HELDOUT_FILE,
             facts.get("teacher", {}).get("model"),
         ),
@@ -70,6 +83,8 @@ def dataset_metrics(folder: Path) -> dict[str, float]:
     for end in ("rejected", "failed"):
         metrics |= {f"teacher/calls/{end}/{reason}": float(number) for reason, number in counts.get(end, {}).items()}
     metrics |= {f"teacher/cost/{name}": float(amount) for name, amount in cost.items()}
+    rewrites = manifest.facts.get("rewrites", {}).get("counts", {})
+    metrics |= {f"teacher/rewrites/{end}": float(rewrites[end]) for end in ("planned", "accepted") if end in rewrites}
     for whose, figures in manifest.facts.get("diversity", {}).items():
         metrics |= {f"diversity/{whose}/{name}": value for name, value in figures.items()}
     return metrics
@@ -77,7 +92,12 @@ def dataset_metrics(folder: Path) -> dict[str, float]:
 
 def pair_row(pair: Pair) -> Row:
     """A row of the writer's own words."""
-    return _row(pair.id, pair.question_id, "writer", pair.question, pair.answer)
+    return training_row(pair.id, "writer", pair, pair.question)
+
+
+def training_row(name: str, source: str, pair: Pair, question: str) -> Row:
+    """A row with the writer's answer to `question`, which is the pair's, or that with notes."""
+    return _row(name, pair.question_id, source, question, pair.answer)
 
 
 def teacher_row(accepted: Accepted, source: str, model: str, prompt_hash: str) -> Row:
@@ -99,7 +119,7 @@ def check_leaks(heldout: Sequence[Pair], training: Iterable[tuple[str, str, str]
     answers = answers_index((pair.id, pair.answer) for pair in heldout)
     find_question = cache(questions.find)  # each stands in many rows
     for name, question, answer in training:
-        leaked = find_question(question) or (answer and answers.find(answer))
+        leaked = (question and find_question(question)) or (answer and answers.find(answer))
         if leaked:
             raise Leak(
                 f"Row {name} holds the question or answer of the held-out pair {leaked}, or a near duplicate. "

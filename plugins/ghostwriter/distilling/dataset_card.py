@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from training.contract import TRAINING_FILES
+
 CARD_FILE, LLAMA_FACTORY_FILE = "README.md", "dataset_info.json"
 CARD = """---
 configs:
@@ -18,13 +20,17 @@ Split `test` is held out: nothing like it stands in `train`. {teacher}`manifest.
 """
 
 
+MIXED = frozenset(TRAINING_FILES["mixed"])
+
+
 def describe(writer: str, rows: Mapping[str, int], training: Sequence[str], heldout: str, teacher: str | None = None) -> dict[str, str]:
     """The texts of both files, by name.
 
     `rows` of each file; `training` names its files, the one to load by default first; `teacher` is the model whose answers are there.
     """
     filled = [name for name in training if rows[name]]
-    configs = {_stem(name): [name] for name in filled} | ({"mixed": filled} if len(filled) > 1 else {})
+    mixed = [name for name in filled if name in MIXED]
+    configs = {_stem(name): [name] for name in filled} | ({"mixed": mixed} if len(mixed) > 1 else {})
     card = CARD.format(
         configs="\n".join(_config(name, files, heldout, default=number == 0) for number, (name, files) in enumerate(configs.items())),
         writer=writer,

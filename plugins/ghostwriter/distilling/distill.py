@@ -7,7 +7,9 @@ estimate(writer, home, answers)             the plan and what it would cost; ask
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from sqlalchemy.exc import OperationalError
@@ -16,10 +18,10 @@ from ghostwriter.database import open_database
 from ghostwriter.distilling.corpus import Corpus, read_corpus
 from ghostwriter.distilling.dataset import teacher_row, write_dataset
 from ghostwriter.distilling.diversity import compare
-from ghostwriter.distilling.forecast import Estimate, make_estimate
+from ghostwriter.distilling.forecast import Estimate, joined, make_estimate
 from ghostwriter.distilling.harvest import Counts, Harvest
-from ghostwriter.distilling.plan import Planner, run_name
-from ghostwriter.distilling.prompt import Prompt, load_prompt
+from ghostwriter.distilling.purchase import Bought, Purchase, cost_of, purchases_of
+from ghostwriter.distilling.rewrite import harvest_of, inverse_rows
 from ghostwriter.distilling.split import split_name
 from ghostwriter.distilling.tracker import Tracker
 from ghostwriter.errors import ConnectionMissing, GhostwriterError, HomeError
@@ -31,11 +33,11 @@ from ghostwriter.teacher.buy import Buyer
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import Endpoint, Teacher, TeacherUnfit
 from ghostwriter.teacher.journal import Journal
-from ghostwriter.teacher.ledger import Ledger, Spending
+from ghostwriter.teacher.ledger import Ledger
 from ghostwriter.teacher.progress import Listener, LogLines, duration
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Mode, Teacher as Settings
+from ghostwriter.writer_settings import PURCHASES, Mode, Teacher as Settings
 
 __all__ = ["Endpoint", "Estimate", "distill", "estimate"]
 
@@ -92,11 +94,13 @@ def estimate(writer: Writer, home: Home, answers: Path, *, mode: Mode | None = N
         return Estimate(pairs=len(corpus.training), heldout=len(corpus.heldout))
     engine = open_database(home.database_url)
     try:
-        ledger = Ledger(engine, writer.ledger(mode))
-        planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
-        return make_estimate(writer, corpus, planner, ledger, ledger.spending(run_name(ledger, answers, planner)))
+        return _estimate(writer, corpus, purchases_of(writer, corpus, answers, engine, mode))
     finally:
         engine.dispose()
+
+
+def _estimate(writer: Writer, corpus: Corpus, purchases: Sequence[Purchase]) -> Estimate:
+    return joined([make_estimate(writer, corpus, one.planner, one.ledger, one.spent) for one in purchases])
 
 
 def _with_teacher(
@@ -115,27 +119,26 @@ def _with_teacher(
     engine = open_database(home.database_url)
     try:
         with only_one(engine, writer.stem, patience=patience):
-            ledger = Ledger(engine, writer.ledger(mode))
-            _check_no_batch(BatchLedger(engine, ledger.writer))
-            _close_interrupted(ledger)
-            planner = Planner(writer, corpus, _prompt(writer), ledger, mode)
-            run = run_name(ledger, answers, planner)
-            plan = make_estimate(writer, corpus, planner, ledger, ledger.spending(run))
+            for part in PURCHASES[mode]:
+                _check_no_batch(BatchLedger(engine, writer.ledger(part)))
+                _close_interrupted(Ledger(engine, writer.ledger(part)))
+            purchases = purchases_of(writer, corpus, answers, engine, mode)
+            plan = _estimate(writer, corpus, purchases)
             _announce(plan)
             if not buy_again:
                 plan.check_buys_again()
-            harvest = uvloop.run(_collect(writer, corpus, endpoint, planner, ledger, run, progress))
-            return _write(writer, home, answers, corpus, harvest, planner, ledger.spending(run), mode)
+            bought = []
+            for purchase in purchases:
+                spent = sum((one.spent.total for one in purchases), Decimal(0))
+                harvest = uvloop.run(_collect(writer, corpus, endpoint, purchase, spent, progress))
+                bought.append(Bought(purchase, harvest, _checked(harvest, purchase, writer.teacher)))
+            return _write(writer, home, answers, corpus, bought, mode)
     except OperationalError as error:
         raise HomeError(
             f"The ledger cannot be written: {error.orig}. Free the disk or look at the database; what was bought is kept."
         ) from error
     finally:
         engine.dispose()
-
-
-def _prompt(writer: Writer) -> Prompt:
-    return load_prompt(writer.teacher.prompt or writer.language)
 
 
 def _check_no_batch(batches: BatchLedger) -> None:
@@ -161,27 +164,27 @@ def _announce(estimate: Estimate) -> None:
         log.info(line)
 
 
-async def _collect(
-    writer: Writer, corpus: Corpus, endpoint: Endpoint, planner: Planner, ledger: Ledger, run: str, progress: Listener
-) -> Harvest:
-    """Ask in batches: first for all answers wanted, then for as many as were rejected, until there are enough or `attempts` are used up."""
-    settings, prices = writer.teacher, Prices.of(writer.budget)
-    purse = Purse(writer.budget.cap, ledger.spending(run).total)
+async def _collect(writer: Writer, corpus: Corpus, endpoint: Endpoint, purchase: Purchase, spent: Decimal, progress: Listener) -> Harvest:
+    """Ask in batches: first for all answers wanted, then for as many as were rejected, until there are enough or `attempts` are used up.
+
+    `spent` is what the run has spent on all its purchases, which share its cap.
+    """
+    settings, prices, planner, ledger = writer.teacher, Prices.of(writer.budget), purchase.planner, purchase.ledger
+    purse = Purse(writer.budget.cap, spent)
     throttle = Throttle(
         settings.concurrency, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute
     )
-    harvest = Harvest(corpus, writer.language)
-    tracker = Tracker(settings.answers, harvest, purse, throttle, planner, progress)
+    harvest = harvest_of(writer, corpus, purchase.mode)
+    tracker = Tracker(planner.wanted, harvest, purse, throttle, planner, progress)
     connection = Teacher(endpoint, planner.parameters, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
-    async with connection as teacher, Journal(ledger, run) as journal, tracker:
+    async with connection as teacher, Journal(ledger, purchase.run) as journal, tracker:
         buyer = Buyer(teacher, journal, purse, throttle, planner, settings, prices)
-        while calls := planner.take(
-            min(settings.answers - len(harvest.accepted), int(settings.answers * settings.attempts) - planner.planned)
-        ):
+        while calls := planner.take(min(planner.wanted - len(harvest.accepted), int(planner.wanted * settings.attempts) - planner.planned)):
             missing = _deliver_known(calls, ledger, harvest)
             tracker.start(len(missing))
             await buyer.buy(missing, tracker.counting(harvest.deliver))
             harvest.settle(calls)
+            planner.settle(accepted.call for accepted in harvest.accepted)
     return harvest
 
 
@@ -194,40 +197,39 @@ def _deliver_known(calls: Sequence[Call], ledger: Ledger, harvest: Harvest) -> l
     return [call for call in calls if call.key not in known]
 
 
-def _write(
-    writer: Writer, home: Home, answers: Path, corpus: Corpus, harvest: Harvest, planner: Planner, spent: Spending, mode: Mode
-) -> Path:
-    """Write the dataset, if enough came of it."""
+def _checked(harvest: Harvest, purchase: Purchase, settings: Settings) -> Counts:
+    """The counts of a purchase. Raises TeacherUnfit when too little came of it."""
     counts = harvest.counts()
     log.info(str(counts))
-    check_enough(counts, writer.teacher)
-    rows = [teacher_row(accepted, mode, writer.teacher.model, planner.prompt.hash) for accepted in harvest.accepted]
-    facts = {
-        "mode": mode,
-        "split": split_name(writer),
-        "teacher": {
-            "model": writer.teacher.model,
-            "parameters": planner.parameters,
-            "prompt": planner.prompt.name,
-            "prompt_hash": planner.prompt.hash,
-        },
-        "sampling": {"seed": writer.teacher.seed, "examples": writer.teacher.examples, "questions": len(corpus.questions)},
-        "counts": counts.model_dump(),
-        "cost": {"answers": str(harvest.cost), "run": str(spent.total), "run_perhaps_paid": str(spent.perhaps_paid)},
-        "diversity": compare([pair.answer for pair in corpus.training], [accepted.text for accepted in harvest.accepted]),
-    }
-    return write_dataset(
-        home.datasets(writer.stem),
-        writer.stem,
-        answers,
-        corpus,
-        rows,
-        {f"teacher:{reason}": n for reason, n in counts.rejected.items()},
-        facts,
-    )
+    check_enough(counts, purchase.planner.wanted, settings)
+    return counts
 
 
-def check_enough(counts: Counts, settings: Settings) -> None:
+def _write(writer: Writer, home: Home, answers: Path, corpus: Corpus, bought: Sequence[Bought], mode: Mode) -> Path:
+    """Write the dataset of what was bought."""
+    model = writer.teacher.model
+    by_mode = {each.purchase.mode: each for each in bought}
+    rewrites, taught = by_mode.pop("inverse", None), next(iter(by_mode.values()), None)
+    rows, inverse = [], []
+    facts: dict[str, Any] = {"mode": mode, "split": split_name(writer), "cost": cost_of(bought)}
+    dropped: dict[str, int] = {}
+    if taught:
+        prompt = taught.purchase.planner.prompt
+        rows = [teacher_row(accepted, taught.purchase.mode, model, prompt.hash) for accepted in taught.harvest.accepted]
+        texts = [accepted.text for accepted in taught.harvest.accepted]
+        facts |= taught.facts
+        facts["sampling"] = {"seed": writer.teacher.seed, "examples": writer.teacher.examples, "questions": len(corpus.questions)}
+        facts["diversity"] = compare([pair.answer for pair in corpus.training], texts)
+        dropped |= {f"teacher:{reason}": number for reason, number in taught.counts.rejected.items()}
+    if rewrites:
+        prompt = rewrites.purchase.planner.prompt
+        inverse = inverse_rows(corpus, rewrites.harvest.accepted, model, prompt.hash)
+        facts["rewrites"] = rewrites.facts
+        dropped |= {f"rewrite:{reason}": number for reason, number in rewrites.counts.rejected.items()}
+    return write_dataset(home.datasets(writer.stem), writer.stem, answers, corpus, rows, dropped, facts, inverse)
+
+
+def check_enough(counts: Counts, wanted: int, settings: Settings) -> None:
     """Raise TeacherUnfit when too many calls failed or too few answers were accepted."""
     failed = sum(counts.failed.values())
     if failed > settings.failed_share * counts.planned:
@@ -235,9 +237,9 @@ def check_enough(counts: Counts, settings: Settings) -> None:
             f"{failed} of {counts.planned} calls failed ({_list(counts.failed)}), "
             f"more than teacher.failed_share = {settings.failed_share:g} allows. Run again later; what was bought is kept."
         )
-    if counts.accepted < settings.answers * settings.accepted_share:
+    if counts.accepted < wanted * settings.accepted_share:
         raise TeacherUnfit(
-            f"{counts.accepted} of {settings.answers} answers wanted were accepted after {counts.planned} calls, less than "
+            f"{counts.accepted} of {wanted} answers wanted were accepted after {counts.planned} calls, less than "
             f"teacher.accepted_share = {settings.accepted_share:g} asks for. Rejected: {_list(counts.rejected)}. "
             "Look at the teacher's answers, use a stronger one, or raise teacher.attempts."
         )

@@ -4,6 +4,7 @@ Token counts come from the ledger's own history of the same model and prompt; be
 prompts and of the writer's answers.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -97,12 +98,28 @@ class Estimate(BaseModel):
         )
 
 
+SUMMED = (
+    *("wanted", "expected_calls", "most_calls", "in_ledger", "to_buy", "held", "bought_again"),
+    *("prompt_tokens", "completion_tokens", "cost", "worst_cost", "spent"),
+)
+"""Figures of purchases that are added up for a run."""
+
+
+def joined(estimates: Sequence[Estimate]) -> Estimate:
+    """Several purchases of one run, from one snapshot, as one plan."""
+    first = estimates[0]
+    totals = {name: sum((getattr(each, name) for each in estimates[1:]), getattr(first, name)) for name in SUMMED}
+    because = sum((Counter(each.because) for each in estimates), Counter[str]())
+    words = {name: " and ".join(dict.fromkeys(getattr(each, name) for each in estimates)) for name in ("prompt", "basis")}
+    return first.model_copy(update={**totals, **words, "because": dict(because)})
+
+
 def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledger, spent: Spending) -> Estimate:
     """Look ahead in the plan, and into the ledger; nothing is taken."""
     settings, prices = writer.teacher, Prices.of(writer.budget)
-    history = ledger.history(settings.model, planner.prompt.hash, settings.examples)
-    most = int(settings.answers * settings.attempts)
-    calls = planner.peek(min(most, round(settings.answers / _accepted_share(history, corpus, writer))))
+    history = ledger.history(settings.model, planner.prompt.hash, planner.shown)
+    most = int(planner.wanted * settings.attempts)
+    calls = planner.peek(min(most, round(planner.wanted / _accepted_share(history, corpus, writer))))
     known = ledger.known(call.key for call in calls)
     missing = [call for call in calls if call.key not in known]
     usage = _usage(missing, planner, history, corpus, settings.max_tokens)
@@ -114,7 +131,7 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
         questions=len(corpus.questions),
         model=settings.model,
         prompt=f"{planner.prompt.name} {planner.prompt.hash}",
-        wanted=settings.answers,
+        wanted=planner.wanted,
         expected_calls=len(calls),
         most_calls=most,
         in_ledger=len(known),

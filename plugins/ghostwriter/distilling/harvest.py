@@ -1,7 +1,7 @@
 """Sorts what the teacher gave: accepted, rejected with a reason, failed with a code. Every planned call ends in exactly one of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +15,8 @@ from ghostwriter.teacher.buy import Failure, Outcome
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Answer
 from ghostwriter.writer_settings import Language
+
+Reason = Callable[[Candidate], str | None]
 
 
 class CountsDiffer(GhostwriterError):
@@ -57,16 +59,20 @@ class Accepted:
 
 
 class Harvest:
-    """Judges answers as they come, and settles near duplicates in the order of the plan, so that a rerun keeps the same ones."""
+    """Judges answers as they come, and settles near duplicates in the order of the plan, so that a rerun keeps the same ones.
 
-    def __init__(self, corpus: Corpus, language: Language) -> None:
+    `reason` says why an answer is rejected (`filters.Judge` by default); with `distinct` near duplicates of one another are.
+    """
+
+    def __init__(self, corpus: Corpus, language: Language, reason: Reason | None = None, *, distinct: bool = True) -> None:
         self.accepted: list[Accepted] = []
         self.rejected: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.planned = 0
         self.cost = Decimal(0)
         """Of all answers that were asked for, whenever they were bought."""
-        self._judge = Judge(language, Lengths.of([pair.answer for pair in corpus.training]))
+        self._reason = reason or Judge(language, Lengths.of([pair.answer for pair in corpus.training])).reason
+        self._distinct = distinct
         self._heldout = answers_index((pair.id, pair.answer) for pair in corpus.heldout)
         self._seen = answers_index()
         self._open: dict[str, str | None] = {}
@@ -80,7 +86,7 @@ class Harvest:
             return
         self.cost += outcome.cost
         text = clean_answer(outcome.text)
-        reason = self._judge.reason(self._candidate(call, outcome, text))
+        reason = self._reason(self._candidate(call, outcome, text))
         if reason:
             self.rejected[reason] += 1
         self._open[call.key] = None if reason else text
@@ -95,7 +101,7 @@ class Harvest:
             sketch = self._seen.sketch(text)
             if self._heldout.find(text, sketch):
                 self.rejected["heldout_leak"] += 1
-            elif self._seen.find(text, sketch):
+            elif self._distinct and self._seen.find(text, sketch):
                 self.rejected["near_duplicate"] += 1
             else:
                 self._seen.add(call.key, text, sketch)

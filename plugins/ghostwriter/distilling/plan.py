@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ghostwriter.distilling.corpus import Corpus
-from ghostwriter.distilling.prompt import Prompt
+from ghostwriter.distilling.prompt import Prompt, load_prompt
 from ghostwriter.distilling.sampling import Rotation, walk
-from ghostwriter.pairs import Question
+from ghostwriter.pairs import Pair, Question
 from ghostwriter.snapshot import read_manifest
 from ghostwriter.teacher.budget import Message
 from ghostwriter.teacher.call import Call
@@ -23,24 +23,28 @@ NEVER_ASKED = "never asked"
 
 
 class Planner:
-    """Takes calls off the walk, a batch at a time. The examples of calls that were taken are kept by the ledger.
+    """Takes calls off the walk over `questions`, a batch at a time; each shows the teacher `shown` pairs. `wanted` are to be accepted."""
 
-    Every mode shows the same examples, so that the student's answers can be compared with the teacher's.
-    """
-
-    def __init__(self, writer: Writer, corpus: Corpus, prompt: Prompt, ledger: Ledger, mode: Mode = "distilled") -> None:
+    def __init__(self, writer: Writer, questions: Sequence[Question], prompt: Prompt, mode: Mode, *, wanted: int, shown: int) -> None:
         self.parameters = parameters(writer.teacher)
         self.settings = settings_hash(self.parameters)
         self.prompt = prompt
+        self.wanted, self.shown = wanted, shown
         self.planned = 0
         self._name = writer.name
         self._named = self.parameters if mode == "distilled" else {**self.parameters, "mode": mode}
-        self._choices = Ledger(ledger.engine, writer.stem)
         self._ahead: deque[Call] = deque()
-        self._walk = walk(corpus.questions, writer.teacher.seed)
-        self._rotation_name = f"seed {writer.teacher.seed}, {writer.teacher.examples} examples"
-        self._kept = self._choices.examples(self._rotation_name)
-        self._rotation = Rotation(corpus, writer.teacher.examples, writer.teacher.seed, self._kept)
+        self._walk = walk(questions, writer.teacher.seed)
+
+    def _examples(self, question: Question, sample: int) -> tuple[Pair, ...]:
+        """The pairs shown for one sample of a question. Raises CorpusTooSmall when there are none fit for it."""
+        raise NotImplementedError
+
+    def _keep(self, calls: Sequence[Call]) -> None:
+        """These calls were taken."""
+
+    def settle(self, accepted: Iterable[Call]) -> None:
+        """These calls' answers are accepted, all that are so far."""
 
     def peek(self, number: int) -> list[Call]:
         """The next `number` calls, which stay to be taken. Raises CorpusTooSmall when a question has no fit examples."""
@@ -53,8 +57,7 @@ class Planner:
         calls = self.peek(max(0, number))
         for _ in calls:
             self._ahead.popleft()
-        chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
-        self._choices.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
+        self._keep(calls)
         self.planned += len(calls)
         return calls
 
@@ -67,9 +70,32 @@ class Planner:
         return call_facts(call, self.parameters["model"], self.settings, self.prompt)
 
     def _call(self, question: Question, sample: int) -> Call:
-        examples = self._rotation.choose(question, sample)
+        examples = self._examples(question, sample)
         key = request_key(self._named, self.prompt.messages(self._name, examples, question.text), sample)
         return Call(key, question, sample, examples)
+
+
+class AnswerPlanner(Planner):
+    """Every question is asked with a few of the writer's pairs before it; which, the ledger keeps once a call is taken.
+
+    The student is shown the same ones, so that its answers can be compared with the teacher's.
+    """
+
+    def __init__(self, writer: Writer, corpus: Corpus, ledger: Ledger, mode: Mode) -> None:
+        settings = writer.teacher
+        prompt = load_prompt(settings.prompt or writer.language)
+        super().__init__(writer, corpus.questions, prompt, mode, wanted=settings.answers, shown=settings.examples)
+        self._choices = Ledger(ledger.engine, writer.stem)
+        self._rotation_name = f"seed {settings.seed}, {settings.examples} examples"
+        self._kept = self._choices.examples(self._rotation_name)
+        self._rotation = Rotation(corpus, settings.examples, settings.seed, self._kept)
+
+    def _examples(self, question: Question, sample: int) -> tuple[Pair, ...]:
+        return self._rotation.choose(question, sample)
+
+    def _keep(self, calls: Sequence[Call]) -> None:
+        chosen = {(call.question.id, call.sample): tuple(pair.id for pair in call.examples) for call in calls}
+        self._choices.keep_examples(self._rotation_name, {place: ids for place, ids in chosen.items() if self._kept.get(place) != ids})
 
 
 def parameters(teacher: Teacher) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from ghostwriter.errors import WriterFileError
 from ghostwriter.pairs import Pair
 from ghostwriter.teacher.budget import Message
-from ghostwriter.writer_settings import PROMPTS, prompt_names
+from ghostwriter.writer_settings import PROMPTS, Language, prompt_names
 
 PARTS = ("before", "example", "after")
 
@@ -35,7 +36,7 @@ class Prompt:
         """One user message: the examples in their order, then the question to answer."""
         shown = [fill(self.example, writer=writer, question=pair.question, answer=pair.answer) for pair in examples]
         parts = [fill(self.before, writer=writer), *shown, fill(self.after, writer=writer, question=question)]
-        return [{"role": "user", "content": "\n\n".join(parts)}]
+        return [{"role": "user", "content": "\n\n".join(part for part in parts if part)}]
 
 
 def load_prompt(name: str) -> Prompt:
@@ -45,6 +46,15 @@ def load_prompt(name: str) -> Prompt:
         raise WriterFileError(
             f"There is no prompt {name!r}; there are: {', '.join(prompt_names())}. Write {path}, or name one of those in teacher.prompt."
         )
+    return _read(path, name)
+
+
+def load_plain_prompt(language: Language) -> Prompt:
+    """The prompt that has an answer, its only example, rewritten as plain prose; there is one of each language."""
+    return _read(PROMPTS / "plain" / f"{language}.md", f"plain-{language}")
+
+
+def _read(path: Path, name: str) -> Prompt:
     text = path.read_text(encoding="utf-8")
     pieces = re.split(r"^# (\w+)\n", text, flags=re.MULTILINE)[1:]
     parts = dict(zip(pieces[::2], (piece.strip() for piece in pieces[1::2]), strict=True))

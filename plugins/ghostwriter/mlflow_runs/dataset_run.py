@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghostwriter.distilling.dataset import dataset_metrics
-from ghostwriter.distilling.prompt import Prompt, load_prompt
+from ghostwriter.distilling.prompt import Prompt, load_plain_prompt, load_prompt
 from ghostwriter.mlflow_runs.pipeline_run import close_run, log_at_once, log_input, open_writer_run
 from ghostwriter.snapshot import MANIFEST, read_manifest
 from ghostwriter.writer import Writer
@@ -26,14 +26,18 @@ def record_dataset(client: "MlflowClient", writer: Writer, dataset: Path, dag_ru
     """Log the totals of a finished dataset, and the prompt it was bought with; returns the run's id. A retry finds its run again."""
     manifest = read_manifest(dataset)
     run_id = open_writer_run(client, writer, "dataset", dag_run, uri)
-    teacher: dict[str, Any] = manifest.facts.get("teacher", {})
+    answers: dict[str, Any] = manifest.facts.get("teacher", {})
+    rewrites: dict[str, Any] = manifest.facts.get("rewrites", {}).get("teacher", {})
+    teacher = answers or rewrites
     facts = {"mode": manifest.facts.get("mode"), "teacher": teacher.get("model"), "prompt_hash": teacher.get("prompt_hash")}
     tags = {f"ghostwriter.{name}": str(fact) for name, fact in {**facts, "dataset": manifest.digest[:16]}.items()}
     log_at_once(client, run_id, metrics=dataset_metrics(dataset), tags=tags)
     log_input(client, run_id, dataset, "made")
     client.log_artifact(run_id, str(dataset / MANIFEST))
-    if teacher:
-        _link_prompt(client, run_id, load_prompt(writer.teacher.prompt or writer.language), teacher.get("prompt_hash"))
+    if rewrites:
+        _link_prompt(client, run_id, load_plain_prompt(writer.language), rewrites.get("prompt_hash"))
+    if answers:
+        _link_prompt(client, run_id, load_prompt(writer.teacher.prompt or writer.language), answers.get("prompt_hash"))
     close_run(client, run_id, succeeded=True)
     return run_id
 

@@ -9,12 +9,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ghostwriter.distilling.dataset import INVERSE_FILE
 from ghostwriter.errors import CorpusTooSmall, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.judging.gate import BASE
 from ghostwriter.judging.promote import Champion, adapter_digest
 from ghostwriter.snapshot import read_manifest
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import MODE_OF_ARM
 from training.contract import (
     HELDOUT_FILE,
     REQUEST_FILE,
@@ -33,6 +35,7 @@ from training.contract import (
 )
 
 FEW_SHOT = "few-shot"
+TWO_PASS = "-two-pass"
 ONE_MODE = ("distilled", "self-instruct")
 """Arms that train on nothing but the answers of one mode of distillation."""
 
@@ -47,7 +50,10 @@ def request_training(
     manifest = read_manifest(dataset)
     for name in TRAINING_FILES[arm]:
         if not manifest.files.get(name) or not manifest.files[name].rows:
-            raise CorpusTooSmall(f"{dataset} has no rows in {name}, which arm {arm!r} trains on. Distil first, or choose another arm.")
+            raise CorpusTooSmall(
+                f"{dataset} has no rows in {name}, which arm {arm!r} trains on. "
+                f"Distil in mode {MODE_OF_ARM[arm]!r} first, or choose another arm."
+            )
     made = manifest.facts.get("mode", arm)
     if arm in ONE_MODE and made in ONE_MODE and arm != made:
         raise SnapshotError(f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {arm!r} first.")
@@ -65,14 +71,19 @@ def request_evaluation(
     """Write the request that examines adapters of finished trainings of one recipe, the first as the candidate; returns its path.
 
     Beside them stand the base, the base with examples in its prompt if `few_shot`, and the champion: unless it is one of them, or
-    was trained on another base, which one evaluation cannot hold.
+    was trained on another base, which one evaluation cannot hold. With `few_shot` arms that learned from notes stand there twice: as
+    they are served, in one pass, and in two, with the base's own draft as notes.
     """
     trained = [read_json(TrainRequest, path) for path in trainings]
     first, recipe = trained[0], trained[0].recipe
     arms = [ArmRequest(name=BASE)]
     if few_shot:
         arms.append(ArmRequest(name=FEW_SHOT, examples=writer.teacher.examples))
-    arms += [ArmRequest(name=each.arm, adapter=read_json(TrainResult, each.run_folder / RESULT_FILE).adapter) for each in trained]
+    for each in trained:
+        adapter = read_json(TrainResult, each.run_folder / RESULT_FILE).adapter
+        arms.append(ArmRequest(name=each.arm, adapter=adapter))
+        if few_shot and INVERSE_FILE in TRAINING_FILES[each.arm]:
+            arms.append(ArmRequest(name=each.arm + TWO_PASS, adapter=adapter, notes="draft"))
     digests = {adapter_digest(arm.adapter) for arm in arms if arm.adapter}
     if champion and same_base(champion, recipe) and adapter_digest(champion.adapter) not in digests:
         arms.append(ArmRequest(name=champion.name, adapter=champion.adapter))

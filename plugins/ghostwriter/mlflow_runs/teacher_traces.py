@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, select
 
 from ghostwriter.distilling.dataset import DIRECT_FILE, DISTILLED_FILE
-from ghostwriter.distilling.prompt import Prompt, load_prompt
+from ghostwriter.distilling.prompt import Prompt
+from ghostwriter.distilling.rewrite import prompt_of
 from ghostwriter.errors import TrackingError
 from ghostwriter.mlflow_runs.experiment import experiment_of
 from ghostwriter.mlflow_runs.traces import AnswerTrace, find_traces, kind_of, write_trace
@@ -22,6 +23,7 @@ from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import read_manifest, read_rows
 from ghostwriter.teacher.ledger import CHUNK, AnswerRow, SendRow
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import PURCHASES, Mode
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,7 +51,12 @@ def is_sampled(key: str) -> bool:
 def trace_teacher(client: "MlflowClient", engine: Engine, writer: Writer, dataset: Path) -> int:
     """Write the sampled calls MLflow lacks; returns how many. Raises TrackingError when MLflow does not take one."""
     mode = read_manifest(dataset).facts.get("mode", "direct")
-    keys = [] if mode == "direct" else [key for key in _keys(engine, writer.ledger(mode)) if is_sampled(key)]
+    return sum(_trace_purchase(client, engine, writer, dataset, part) for part in PURCHASES[mode])
+
+
+def _trace_purchase(client: "MlflowClient", engine: Engine, writer: Writer, dataset: Path, mode: Mode) -> int:
+    """`trace_teacher`, of the calls of one kind."""
+    keys = [key for key in _keys(engine, writer.ledger(mode)) if is_sampled(key)]
     if not keys:
         return 0
     from mlflow.exceptions import MlflowException
@@ -58,7 +65,7 @@ def trace_teacher(client: "MlflowClient", engine: Engine, writer: Writer, datase
         experiment_id = experiment_of(client, writer.stem)
         there = find_traces(client, experiment_id, kind_of(KIND))
         missing = [key for key in keys if key not in there]
-        known = read_known(dataset, load_prompt(writer.teacher.prompt or writer.language)) if missing else None
+        known = read_known(dataset, prompt_of(writer, mode)) if missing else None
         for answer, sent in _answers(engine, missing):
             assert known
             write_trace(client, experiment_id, writer.stem, _trace(answer, sent, known, writer.name))

@@ -12,6 +12,7 @@ from ghostwriter.collecting.archive import counts
 from ghostwriter.database import open_database
 from ghostwriter.teacher.ledger import SendRow
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import MODES
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def month_start(now: datetime, timezone: str) -> datetime:
 def _spent_since(session: Session, writer: Writer, start: datetime) -> float:
     """What was paid, to the student and the judge too, and at worst what was perhaps paid. A float: for a person, not for a cap."""
     price = case((SendRow.state == "paid", cast(SendRow.cost, Float)), (SendRow.state == "free", 0.0), else_=cast(SendRow.worst, Float))
-    of_writer = SendRow.writer.in_([writer.stem, writer.ledger("self-instruct"), writer.judge_ledger])
+    of_writer = SendRow.writer.in_({*map(writer.ledger, MODES), writer.judge_ledger})
     return float(session.scalar(select(func.sum(price)).where(of_writer, SendRow.sent >= start)) or 0.0)
 
 

@@ -10,14 +10,16 @@ from ghostwriter.collecting.clean import clean
 from ghostwriter.database import erasing
 from ghostwriter.teacher.ledger import AnswerRow, ExamplesRow
 from ghostwriter.votes.removal import find_votes_on, remove_all_votes, remove_votes
+from ghostwriter.writer_settings import LEDGER_SUFFIX
 
 CHUNK = 500
 """Keys in one IN clause: below every database's limit of parameters."""
 
 
-def ledgers(stem: str) -> tuple[str, str, str]:
-    """All names under which a writer's calls stand in the ledger: of the teacher, the student, the judge (`ghostwriter.writer`)."""
-    return (stem, f"{stem}-student", f"{stem}-judge")
+def ledgers(stem: str) -> tuple[str, ...]:
+    """All names under which a writer's calls stand in the ledger: of the teacher and the student, and last the judge
+    (`ghostwriter.writer`)."""
+    return (stem, *(f"{stem}{suffix}" for suffix in LEDGER_SUFFIX.values()), f"{stem}-judge")
 
 
 def question_of(engine: Engine, writer: str, answer: str) -> str | None:
@@ -40,8 +42,8 @@ def remove_answer(engine: Engine, stem: str, answer: str, question_id: str | Non
     """
     with erasing(engine) as connection:
         talked = remove_votes(connection, find_votes_on(connection, stem, _texts_of(connection, stem, answer)))
-        asked = _asked_with(connection, ledgers(stem)[:2], answer, question_id)
-        taught = _delete_keys(connection, asked) + _delete_answers(connection, [ledgers(stem)[2]])
+        asked = _asked_with(connection, ledgers(stem)[:-1], answer, question_id)
+        taught = _delete_keys(connection, asked) + _delete_answers(connection, [ledgers(stem)[-1]])
         for row in _examples_with(connection, stem, answer, question_id):
             connection.execute(
                 delete(ExamplesRow).where(

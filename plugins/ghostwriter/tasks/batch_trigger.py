@@ -60,7 +60,7 @@ class BatchTrigger(BaseTrigger):
 class DistillInBatch(BaseOperator):
     """Buys what the ledger lacks in batches, waiting for each without a worker; returns the snapshot of answers it worked from.
 
-    The form's `wanted` and `mode` count; only mode `distilled` has batches.
+    The form's `wanted` and `mode` count; modes `direct` and `self-instruct` have no batches.
     """
 
     template_fields = ("answers",)
@@ -80,11 +80,11 @@ class DistillInBatch(BaseOperator):
         form, plain = context["params"], load_writer(self.stem)
         answers = answers_to_distill(plain, form, context["dag_run"])
         writer = plain.with_teacher_answers(form["wanted"])
-        if form["mode"] != "distilled":
+        if form["mode"] in ("direct", "self-instruct"):
             return answers
         buy_again = form["buy_again"] or answers == self.answers  # estimate_cost has asked about these
         endpoint = teacher_endpoint(writer.teacher.connection)
-        batch = open_batch(writer, Home.default(), Path(answers), endpoint, buy_again=buy_again)
+        batch = open_batch(writer, Home.default(), Path(answers), endpoint, form["mode"], buy_again=buy_again)
         if batch is None:
             return answers
         self.defer(trigger=BatchTrigger(writer.teacher.connection, batch, self.poll_seconds), method_name="apply")

@@ -19,11 +19,15 @@ ARM_NAMES = {
     "distilled": "distilled: the teacher's answers",
     "mixed": "mixed: both",
     "self-instruct": "self-instruct: answers the base wrote itself (an ablation)",
+    "inverse": "inverse: the writer's own answers, from plain notes",
+    "inverse+distilled": "inverse+distilled: these and the teacher's answers",
 }
 MODE_NAMES = {
     "distilled": "distilled: a stronger teacher answers",
     "self-instruct": "self-instruct: the student answers itself (an ablation)",
     "direct": "direct: nobody is asked, nothing is spent",
+    "inverse": "inverse: a stronger teacher rewrites the writer's answers plainly",
+    "inverse+distilled": "inverse+distilled: it rewrites these, and answers as well",
 }
 
 

@@ -56,6 +56,12 @@ class PlannedSend:
     worst: Decimal
 
 
+def owner_of(engine: Engine, vendor_id: str) -> str:
+    """The name under which a batch's calls stand in the ledger."""
+    with engine.connect() as connection:
+        return connection.execute(select(BatchRow.writer).where(BatchRow.vendor_id == vendor_id)).scalar_one()
+
+
 class BatchLedger:
     """Reads and writes of one writer's batches; every method is one transaction."""
 

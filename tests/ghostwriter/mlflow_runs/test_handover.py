@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ghostwriter.errors import SnapshotError
+from ghostwriter.errors import CorpusTooSmall, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import ADAPTER_FILE, Champion
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
@@ -24,13 +24,14 @@ def lamplight() -> Writer:
     return load_writer("lamplight")
 
 
-def dataset(home: Home, mode: str = "distilled") -> Path:
-    files: dict[str, Iterable[dict[str, Any]]] = {name: [{"id": name}] for name in ("direct.jsonl", "distilled.jsonl", "heldout.jsonl")}
+def dataset(home: Home, mode: str = "distilled", *more: str) -> Path:
+    names = ("direct.jsonl", "distilled.jsonl", "heldout.jsonl", *more)
+    files: dict[str, Iterable[dict[str, Any]]] = {name: [{"id": name}] for name in names}
     return write_snapshot(home.datasets("lamplight"), "dataset", "lamplight", files, facts={"mode": mode})
 
 
-def trained(home: Home, writer: Writer, *arms: Any) -> list[Path]:
-    requests = [request_training(home, writer, dataset(home), arm, RECIPE, TRACKING) for arm in arms]
+def trained(home: Home, writer: Writer, *arms: Any, made: Path | None = None) -> list[Path]:
+    requests = [request_training(home, writer, made or dataset(home), arm, RECIPE, TRACKING) for arm in arms]
     for arm, request in zip(arms, requests, strict=True):
         (adapter := request.parent / "adapter").mkdir(exist_ok=True)
         (adapter / ADAPTER_FILE).write_text(str(arm))
@@ -66,6 +67,25 @@ def test_a_comparison_examines_all_arms_in_one_evaluation(home: Home, lamplight:
     assert read_json(EvaluateRequest, path).arms[1].examples == lamplight.teacher.examples
     alone = request_evaluation(home, lamplight, requests[:1], None, TRACKING, few_shot=True)
     assert alone.parent != path.parent
+
+
+def test_arms_that_learned_from_notes_are_compared_in_one_pass_and_in_two_and_judged_at_night_as_served(
+    home: Home, lamplight: Writer
+) -> None:
+    made = dataset(home, "inverse+distilled", "inverse.jsonl")
+    requests = trained(home, lamplight, "inverse", "distilled", "inverse+distilled", made=made)
+    compared = request_evaluation(home, lamplight, requests, None, TRACKING, few_shot=True)
+    passes = ["inverse", "inverse-two-pass", "distilled", "inverse+distilled", "inverse+distilled-two-pass"]
+    assert arms(compared) == ["base", "few-shot", *passes]
+    asked = read_json(EvaluateRequest, compared)
+    assert [arm.notes for arm in asked.arms] == ["none", "none", "none", "draft", "none", "none", "draft"]
+    assert (asked.candidate, asked.arms[2].adapter) == ("inverse", asked.arms[3].adapter)
+    assert arms(request_evaluation(home, lamplight, requests[:1], None, TRACKING)) == ["base", "inverse"]
+
+
+def test_an_arm_that_learns_from_notes_needs_a_dataset_with_rewrites(home: Home, lamplight: Writer) -> None:
+    with pytest.raises(CorpusTooSmall, match=r"no rows in inverse\.jsonl, which arm 'inverse' trains on\. Distil in mode 'inverse' first"):
+        request_training(home, lamplight, dataset(home), "inverse", RECIPE, TRACKING)
 
 
 def test_what_is_examined_is_answered_as_the_writer_is_served(home: Home, lamplight: Writer) -> None:

@@ -12,11 +12,13 @@ from transformers import AutoModelForCausalLM
 from tests.training.child import Child
 from tests.training.conftest import answer_and_measure, kept_answers, without_answers
 from tests.training.measure.conftest import request
-from training.contract import ANSWERED_FILE, GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, last_file
+from training.answer.arms import SharedBase
+from training.contract import ANSWERED_FILE, GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, Notes, last_file
 from training.errors import AdapterError, DatasetError, Stopped
 from training.measure.asking import load_exam
 from training.measure.evaluate import evaluate
 from training.models.model import load_base
+from training.notes import PLAINLY
 from training.signals import StopFlag
 
 DEGENERATION = {"rep4", "distinct2", "longest_loop", "unfinished_share", "empty_share", "length_ratio", "odd_length_share"}
@@ -38,6 +40,38 @@ def test_every_arm_is_scored_on_the_same_questions(tmp_path: Path, models: Path,
     page = (tmp_path / "run" / "report.html").read_text()
     assert samples[0]["writer"] in page and "heldout_loss" in page
     assert json.loads((tmp_path / "run" / "progress.json").read_text()) == {"stage": "evaluate", "done": 30, "total": 30, "unit": "answers"}
+
+
+def test_in_two_passes_the_adapter_is_asked_with_the_bases_own_draft_as_notes(
+    tmp_path: Path, models: Path, dataset: Path, adapter: Path
+) -> None:
+    kinds: dict[str, Notes] = {"one pass": "none", "two-pass": "draft", "shuffled": "another draft", "told": "answer"}
+    arms = [ArmRequest(name=name, adapter=adapter, notes=notes) for name, notes in kinds.items()]
+    asked = request(tmp_path / "run", models, dataset, adapter, arms=arms, candidate="one pass")
+    result = answer_and_measure(asked)
+    samples = [json.loads(line) for line in result.samples.read_text().splitlines()]
+    assert [sample["question"] for sample in samples] == [pair[-2]["content"] for pair in load_exam(asked).heldout]
+    shared = SharedBase(asked, StopFlag())
+
+    def answers(arm: ArmRequest, questions: list[str]) -> list[str]:
+        with shared.arm(arm) as loaded:
+            prompts = [shared.base.chat.prompt([{"role": "user", "content": question}]) for question in questions]
+            return [one.text for one in loaded.answers(prompts, [12] * len(prompts))]
+
+    questions = [sample["question"] for sample in samples]
+    drafts = answers(ArmRequest(name="drafts"), [f"{question}\n\n{PLAINLY['en']}" for question in questions])
+    notes = {"two-pass": drafts, "shuffled": [*drafts[1:], drafts[0]], "told": [sample["writer"] for sample in samples]}
+    for name, texts in notes.items():
+        noted = [f"{question}\n\nNotes:\n{text}" if text else question for question, text in zip(questions, texts, strict=True)]
+        assert [sample[name] for sample in samples] == answers(arms[1], noted)
+    assert len({tuple(sample[name] for sample in samples) for name in kinds}) == 4
+    losses = {name: result.scores[name]["heldout_loss"].value for name in kinds}
+    assert len(set(losses.values())) == 4
+
+
+def test_notes_are_for_adapters_only() -> None:
+    with pytest.raises(ValueError, match="arm 'base' has notes and no adapter"):
+        ArmRequest(name="base", notes="draft")
 
 
 def test_greedy_figures_stand_beside_sampled_ones_and_change_nothing(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
