@@ -53,8 +53,8 @@ class Progress:
         if time.monotonic() - self._written >= FILE_SECONDS:
             self._write_file()
 
-    def shorten(self, total: int) -> None:
-        """Say that there are fewer units than was thought."""
+    def replan(self, total: int) -> None:
+        """Say that there are fewer or more units than was thought."""
         self._total = total
         self._bar.update(self._task, total=total)
 

@@ -17,7 +17,8 @@ MEASURED_STEPS = 3
 class Pace:
     """Watches the steps of a process and says how many the training has; `State.total_steps` keeps it.
 
-    The number only falls: a machine that slows down ends in time all the same, and one that speeds up keeps its learning rates.
+    A machine that slows down ends in time all the same. One that was busy with something else only at first gets its steps back, but
+    after half the time the number only falls, so that the learning rate ends its decay.
     """
 
     def __init__(self, recipe: Recipe, processes: Processes) -> None:
@@ -40,12 +41,13 @@ class Pace:
         count = self._processes.count
         spent, measured = self._processes.total(state.seconds, sum(took for _, took in self._newest))
         speed = sum(shown for shown, _ in self._newest) / (measured / count)
-        planned = coming[: state.total_steps - state.step] if state.total_steps else coming
-        fitting = steps_that_fit(planned, self._limit - spent / count, speed)
-        if fitting < len(planned):
-            words = "%d of %d steps fit into max_seconds = %g at %.0f tokens/s; the rest is left out."
-            log.warning(words, state.step + fitting, state.step + len(planned), self._limit, speed)
-        return replace(state, total_steps=state.step + fitting)
+        only_falls = state.total_steps and spent / count > self._limit / 2
+        possible = coming[: state.total_steps - state.step] if only_falls else coming
+        total = state.step + steps_that_fit(possible, self._limit - spent / count, speed)
+        if total != (state.total_steps or state.step + len(coming)):
+            words = "%d of %d steps fit into max_seconds = %g at %.0f tokens/s."
+            log.warning(words, total, state.step + len(coming), self._limit, speed)
+        return replace(state, total_steps=total)
 
 
 def steps_that_fit(tokens: list[int], seconds: float, tokens_per_second: float) -> int:

@@ -75,8 +75,8 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
             state = pace.decide(state, step.tokens, took, _tokens_to_come(session, state.step))
             if state.total_steps and state.total_steps != total:
                 total = state.total_steps
-                ahead.shorten(total)
-                progress.shorten(total)
+                ahead.replan(total)
+                progress.replan(total)
             progress.update(state.step, f"loss {step.loss:.4f}  {throughput.tokens_per_second:.0f} tokens/s")
             _keep_epoch(session, state)  # before the checkpoint, which would be gone on from
             saving.after(step, state)
@@ -142,8 +142,8 @@ class LookAhead:
             rows = rows_of_step(session.rows.rows, recipe, self._number)
             self._next = prepare(session.path, Step(self._number, rows, self._micro_batch, rate), session.processes)
 
-    def shorten(self, total: int) -> None:
-        """The training has fewer steps than was thought: what was prepared is made again, with its new learning rate."""
+    def replan(self, total: int) -> None:
+        """The training has fewer or more steps than was thought: what was prepared is made again, with its new learning rate."""
         self._total, self._next = total, None
 
 

@@ -37,7 +37,7 @@ def test_the_first_step_says_nothing_of_the_speed(caplog: pytest.LogCaptureFixtu
     pace = Pace(recipe(max_seconds=20), Processes())
     with caplog.at_level(logging.WARNING):
         assert after(pace, FRESH, [9.0, 1.0, 1.0, 1.0], [100] * 64) == [0, 0, 0, 12]
-    assert "12 of 64 steps fit into max_seconds = 20 at 100 tokens/s; the rest is left out." in caplog.text
+    assert "12 of 64 steps fit into max_seconds = 20 at 100 tokens/s." in caplog.text
 
 
 def test_without_a_limit_nothing_is_decided_and_a_fast_machine_cuts_nothing() -> None:
@@ -45,15 +45,21 @@ def test_without_a_limit_nothing_is_decided_and_a_fast_machine_cuts_nothing() ->
     assert after(Pace(recipe(max_seconds=1000), Processes()), FRESH, [1.0] * 4, [100] * 64)[-1] == 64
 
 
-def test_a_machine_that_slows_down_ends_in_time_and_one_that_speeds_up_changes_nothing() -> None:
+def test_a_machine_that_slows_down_ends_in_time() -> None:
     pace = Pace(recipe(max_seconds=30), Processes())
     decided = State(**{**vars(FRESH), "total_steps": 20})
-    coming = [100] * 64
+    coming = [100] * 20
     slow = after(pace, decided, [1.0] * 4 + [3.0] * 4, coming)
     assert slow[:4] == [20, 20, 20, 20]
     assert slow == sorted(slow, reverse=True)
     assert slow[-1] == 8 + 4, "16 s are over, and four more steps of 3 s fit into the rest"
-    assert after(Pace(recipe(max_seconds=30), Processes()), decided, [0.1] * 8, coming) == [20] * 8
+
+
+def test_a_machine_that_was_busy_at_first_gets_its_steps_back_but_none_after_half_the_time() -> None:
+    coming = [100] * 64
+    assert after(Pace(recipe(max_seconds=40), Processes()), FRESH, [3.0] * 4 + [1.0] * 4, coming)[-5:] == [13, 16, 21, 32, 32]
+    late = State(**{**vars(FRESH), "seconds": 16.0, "total_steps": 20})
+    assert after(Pace(recipe(max_seconds=30), Processes()), late, [0.1] * 8, coming) == [20] * 8
 
 
 def test_a_training_ends_in_time_and_says_what_was_planned(request_training: Make) -> None:
