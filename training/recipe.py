@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from training.frozen import Frozen
 
 RECIPES = Path(__file__).parent / "recipes"
-LATER_SETTINGS = ("max_seconds", "warm_steps")
+LATER_SETTINGS = ("max_seconds", "warm_steps", "replay_share")
 MEMORY_SETTINGS = ("recompute", "checkpoint_minutes")
 """Settings that came later and only say how memory and disk are used: they never count."""
 
@@ -39,6 +39,9 @@ class Recipe(Frozen):
     warm_steps: int | None = Field(None, ge=1)
     """Start from the champion's adapter, where there is one of the same base, rank and alpha, and take at most so many steps. Without
     it every training starts from the base."""
+    replay_share: float | None = Field(None, gt=0, le=0.5)
+    """Share of all rows that are the base's own answers to general questions, which it gives before it is trained, so that it forgets
+    less of what else it can do. Nobody else is asked."""
     learning_rate: float = Field(1e-4, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_share: float = Field(0.03, ge=0, le=1)

@@ -10,6 +10,7 @@ from training.fit.fused import FUSABLE
 from training.fit.memory import Shape, check_card
 from training.fit.optimizer import MasterAdamW
 from training.fit.paths import ForwardPath, choose_path
+from training.fit.replay import replay_rows
 from training.models.model import ADAPTER_FILE, Base, add_adapter, check_end_token, load_adapter, load_base, load_config, trainable
 from training.processes import Processes, card_bytes
 from training.rows.data import Rows, load_rows
@@ -50,6 +51,7 @@ def prepare_session(request: TrainRequest, processes: Processes, look: Look) -> 
     rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens, look)
     look()
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
+    rows = Rows([*rows.rows, *replay_rows(request, base, len(rows.rows), processes, look).rows], rows.dropped)
     model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
     largest = most_tokens(rows.rows, recipe, processes.count)
     return Session(
