@@ -10,20 +10,21 @@ from training.processes import Processes
 
 log = logging.getLogger(__name__)
 
-MEASURED_STEPS = 3
+LEAST_STEPS, MOST_STEPS = 3, 8
 """Steps the speed is measured over, the newest ones; the first of a process is left out, since it warms up."""
+SETTLED_SHARE = 0.75
+"""Of the time; after it the number of steps only falls, so that the learning rate ends its decay."""
 
 
 class Pace:
     """Watches the steps of a process and says how many the training has; `State.total_steps` keeps it.
 
-    A machine that slows down ends in time all the same. One that was busy with something else only at first gets its steps back, but
-    after half the time the number only falls, so that the learning rate ends its decay.
+    A machine that slows down ends in time all the same; one that was busy with something else for a while gets its steps back.
     """
 
     def __init__(self, recipe: Recipe, processes: Processes) -> None:
         self._limit, self._processes = recipe.max_seconds, processes
-        self._newest: deque[tuple[int, float]] = deque(maxlen=MEASURED_STEPS)
+        self._newest: deque[tuple[int, float]] = deque(maxlen=MOST_STEPS)
         self._is_warm = False
 
     def decide(self, state: State, tokens: int, seconds: float, coming: list[int]) -> State:
@@ -36,15 +37,15 @@ class Pace:
         if self._is_warm:
             self._newest.append((tokens, seconds))
         self._is_warm = True
-        if len(self._newest) < MEASURED_STEPS:
+        if len(self._newest) < LEAST_STEPS:
             return state
         count = self._processes.count
         spent, measured = self._processes.total(state.seconds, sum(took for _, took in self._newest))
         speed = sum(shown for shown, _ in self._newest) / (measured / count)
-        only_falls = state.total_steps and spent / count > self._limit / 2
+        only_falls = state.total_steps and spent / count > SETTLED_SHARE * self._limit
         possible = coming[: state.total_steps - state.step] if only_falls else coming
         total = state.step + steps_that_fit(possible, self._limit - spent / count, speed)
-        if total != (state.total_steps or state.step + len(coming)):
+        if not state.total_steps and total < state.step + len(coming):
             words = "%d of %d steps fit into max_seconds = %g at %.0f tokens/s."
             log.warning(words, total, state.step + len(coming), self._limit, speed)
         return replace(state, total_steps=total)

@@ -45,21 +45,29 @@ def test_without_a_limit_nothing_is_decided_and_a_fast_machine_cuts_nothing() ->
     assert after(Pace(recipe(max_seconds=1000), Processes()), FRESH, [1.0] * 4, [100] * 64)[-1] == 64
 
 
-def test_a_machine_that_slows_down_ends_in_time() -> None:
-    pace = Pace(recipe(max_seconds=30), Processes())
-    decided = State(**{**vars(FRESH), "total_steps": 20})
-    coming = [100] * 20
-    slow = after(pace, decided, [1.0] * 4 + [3.0] * 4, coming)
-    assert slow[:4] == [20, 20, 20, 20]
-    assert slow == sorted(slow, reverse=True)
-    assert slow[-1] == 8 + 4, "16 s are over, and four more steps of 3 s fit into the rest"
+@pytest.mark.parametrize(
+    ("costs", "steps"),
+    [
+        ([1.0] * 4 + [3.0] * 60, (15, 17)),
+        ([3.0] * 4 + [1.0] * 60, (31, 32)),
+        ([1.0] * 8 + [4.0] * 3 + [1.0] * 60, (30, 32)),
+    ],
+    ids=["slows down", "busy at first", "busy for a while"],
+)
+def test_a_machine_of_changing_speed_uses_its_time_and_ends_in_it(costs: list[float], steps: tuple[int, int]) -> None:
+    """40 s; a step too many is what a speed measured over several steps may cost."""
+    pace, state, coming = Pace(recipe(max_seconds=40), Processes()), FRESH, [100] * 64
+    while not state.total_steps or state.step < state.total_steps:
+        took = costs[state.step]
+        state = State(**{**vars(state), "step": state.step + 1, "seconds": state.seconds + took})
+        state = pace.decide(state, 100, took, coming[state.step :])
+    assert steps[0] <= state.step <= steps[1]
+    assert state.seconds <= 40 + costs[state.step]
 
 
-def test_a_machine_that_was_busy_at_first_gets_its_steps_back_but_none_after_half_the_time() -> None:
-    coming = [100] * 64
-    assert after(Pace(recipe(max_seconds=40), Processes()), FRESH, [3.0] * 4 + [1.0] * 4, coming)[-5:] == [13, 16, 21, 32, 32]
-    late = State(**{**vars(FRESH), "seconds": 16.0, "total_steps": 20})
-    assert after(Pace(recipe(max_seconds=30), Processes()), late, [0.1] * 8, coming) == [20] * 8
+def test_near_the_end_the_number_only_falls() -> None:
+    late = State(**{**vars(FRESH), "seconds": 23.0, "total_steps": 20})
+    assert after(Pace(recipe(max_seconds=30), Processes()), late, [0.1] * 8, [100] * 64) == [20] * 8
 
 
 def test_a_training_ends_in_time_and_says_what_was_planned(request_training: Make) -> None:
