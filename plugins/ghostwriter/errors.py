@@ -7,7 +7,8 @@
     ├── SourceError           the site refused or answered nonsense (ghostwriter.sources)
     ├── CorpusTooSmall        not enough answers to split and distil
     ├── TeacherError          the teacher refused or cannot be reached (ghostwriter.teacher)
-    ├── BudgetExceeded        the next call would cross the writer's hard cap
+    ├── BudgetExceeded        the next call would cross the run's hard cap
+    │   └── MonthSpent            or what the writer may cost in a month (ghostwriter.teacher.month)
     ├── ConnectionMissing     an Airflow connection a writer file names does not exist
     ├── LaunchError           a GPU stage ended without a result
     │   └── LaunchInterrupted     something outside ended it; it goes on when it is run again

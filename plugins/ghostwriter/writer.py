@@ -70,6 +70,14 @@ class Writer(Section):
             raise ValueError(f"training.arm = 'self-instruct'. {NO_STUDENT}")
         return self
 
+    @model_validator(mode="after")
+    def _one_month(self) -> Self:
+        budgets = {"judge": self.judge and self.judge.budget, "student": self.student and self.student.budget}
+        for name, budget in budgets.items():
+            if budget and budget.month is not None:
+                raise ValueError(f"{name}.budget.month: a month has one limit, for all of them. Write it as `month` under [budget]")
+        return self
+
     @property
     def judge_ledger(self) -> str:
         """The name under which the judge's calls stand in the ledger, so that they never mix with what is trained on."""
@@ -96,11 +104,17 @@ class Writer(Section):
             raise WriterFileError(NO_STUDENT)
         vendor = {"requests_per_minute": None, "tokens_per_minute": None, "token_limit": "max_tokens", "batch": False}
         asked = {"connection": self.student.connection, "model": self.student.model, "parameters": self.student.parameters}
-        return self.model_copy(update={"teacher": self.teacher.model_copy(update=vendor | asked), "budget": self.student.budget})
+        budget = self.student.budget.model_copy(update={"month": self.budget.month})
+        return self.model_copy(update={"teacher": self.teacher.model_copy(update=vendor | asked), "budget": budget})
 
     def ledger(self, mode: Mode) -> str:
         """The name under which the calls of a purchase stand in the ledger: neither the student's nor plain rewrites mix with answers."""
         return f"{self.stem}{LEDGER_SUFFIX.get(mode, '')}"
+
+    @property
+    def ledgers(self) -> tuple[str, ...]:
+        """All names under which calls that are paid for this writer stand in the ledger."""
+        return *dict.fromkeys(map(self.ledger, MODES)), self.judge_ledger
 
     def with_teacher_answers(self, wanted: int) -> Self:
         """The same writer with another number of teacher answers wanted (the form's)."""

@@ -147,6 +147,9 @@ class Budget(Section):
     """Most that one run may cost, in the same currency. A run is one snapshot asked with one prompt, model and set of parameters, its
     retries included: each night with news begins at 0, and the judge has a purse of its own. A call that could cross the cap by its
     worst price is not sent; what a vendor charges beyond these prices nobody here can see."""
+    month: Decimal | None = Field(None, ge=0)
+    """Most that the writer may cost in a calendar month of its time zone, judge and student included, in the same currency. At it a
+    run stops as at the cap, says so, and the nights go on when the month is over. Only under [budget] itself."""
     batch_share: Decimal = Field(Decimal("0.5"), ge=0)
     """What a batch costs, as a share of these prices."""
 

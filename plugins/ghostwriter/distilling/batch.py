@@ -40,6 +40,7 @@ from ghostwriter.teacher.buy import ADVICE
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
 from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
+from ghostwriter.teacher.month import Month
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import MODES, PURCHASES, Mode
 
@@ -68,7 +69,7 @@ def open_batch(
     One that an earlier run left open, of an older snapshot or another prompt, comes first: it is paid for. What `mode` buys goes in
     batches one after the other, each kind in its own.
 
-    Raises BudgetExceeded when the batch at its worst price does not fit under the cap, CorpusTooSmall, TeacherError and its kinds,
+    Raises BudgetExceeded when the batch at its worst price does not fit under cap or month, CorpusTooSmall, TeacherError and its kinds,
     and BuysAgain unless `buy_again`.
     """
     with _locked(writer, home) as engine:
@@ -177,7 +178,9 @@ def _submit(writer: Writer, purchase: Purchase, calls: Sequence[Call], spent: De
         PlannedSend(secrets.token_hex(16), planner.facts(call), prices.worst(planner.messages(call), writer.teacher.max_tokens))
         for call in calls
     ]
-    _check_cap(writer, Purse(writer.budget.cap, spent), sum((send.worst for send in sends), Decimal(0)))
+    worst = sum((send.worst for send in sends), Decimal(0))
+    _check_cap(writer, Purse(writer.budget.cap, spent), worst)
+    Month(writer, purchase.ledger.engine, purchase.run, spent).check(spent, Decimal(0), worst)
     name = batches.intend(purchase.run, sends)
     lines = [_request_line(send.id, planner, call) for send, call in zip(sends, calls, strict=True)]
     with _api(endpoint) as client:

@@ -34,6 +34,7 @@ from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import Endpoint, Teacher, TeacherUnfit
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Ledger
+from ghostwriter.teacher.month import Month
 from ghostwriter.teacher.progress import Listener, LogLines, duration
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
@@ -170,7 +171,7 @@ async def _collect(writer: Writer, corpus: Corpus, endpoint: Endpoint, purchase:
     `spent` is what the run has spent on all its purchases, which share its cap.
     """
     settings, prices, planner, ledger = writer.teacher, Prices.of(writer.budget), purchase.planner, purchase.ledger
-    purse = Purse(writer.budget.cap, spent)
+    purse = Purse(writer.budget.cap, spent, Month(writer, ledger.engine, purchase.run, spent))
     throttle = Throttle(
         settings.concurrency, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute
     )

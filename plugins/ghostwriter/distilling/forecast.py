@@ -6,6 +6,7 @@ prompts and of the writer's answers.
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +18,7 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.teacher.budget import Message, Prices, Usage, money
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Answer, Ledger, Spending
+from ghostwriter.teacher.month import month_start, spent_since
 from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
 
@@ -61,6 +63,9 @@ class Estimate(BaseModel):
     """If nothing is cached, every answer is as long as allowed, and every call up to `most_calls` is needed."""
     spent: Decimal = Decimal(0)
     cap: Decimal | None = None
+    month_spent: Decimal = Decimal(0)
+    """By all runs of the writer, this calendar month."""
+    month: Decimal | None = None
     basis: str = ""
 
     def __str__(self) -> str:
@@ -77,6 +82,8 @@ class Estimate(BaseModel):
         ]
         if self.cap is not None and self.spent + self.cost > self.cap:
             lines.append("The cap will be reached before the end: the run will stop there and can be continued with a higher budget.cap.")
+        if self.month is not None and self.month_spent + self.cost > self.month:
+            lines.append("The month's limit will be reached before the end: the run will stop there, and goes on next month by itself.")
         return "\n".join(lines)
 
     def check_buys_again(self) -> None:
@@ -93,9 +100,10 @@ class Estimate(BaseModel):
         if self.to_buy and not self.worst_cost:
             return "Cost: unknown, the writer file names no prices (budget.input_price, budget.output_price)."
         cap = "none" if self.cap is None else money(self.cap)
-        return (
-            f"Cost: about {money(self.cost)}, at worst {money(self.worst_cost)}; spent by this run so far {money(self.spent)}, cap {cap}."
+        words = (
+            f"Cost: about {money(self.cost)}, at worst {money(self.worst_cost)}; spent by this run so far {money(self.spent)}, cap {cap}"
         )
+        return f"{words}." if self.month is None else f"{words}; spent this month {money(self.month_spent)} of {money(self.month)}."
 
 
 SUMMED = (
@@ -145,6 +153,8 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
         worst_cost=worst * max(1, most - len(known)) / max(1, len(missing)) if missing else Decimal(0),
         spent=spent.total,
         cap=writer.budget.cap,
+        month_spent=spent_since(ledger.engine, writer, month_start(datetime.now(UTC), writer.schedule.timezone)),
+        month=writer.budget.month,
         basis=f"{len(history)} earlier calls" if len(history) >= ENOUGH_HISTORY else "the length of prompts and of the writer's answers",
     )
 

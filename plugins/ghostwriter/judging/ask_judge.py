@@ -30,9 +30,10 @@ from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import Endpoint, Teacher
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, Ledger, request_key
+from ghostwriter.teacher.month import Month
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PROMPTS, Budget, Judge, Teacher as Settings
+from ghostwriter.writer_settings import PROMPTS, Judge, Teacher as Settings
 from training.contract import EvaluateRequest, EvaluateResult
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ def judge_content(
             ledger.close_interrupted()
             plan = JudgePlan(writer, judge, [*known, *(pair for pair in pairs if pair.better != pair.other)])
             run = _run_name(writer, plan)
-            outcomes = uvloop.run(_collect(plan, ledger, run, endpoint, judge.budget or writer.budget))
+            budget, before = judge.budget or writer.budget, ledger.spending(run).total
+            purse = Purse(budget.cap, before, Month(writer, engine, run, before))
+            outcomes = uvloop.run(_collect(plan, ledger, run, endpoint, Prices.of(budget), purse))
             spent = ledger.spending(run).total
     finally:
         engine.dispose()
@@ -119,9 +122,11 @@ def judge_settings(teacher: Settings, judge: Judge) -> Settings:
     return teacher.model_copy(update=changes)
 
 
-async def _collect(plan: JudgePlan, ledger: Ledger, run: str, endpoint: Endpoint, budget: Budget) -> dict[tuple[str, int], Outcome]:
+async def _collect(
+    plan: JudgePlan, ledger: Ledger, run: str, endpoint: Endpoint, prices: Prices, purse: Purse
+) -> dict[tuple[str, int], Outcome]:
     """The outcome of every call, by pair and order: from the ledger what it holds, the rest bought."""
-    settings, prices = plan.teacher, Prices.of(budget)
+    settings = plan.teacher
     known = ledger.answers(call.key for call in plan.calls)
     found: dict[str, Outcome] = dict(known)
     missing = list({call.key: call for call in plan.calls if call.key not in known}.values())
@@ -129,7 +134,6 @@ async def _collect(plan: JudgePlan, ledger: Ledger, run: str, endpoint: Endpoint
     throttle = Throttle(
         settings.concurrency, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute
     )
-    purse = Purse(budget.cap, ledger.spending(run).total)
     connection = Teacher(endpoint, plan.parameters, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
     async with connection as teacher, Journal(ledger, run) as journal:
         buyer = Buyer(teacher, journal, purse, throttle, plan, settings, prices)

@@ -18,6 +18,7 @@ ZH = {
     "Answers in the archive": "存档的回答",
     ", %(number)s of them gone from the site": "，其中 %(number)s 个已从网站消失",
     "Spent on the teacher this month": "本月教师花费",
+    "of %(month)s": "，每月上限 %(month)s",
     "(cap of a run: %(cap)s)": "（每次运行上限：%(cap)s）",
     "The last night cost": "昨夜花费",
     "Next run": "下次运行",

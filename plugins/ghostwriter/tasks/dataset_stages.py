@@ -13,6 +13,7 @@ from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)
 
+ESTIMATED = {"wanted", "in_ledger", "to_buy", "cost", "worst_cost", "spent", "cap", "month_spent", "month"}
 LAST_ATTEMPT_SECONDS = 15.0
 """For the attempt before this one, told to end, to let go of the writer: a cleared task starts again at once."""
 
@@ -118,7 +119,7 @@ def estimate_cost(writer: Writer, answers: str, form: Mapping[str, Any], task_in
     plan = estimate(writer, Home.default(), Path(answers), mode=form["mode"])
     for line in str(plan).splitlines():
         log.info(line)
-    figures = plan.model_dump(mode="json", include={"wanted", "in_ledger", "to_buy", "cost", "worst_cost", "spent", "cap"})
+    figures = plan.model_dump(mode="json", include=ESTIMATED)
     task_instance.xcom_push("estimate", figures)
     if not (form["only_estimate"] or form["buy_again"]):
         plan.check_buys_again()

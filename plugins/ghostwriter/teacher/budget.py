@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from ghostwriter.errors import BudgetExceeded
 from ghostwriter.writer_settings import Budget
@@ -64,33 +64,52 @@ class Prices:
         return self.cost(Usage(prompt=prompt, cached=0, completion=max_tokens))
 
 
+class Limit(Protocol):
+    """What else a call must fit under: the writer's month (`ghostwriter.teacher.month`)."""
+
+    def check(self, spent: Decimal, reserved: Decimal, worst: Decimal) -> None:
+        """Raise BudgetExceeded when it does not."""
+        ...
+
+
 class Purse:
-    """Spent and reserved money of one run, under its cap.
+    """Spent and reserved money of one run, under its cap and the limit of the writer's month.
 
     A call reserves its worst price before it is sent and settles for what it cost. Close to the cap a call waits until
     those in flight have settled, and only then is refused.
     """
 
-    def __init__(self, cap: Decimal | None, spent: Decimal = Decimal(0)) -> None:
+    def __init__(self, cap: Decimal | None, spent: Decimal = Decimal(0), month: Limit | None = None) -> None:
         self.cap = cap
+        self.month = month
         self.spent = spent
         self.reserved = Decimal(0)
         self._in_flight = 0
         self._settled = asyncio.Condition()
 
     async def reserve(self, worst: Decimal) -> None:
-        """Set `worst` aside. Raises BudgetExceeded when it cannot fit under the cap even with nothing in flight."""
+        """Set `worst` aside. Raises BudgetExceeded when it cannot fit under cap and month even with nothing in flight."""
         async with self._settled:
-            while self.cap is not None and self.spent + self.reserved + worst > self.cap:
+            while refusal := self._refusal(worst):
                 if not self._in_flight:
-                    raise BudgetExceeded(
-                        f"The run's cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), "
-                        f"and the next call could cost {money(worst)}. "
-                        "Everything bought is kept; raise budget.cap in the writer file and run again to go on from here."
-                    )
+                    raise refusal
                 await self._settled.wait()
             self.reserved += worst
             self._in_flight += 1
+
+    def _refusal(self, worst: Decimal) -> BudgetExceeded | None:
+        if self.cap is not None and self.spent + self.reserved + worst > self.cap:
+            return BudgetExceeded(
+                f"The run's cap of {money(self.cap)} is reached: {money(self.spent)} spent (possibly paid calls included), "
+                f"and the next call could cost {money(worst)}. "
+                "Everything bought is kept; raise budget.cap in the writer file and run again to go on from here."
+            )
+        try:
+            if self.month:
+                self.month.check(self.spent, self.reserved, worst)
+        except BudgetExceeded as refusal:
+            return refusal
+        return None
 
     async def settle(self, worst: Decimal, cost: Decimal) -> None:
         """Give back a reservation and count what the call really cost (`worst` when nobody knows)."""

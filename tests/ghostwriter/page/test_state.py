@@ -5,8 +5,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from ghostwriter.database import open_database
-from ghostwriter.page.state import month_start, read_state
+from ghostwriter.page.state import read_state
 from ghostwriter.teacher.ledger import SendRow
+from ghostwriter.teacher.month import month_start
 from tests.distill_case import make_writer
 
 
@@ -26,4 +27,4 @@ def test_this_months_spending_has_the_judges_calls_and_what_was_perhaps_paid(tmp
             paid = Decimal(cost) if cost else None
             row = SendRow(id=str(number), key=str(number), writer=name, run="run", state=state, sent=sent, worst=Decimal(1), cost=paid)
             session.add(row)
-    assert read_state(url, writer).spent == 1.75
+    assert read_state(url, writer).spent == Decimal("1.75")
