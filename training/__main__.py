@@ -84,13 +84,27 @@ def _train(options: argparse.Namespace) -> None:
     request, count = _request(TrainRequest, options.request), count_ranks(options.processes)
     nodes = Nodes.of(options.nodes, options.rendezvous)
     if count * nodes.count > 1:
+        if nodes.is_first:  # the others' processes wait for its own before they read any row
+            _select(request, StopFlag())
         _train_in_several(request, options.request, count, nodes)
         return
     from training.fit.train import train
     from training.processes import leave
 
-    train(request, StopFlag().listen())
+    stop = StopFlag().listen()
+    _select(request, stop)
+    train(request, stop)
     leave()
+
+
+def _select(request: "TrainRequest", stop: StopFlag) -> None:
+    """Choose the rows of an arm that trains on some only."""
+    from training.contract import SELECTING
+
+    if request.arm in SELECTING:
+        from training.measure.selection import select
+
+        select(request, stop)
 
 
 def _train_in_several(request: "TrainRequest", path: Path, count: int, nodes: Nodes) -> None:

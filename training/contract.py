@@ -34,9 +34,20 @@ from training.frozen import Frozen as Frozen, read_json as read_json, write_json
 from training.notes import asking_for_notes as asking_for_notes, with_notes as with_notes
 from training.recipe import Recipe as Recipe, RecipeError as RecipeError, load_recipe as load_recipe, recipe_names as recipe_names
 
-Arm = Literal["direct", "distilled", "mixed", "self-instruct", "inverse", "inverse+distilled"]
+Arm = Literal[
+    "direct",
+    "distilled",
+    "mixed",
+    "self-instruct",
+    "inverse",
+    "inverse+distilled",
+    "staged",
+    "distilled-top",
+    "distilled-random",
+]
 """What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself; `inverse`: the writer's
-answers to their questions with plain notes."""
+answers to their questions with plain notes; `staged`: the teacher's, then the writer's; `distilled-top`: the third of the teacher's that
+is most like the writer, and `distilled-random` any third, to compare it with."""
 
 TRAINING_FILES: dict[str, tuple[str, ...]] = {
     "direct": ("direct.jsonl",),
@@ -45,8 +56,15 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
     "self-instruct": ("distilled.jsonl",),
     "inverse": ("inverse.jsonl",),
     "inverse+distilled": ("inverse.jsonl", "distilled.jsonl"),
+    "staged": ("distilled.jsonl", "direct.jsonl"),
+    "distilled-top": ("distilled.jsonl",),
+    "distilled-random": ("distilled.jsonl",),
 }
 """Files of the dataset folder that each arm trains on."""
+
+SELECTING: tuple[Arm, ...] = ("distilled-top", "distilled-random")
+"""Arms that train on some rows of their file, which stand in SELECTED_FILE of the run folder (training.measure.selection)."""
+SELECTED_FILE = "selected.jsonl"
 
 METRIC_NAMES = {"heldout_loss": "heldout_loss_nats_per_token", "ability_loss": "ability_loss_nats_per_token"}
 """Names of measures in MLflow that say more than those in the result; the same for an arm and for the candidate's run above it."""

@@ -29,6 +29,9 @@ MODE_OF_ARM: dict[Arm, Mode] = {
     "self-instruct": "self-instruct",
     "inverse": "inverse",
     "inverse+distilled": "inverse+distilled",
+    "staged": "distilled",
+    "distilled-top": "distilled",
+    "distilled-random": "distilled",
 }
 """The mode that gives what each arm trains on."""
 LEDGER_SUFFIX: dict[Mode, str] = {"self-instruct": "-student", "inverse": "-plain"}

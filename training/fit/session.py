@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from training.contract import TRAINING_FILES, TrainRequest
+from training.contract import SELECTED_FILE, SELECTING, TRAINING_FILES, TrainRequest
 from training.fit.fused import FUSABLE
 from training.fit.memory import Shape, check_card
 from training.fit.optimizer import MasterAdamW
@@ -47,8 +47,10 @@ def prepare_session(request: TrainRequest, processes: Processes, look: Look) -> 
         log.info(check_card(recipe, Shape.of(config), card_bytes(processes.device)))
     base = load_base(recipe.base, recipe.revision, recipe.precision, request.models, processes.device)
     check_end_token(base)
-    files, tokens = TRAINING_FILES[request.arm], request.models / "tokens"
-    rows = load_rows(request.dataset, files, base.chat, recipe.max_length, recipe.too_long, tokens, look)
+    folder, files = request.dataset, TRAINING_FILES[request.arm]
+    if request.arm in SELECTING:
+        folder, files = request.run_folder, (SELECTED_FILE,)
+    rows = load_rows(folder, files, base.chat, recipe.max_length, recipe.too_long, request.models / "tokens", look)
     look()
     log.info("%d rows to train on; left out: %s", len(rows.rows), rows.dropped or "none")
     rows = Rows([*rows.rows, *replay_rows(request, base, len(rows.rows), processes, look).rows], rows.dropped)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
+from training.contract import REQUEST_FILE, RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory
 from training.fit import checkpoint, tracked as train_tracking
 from training.fit.checkpoint import Saver, State
@@ -15,6 +15,7 @@ from training.fit.loop import PreparedStep, Step, StepResult, fit_micro_batch, p
 from training.fit.optimizer import learning_rate
 from training.fit.pace import Pace
 from training.fit.session import Session, prepare_session
+from training.fit.staged import first_stage, joined, second_stage
 from training.fit.throughput import Throughput
 from training.models.model import save_adapter
 from training.processes import Processes
@@ -35,13 +36,18 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     if result_path.exists():
         log.info("Already trained: %s", result_path)
         return read_json(TrainResult, result_path)
-    processes = Processes()
+    processes, asked = Processes(), request
+    earlier = _train_first_stage(request, processes, stop) if request.arm == "staged" else None
+    if earlier:
+        request = second_stage(request, earlier.adapter)
     folder = _folder_of_process(request.run_folder, processes)
     with open_run(request.tracking if processes.is_main else None, folder) as run:
         session = prepare_session(request, processes, _before_training(processes, stop))
-        train_tracking.start(run, request, session.base, session.rows, session.path.name)
+        train_tracking.start(run, asked, session.base, session.rows, session.path.name)
         state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
         result = _finish(session, state, run)
+    if earlier:
+        result = joined(earlier, result)
     losses = f"{result.first_loss:.4f} to {result.last_loss:.4f}"
     log.info("Trained %d steps on %d rows in %.0f s: loss %s.", result.steps, result.rows, result.seconds, losses)
     processes.wait()  # only when all have come to the end there is a result
@@ -49,6 +55,15 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
         write_json(result, result_path)
         checkpoint.remove_all(request.run_folder)
     return result
+
+
+def _train_first_stage(request: TrainRequest, processes: Processes, stop: StopFlag) -> TrainResult:
+    """Its run folder has a request of its own, by which it is known for one."""
+    first = first_stage(request)
+    if processes.is_main:
+        first.run_folder.mkdir(parents=True, exist_ok=True)
+        write_json(first, first.run_folder / REQUEST_FILE)
+    return train(first, stop)
 
 
 def _before_training(processes: Processes, stop: StopFlag) -> Look:

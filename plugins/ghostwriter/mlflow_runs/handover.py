@@ -36,7 +36,7 @@ from training.contract import (
 
 FEW_SHOT = "few-shot"
 TWO_PASS = "-two-pass"
-ONE_MODE = ("distilled", "self-instruct")
+ONE_MODE = ("distilled", "self-instruct", "distilled-top", "distilled-random")
 """Arms that train on nothing but the answers of one mode of distillation."""
 
 
@@ -55,8 +55,10 @@ def request_training(
                 f"Distil in mode {MODE_OF_ARM[arm]!r} first, or choose another arm."
             )
     made = manifest.facts.get("mode", arm)
-    if arm in ONE_MODE and made in ONE_MODE and arm != made:
-        raise SnapshotError(f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {arm!r} first.")
+    if arm in ONE_MODE and made in ONE_MODE and MODE_OF_ARM[arm] != made:
+        raise SnapshotError(
+            f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {MODE_OF_ARM[arm]!r} first."
+        )
     start = champion.adapter if champion and recipe.warm_steps and can_continue(champion, recipe) else None
     run_folder = home.runs(writer.stem) / _digest(*_inputs(manifest.digest, arm, recipe, start))
     request = TrainRequest(

@@ -21,6 +21,9 @@ ARM_NAMES = {
     "self-instruct": "self-instruct: answers the base wrote itself (an ablation)",
     "inverse": "inverse: the writer's own answers, from plain notes",
     "inverse+distilled": "inverse+distilled: these and the teacher's answers",
+    "staged": "staged: the teacher's answers, then the writer's own",
+    "distilled-top": "distilled-top: the third of the teacher's that is most like the writer",
+    "distilled-random": "distilled-random: any third of the teacher's, to compare with",
 }
 MODE_NAMES = {
     "distilled": "distilled: a stronger teacher answers",

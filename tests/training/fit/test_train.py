@@ -41,10 +41,10 @@ def steps_done(request: TrainRequest) -> int:
     return path.read_text().count('"train/loss"') if path.exists() else 0
 
 
-def interrupt(request: TrainRequest, after_step: int, number: signal.Signals) -> tuple[int, str]:
-    """Start the training and send it a signal once it has done so many steps; its status and what it said."""
+def interrupt(request: TrainRequest, after_step: int, number: signal.Signals, stage: TrainRequest | None = None) -> tuple[int, str]:
+    """Start the training and send it a signal once it, or a stage of it, has done so many steps; its status and what it said."""
     child = Child(request.run_folder.with_suffix(".txt"), "train", request.run_folder / "request.json")
-    while steps_done(request) < after_step and child.is_running:
+    while steps_done(stage or request) < after_step and child.is_running:
         time.sleep(0.002)
     child.send(number)
     return child.wait(), child.said.read_text()
