@@ -4,6 +4,7 @@
 
     policy.py       what a training container may be: the body of a create call is built anew
     calls.py        a request into the one call that may be sent to the engine (pure, as policy.py)
+    network.py      where containers find hubs and proxies: the guard's own values
     parsing.py      values of a client, checked
     proxy.py        HTTP in, the engine out
     connections.py  how many connections are held, how long, and how much is read from each

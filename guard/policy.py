@@ -9,9 +9,10 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from guard.network import NetworkError, allowed, network_settings
 from guard.parsing import Json, Refused, items, known_keys, positive, shown, texts
 
 OWNED = "ghostwriter.guard"
@@ -36,7 +37,7 @@ LONGEST_LABEL = 500
 MEMORY = re.compile(r"(\d+)([bkmg]?)")
 UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
-BODY_KEYS = {"Image", "Cmd", "Labels", "HostConfig", "User"}
+BODY_KEYS = {"Image", "Cmd", "Labels", "HostConfig", "User", "Env"}
 ATTACHED = {"AttachStdout", "AttachStderr"}
 HOST_KEYS = {"Mounts", "NetworkMode", "Memory", "ShmSize", "DeviceRequests"}
 FORCED = {"ReadonlyRootfs", "CapDrop", "SecurityOpt", "PidsLimit", "Tmpfs", "LogConfig"}
@@ -67,6 +68,8 @@ class Policy:
     """How many containers there may be, running or ended."""
     gpus: int
     """How many GPUs each container gets; -1 for all."""
+    network_settings: Mapping[str, str] = field(default_factory=dict)
+    """Where containers find hubs and proxies: name to the one value that a client may name."""
 
     @classmethod
     def from_environment(cls) -> "Policy":
@@ -86,6 +89,7 @@ class Policy:
             total_memory=parse_memory(total) if total else 2 * memory,
             containers=_count("GUARD_CONTAINERS", os.environ.get("GUARD_CONTAINERS") or "16"),
             gpus=_gpus(os.environ.get("GUARD_GPUS") or "0"),
+            network_settings=_network_settings(),
         )
         if policy.total_memory < memory:
             raise SettingsError("GUARD_TOTAL_MEMORY is less than GUARD_MEMORY. Raise it.")
@@ -109,6 +113,7 @@ class Policy:
             "Image": _choice(body.get("Image"), self.images, "Image"),
             "Cmd": command,
             "User": USER,
+            "Env": allowed(body.get("Env"), self.network_settings),
             "Labels": {**_labels(body.get("Labels")), **NOT_COMPOSE, OWNED: self.project},
             "HostConfig": self._host_config(host, gpus),
         }
@@ -183,6 +188,13 @@ def _count(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise SettingsError(f"{name} is {text!r}. Set it to a whole number.")
     return int(text)
+
+
+def _network_settings() -> dict[str, str]:
+    try:
+        return network_settings(os.environ)
+    except NetworkError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _gpus(text: str) -> int:

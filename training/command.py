@@ -9,6 +9,7 @@ from pathlib import Path
 
 from training.errors import LOST_STATUS, STOPPED_STATUS, LostProcess, Stopped, TrainingError
 from training.fit.ranks import end_with_parent, report
+from training.network import take_settings
 
 COMPILED = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -16,9 +17,10 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def guarded(work: Callable[[], None]) -> int:
     """Do `work`, with errors that a person can act on in one line; returns the exit status."""
-    _be_quiet()
     end_with_parent()
     try:
+        take_settings()
+        _be_quiet()
         work()
     except LostProcess as error:
         print(error, file=sys.stderr)

@@ -17,10 +17,11 @@ SHARED = {
     "training.arithmetic.data",
     "training.arithmetic.plan",
     "training.models.base_models",
+    "training.network",
     "training.remote.remote_data",
 }
 """What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, where a base
-lies, data by URL."""
+lies, which settings it takes from a launcher, data by URL."""
 FOLDERS = ("dags", "plugins", "training", "demo", "tests")
 MOST_LINES = 80
 

@@ -13,6 +13,7 @@ POLICY = Policy(
     total_memory=2**30,
     containers=3,
     gpus=0,
+    network_settings={"HF_ENDPOINT": "https://mirror.example.org", "NO_PROXY": "mlflow,localhost"},
 )
 HOME = {"Type": "volume", "Source": "gw_home", "Target": "/var/lib/ghostwriter"}
 REQUEST = "/var/lib/ghostwriter/runs/w/1/request.json"

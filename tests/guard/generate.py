@@ -23,6 +23,7 @@ NASTY: list[Any] = [
     *("\n", "\0", "\x1b[31m", "\u202e", "\ud800", "postgres", "train", "/var/lib/ghostwriter"),
     *(True, False, None, 0, 1, -1, 2**29, 2**31, 2**63, 1.5, float("nan"), 1e308, "1", "2g"),
     *([], {}, [[]], [None], ["gpu"], [["gpu"]], [["sh"]], ["/:/host"], {"a": {}}, [HOME]),
+    *(["HF_ENDPOINT=https://mirror.example.org"], ["HF_ENDPOINT=http://x"], ["HF_TOKEN=x"]),
     *({"Privileged": True}, {"Type": "bind"}, {"DriverConfig": {"Options": {"device": "/"}}}),
 ]
 TARGETS = [

@@ -37,6 +37,7 @@ CALLS = {
     "POST /containers/{id}/stop": {"t"},
     "DELETE /containers/{id}": {"force", "v"},
 }
+MIRROR = "HF_ENDPOINT=https://mirror.example.org"
 LABELS = [f"ghostwriter.{name}" for name in ("stage", "dag", "run", "task", "map")]
 NAME = r"ghostwriter-(train|evaluate|measure|examine)-[0-9a-f]{16}"
 SHORT = r"[A-Za-z0-9.]{1,20}"
@@ -49,6 +50,7 @@ def written(body: Any) -> Any:
         "Image": "ghostwriter-training",
         "Cmd": ["training", *body["Cmd"][1:]],
         "User": "10001:10001",
+        "Env": body["Env"],
         "Labels": {
             **{label: body["Labels"][label] for label in LABELS},
             "com.docker.compose.project": "",
@@ -76,6 +78,7 @@ def check_body(content: bytes, name: str) -> None:
     body = json.loads(content)
     assert body == written(body)
     host, (_, stage, path) = body["HostConfig"], body["Cmd"]
+    assert body["Env"] in ([], [MIRROR])
     assert all(mount in MOUNTS for mount in host["Mounts"])
     assert type(host["Memory"]) is int and 1 <= host["Memory"] <= 2**30
     assert type(host["ShmSize"]) is int and 1 <= host["ShmSize"] <= 2**34

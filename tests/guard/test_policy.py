@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+import training.network
+from guard import network
 from guard.parsing import Refused
 from guard.policy import Policy, SettingsError, parse_memory
 from tests.guard.allowed import HOME, LABELS, NAME, POLICY, REQUEST, body
@@ -16,6 +18,7 @@ def test_the_body_is_built_anew_with_all_hardening_in_it() -> None:
         "Image": "ghostwriter-training",
         "Cmd": ["training", "train", REQUEST],
         "User": "10001:10001",
+        "Env": [],
         "Labels": {
             **LABELS,
             "com.docker.compose.project": "",
@@ -78,7 +81,14 @@ REFUSED = [
     ({"Image": "alpine"}, "Image 'alpine' is not allowed, only ghostwriter-training"),
     ({"Image": ["ghostwriter-training"]}, "Image ['ghostwriter-training'] is not allowed"),
     ({"User": "0"}, "User '0' is not allowed"),
-    ({"Env": ["LD_PRELOAD=/x"]}, "Env is not allowed"),
+    ({"Env": ["LD_PRELOAD=/x"]}, "Env 'LD_PRELOAD' is not allowed, only HF_ENDPOINT, HTTPS_PROXY"),
+    ({"Env": ["HF_TOKEN=x"]}, "Env 'HF_TOKEN' is not allowed"),
+    ({"Env": ["hf_endpoint=https://mirror.example.org"]}, "Env 'hf_endpoint' is not allowed"),
+    ({"Env": ["HF_ENDPOINT=http://elsewhere"]}, "Env HF_ENDPOINT is not what the guard was told"),
+    ({"Env": ["HTTPS_PROXY=http://elsewhere"]}, "Env HTTPS_PROXY is not what the guard was told"),
+    ({"Env": ["HF_ENDPOINT"]}, "Env 'HF_ENDPOINT' is not allowed"),
+    ({"Env": {"HF_ENDPOINT": "x"}}, "Env must be a list"),
+    ({"Env": [["HF_ENDPOINT"]]}, "Env must be a list of strings"),
     ({"Entrypoint": ["sh"]}, "Entrypoint is not allowed"),
     ({"Hostname": "postgres"}, "Hostname is not allowed"),
     ({"hostconfig": {"Privileged": True}}, "hostconfig is not allowed"),
@@ -120,6 +130,16 @@ def test_whatever_is_not_on_the_allow_list_is_refused_by_name(
 def test_only_a_stage_on_a_request_below_the_home_volume_may_run(command: Any) -> None:
     with pytest.raises(Refused, match="Cmd"):
         POLICY.create_body(body(Cmd=command))
+
+
+def test_the_environment_is_the_guards_own_values_for_the_names_that_are_asked_for() -> None:
+    asked = ["NO_PROXY=mlflow,localhost", "HF_ENDPOINT=https://mirror.example.org"]
+    built = POLICY.create_body(body(Env=[*asked, asked[0]]))
+    assert built["Env"] == ["HF_ENDPOINT=https://mirror.example.org", "NO_PROXY=mlflow,localhost"]
+
+
+def test_guard_and_training_side_know_the_same_names_and_forms() -> None:
+    assert network.FORMS == training.network.FORMS
 
 
 @pytest.mark.parametrize("stage", ["train", "evaluate", "measure", "examine"])
@@ -208,6 +228,8 @@ def settings(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Policy:
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in POLICY.network_settings.items():
+        monkeypatch.setenv(name, value)
     assert settings(monkeypatch) == replace(POLICY, total_memory=2**31, containers=16)
     changes = {"GUARD_TOTAL_MEMORY": "1g", "GUARD_CONTAINERS": "3", "GUARD_GPUS": "all"}
     assert settings(monkeypatch, **changes) == replace(POLICY, gpus=-1)
@@ -220,6 +242,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("GUARD_CONTAINERS", "many", "GUARD_CONTAINERS is 'many'. Set it to a whole number."),
         ("GUARD_GPUS", "two", "GUARD_GPUS is 'two'. Set it to a whole number."),
         ("GUARD_VOLUMES", "a:/a,b:/b", "all but the home volume must end in :ro"),
+        ("HTTPS_PROXY", "http://me:word@proxy:3128", "HTTPS_PROXY is no address without a login"),
+        ("HF_ENDPOINT", "file:///etc", "HF_ENDPOINT is no address without a login"),
+        ("NO_PROXY", "a\nb", "NO_PROXY is no address without a login"),
     ],
 )
 def test_a_wrong_setting_is_said(

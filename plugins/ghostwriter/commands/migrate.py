@@ -16,6 +16,7 @@ from ghostwriter.errors import ServiceError
 from ghostwriter.home import Home
 from ghostwriter.launchers.container import NETRC_FOLDER
 from ghostwriter.mlflow_runs.server import tracking_uri
+from training.network import DEFAULT_FILE
 
 SECRETS = Path("/run/secrets")
 MLFLOW_SECONDS = 30
@@ -39,9 +40,19 @@ def run(_arguments: argparse.Namespace) -> int:
     check_database(home.database_url)
     migrate_airflow()
     make_account(tracking_uri(), SECRETS / "mlflow_admin_netrc", SECRETS / "mlflow_netrc")
-    shutil.copyfile(SECRETS / "mlflow_netrc", Path(NETRC_FOLDER) / "netrc")
+    give_to_training(SECRETS, Path(NETRC_FOLDER))
     print("Databases, pools and accounts are ready.", flush=True)
     return 0
+
+
+def give_to_training(secrets: Path, folder: Path) -> None:
+    """What training containers read: MLflow's login, and the hub's token or the proxy's login, if there is one."""
+    shutil.copyfile(secrets / "mlflow_netrc", folder / "netrc")
+    given, kept = secrets / DEFAULT_FILE.name, folder / DEFAULT_FILE.name
+    if text := given.read_bytes() if given.exists() else b"":
+        kept.write_bytes(text)
+    else:
+        kept.unlink(missing_ok=True)
 
 
 def check_database(url: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ghostwriter.errors import LaunchError
+from ghostwriter.launchers.network import network_settings
 from training.contract import WITHOUT_MODEL, Stage
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ContainerSettings:
     volume: str
     """Named volume with everything of GHOSTWRITER_HOME."""
     netrc_volume: str
-    """Named volume with the file `netrc`: what MLflow's client logs in with."""
+    """Named volume with the file `netrc`, what MLflow's client logs in with, and `training.env` (`training.network`)."""
     network: str
     home: str
     memory: str
@@ -92,7 +93,14 @@ def create(client: "APIClient", settings: ContainerSettings, name: str, cmd: lis
 
     try:
         container = client.create_container(
-            settings.image, cmd, name=name, user=USER, labels=dict(labels), detach=True, host_config=host_config(client, settings)
+            settings.image,
+            cmd,
+            name=name,
+            user=USER,
+            labels=dict(labels),
+            environment=network_settings(),
+            detach=True,
+            host_config=host_config(client, settings),
         )["Id"]
         client.start(container)
     except ImageNotFound:

@@ -21,6 +21,7 @@ import psutil
 
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.home import ROOT
+from ghostwriter.launchers.network import network_settings, secrets_file
 from training.contract import LAUNCHER_VARIABLE, RESULT_FILE, WITHOUT_MODEL, Stage, last_file
 
 STOP_SECONDS = 60
@@ -156,9 +157,10 @@ def _locked(file: IO[bytes]) -> bool:
 
 
 def training_environment() -> dict[str, str]:
-    """What the training side may see of the environment: nothing of Airflow's, and no secret."""
+    """What the training side may see of the environment: nothing of Airflow's, and no secret. Raises LaunchError."""
     passed = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("MLFLOW_HTTP_")}
-    return {**passed, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "GIT_PYTHON_REFRESH": "quiet"}
+    return {**passed, **network_settings(), **secrets_file(), **own}
 
 
 def _without_gpu(stage: Stage) -> dict[str, str]:

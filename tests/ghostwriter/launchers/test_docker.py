@@ -122,6 +122,18 @@ def test_a_stage_runs_in_one_hardened_container_that_is_removed_afterwards(opera
     assert engine.containers == {}
 
 
+def test_a_container_is_told_the_mirror_and_no_token(
+    operator: DockerStageOperator, engine: ManualEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**POLICY.network_settings, "HTTPS_PROXY": "http://me:seeded@proxy:3128", "HF_TOKEN": "hf_seeded"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    engine.plan = [0]
+    operator.execute(context())
+    assert engine.created[0]["Env"] == ["HF_ENDPOINT=https://mirror.example.org", "NO_PROXY=mlflow,localhost"]
+    assert "seeded" not in json.dumps(engine.created)
+
+
 def test_without_the_guard_the_launcher_hardens_all_the_same(operator: DockerStageOperator, engine: ManualEngine) -> None:
     operator.docker_url = f"unix://{engine.path}"
     engine.plan = [0]

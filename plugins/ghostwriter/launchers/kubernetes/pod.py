@@ -15,6 +15,7 @@ from kubernetes.client import (
 )
 
 from ghostwriter.launchers.kubernetes.settings import PodSettings
+from ghostwriter.launchers.network import network_settings
 
 TEMPLATE = Path(__file__).with_name("training_pod.yaml")
 CONTAINER = "training"
@@ -52,7 +53,7 @@ def pod_arguments(settings: PodSettings) -> dict[str, Any]:
         "container_resources": V1ResourceRequirements(requests=requests, limits={**requests, **gpus}),
         "volumes": [*volumes, _secret("netrc", settings.netrc_secret)],
         "volume_mounts": mounts,
-        "env_vars": {"OMP_NUM_THREADS": str(_threads(settings)), **_caches(settings), **variables},
+        "env_vars": {"OMP_NUM_THREADS": str(_threads(settings)), **_caches(settings), **variables, **network_settings()},
     }
 
 

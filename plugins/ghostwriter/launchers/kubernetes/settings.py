@@ -28,7 +28,7 @@ class PodSettings:
     namespace: str
     home: str
     netrc_secret: str
-    """Secret with the key `netrc`: what MLflow's client logs in with."""
+    """Secret with the key `netrc`, what MLflow's client logs in with, and perhaps `training.env` (`training.network`)."""
     claim: str
     """ReadWriteMany claim with everything of GHOSTWRITER_HOME, mounted by Airflow too; or empty:"""
     data_url: str

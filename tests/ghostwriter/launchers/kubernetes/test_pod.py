@@ -138,6 +138,15 @@ def test_no_secret_of_airflows_environment_is_in_the_pod(monkeypatch: pytest.Mon
     assert "seeded-secret-7f31" not in json.dumps(manifest(monkeypatch, AIRFLOW_CONN_TEACHER="http://:seeded-secret-7f31@host", **url))
 
 
+def test_the_pod_is_told_the_mirror_and_the_proxy_and_neither_token_nor_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"HF_ENDPOINT": "https://mirror.example.org", "NO_PROXY": "mlflow"}
+    secrets = {"HTTPS_PROXY": "http://me:seeded@proxy:3128", "HF_TOKEN": "hf_seeded", "MODELSCOPE_API_TOKEN": "seeded"}
+    pod = manifest(monkeypatch, **settings, **secrets)
+    told = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+    assert told.items() >= settings.items()
+    assert "seeded" not in json.dumps(pod)
+
+
 WRONG = {
     "image": ({"GHOSTWRITER_TRAINING_IMAGE": ""}, "GHOSTWRITER_TRAINING_IMAGE is not set; launcher `kubernetes` needs it"),
     "netrc": ({"GHOSTWRITER_NETRC_SECRET": ""}, "GHOSTWRITER_NETRC_SECRET is not set"),
