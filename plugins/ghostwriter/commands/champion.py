@@ -4,7 +4,7 @@ import argparse
 import getpass
 
 from ghostwriter.home import Home
-from ghostwriter.judging.moves import CHAMPION, PREVIOUS, history
+from ghostwriter.judging.moves import BY_HAND, CHAMPION, PREVIOUS, history
 from ghostwriter.judging.promote import alias_version, model_name, roll_back
 from ghostwriter.mlflow_runs.server import mlflow_client
 from ghostwriter.writer import load_writer
@@ -33,8 +33,12 @@ def show_champion(arguments: argparse.Namespace) -> int:
         described = f"version {version.version}  {version.tags.get('why', '')}" if version else "none"
         print(f"{name}@{alias}: {described}")
     for move in history(client, name)[-SHOWN:]:
-        print(f"{move.when[:19]}  {move.old or 'none'} -> {move.new}  by {move.who}: {move.why}")
+        print(f"{move.when[:19]}  {move.old or 'none'} -> {move.new or 'none'}  {_by(move.who)}: {move.why}")
     return 0
+
+
+def _by(who: str) -> str:
+    return who if who == BY_HAND else f"by {who}"
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 A move is written down before it is made. Whoever moves next finishes what a crash between the two aliases left undone, unless
 the owner has moved the alias elsewhere, or deleted one of the versions, since then: the owner's word is the later one.
+A move by hand in MLflow's own page leaves no record there; the next night sees it, records it and goes on from it.
 Its record is a tag of the registered model (`move.TIME`) and an artifact of the run that trained the new champion.
 """
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
 RECORD = "move."
+BY_HAND = "by hand in MLflow"
 PENDING_TAG = "unfinished_move"
 
 
@@ -28,12 +30,13 @@ class Move(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
 
-    kind: Literal["promotion", "rollback", "unknown"]
+    kind: Literal["promotion", "rollback", "by hand", "unknown"]
     who: str
     when: str
     """UTC, to the microsecond: it names the record."""
     old: str | None = Field(alias="from")
-    new: str = Field(alias="to")
+    new: str | None = Field(alias="to")
+    """None: the alias was taken away by hand."""
     why: str
     numbers: dict[str, Any] = {}
     """What the verdict was made from (`Decision.numbers`); none for a roll back."""
@@ -67,6 +70,28 @@ def finish_move(client: "MlflowClient", name: str) -> Move | None:
     return move
 
 
+def notice_move(client: "MlflowClient", name: str) -> Move | None:
+    """Record that the champion is not where the last move left it: someone moved the alias in MLflow. None when it is.
+
+    Rolling back then leads to the version it was taken from, unless `previous` was moved by hand as well.
+    Only under the lock of the writer's registry, and after `finish_move`.
+    """
+    model = _registered_model(client, name)
+    if model is None:
+        return None
+    last, champion = next(iter(history(client, name)[-1:]), None), _alias(model, CHAMPION)
+    old = last.new if last else None
+    if champion == old:
+        return None
+    move = Move(kind="by hand", who=BY_HAND, when=now(), old=old, new=champion, why="The alias `champion` was moved in MLflow.")
+    there = {str(version.version) for version in client.search_model_versions(f"name = '{name}'")}
+    if champion and old in there and last and _alias(model, PREVIOUS) == last.old:
+        client.set_registered_model_alias(name, PREVIOUS, old)
+    _record(client, name, move)
+    log.warning("The champion of %s was moved by hand in MLflow, from version %s to %s; it stays there.", name, old, champion)
+    return move
+
+
 def history(client: "MlflowClient", name: str) -> list[Move]:
     """All moves on record, the oldest first. Those of version 0.1 do not say their kind."""
     model = _registered_model(client, name)
@@ -77,21 +102,31 @@ def history(client: "MlflowClient", name: str) -> list[Move]:
 
 def _carry_out(client: "MlflowClient", name: str, move: Move) -> None:
     """Every step may be done twice."""
+    assert move.new is not None
     if move.old is not None:
         client.set_registered_model_alias(name, PREVIOUS, move.old)
     client.set_registered_model_alias(name, CHAMPION, move.new)
-    run_id = client.get_model_version(name, move.new).run_id
+    _record(client, name, move)
+    client.delete_registered_model_tag(name, PENDING_TAG)
+
+
+def _record(client: "MlflowClient", name: str, move: Move) -> None:
+    """Write a move into the run of the version it leads to, and then among the model's tags."""
+    run_id = client.get_model_version(name, move.new).run_id if move.new else None
     if run_id:
         client.log_dict(run_id, move.model_dump(mode="json"), f"moves/{move.when.replace(':', '-')}.json")
     client.set_registered_model_tag(name, f"{RECORD}{move.when}", move.model_dump_json())
-    client.delete_registered_model_tag(name, PENDING_TAG)
 
 
 def _still_wanted(client: "MlflowClient", model: "RegisteredModel", move: Move) -> bool:
     """Whether the champion is where the move found or left it, and both versions exist."""
     there = {str(version.version) for version in client.search_model_versions(f"name = '{model.name}'")}
-    champion = model.aliases.get(CHAMPION)
-    return (None if champion is None else str(champion)) in (move.old, move.new) and {move.old, move.new} - {None} <= there
+    return _alias(model, CHAMPION) in (move.old, move.new) and {move.old, move.new} - {None} <= there
+
+
+def _alias(model: "RegisteredModel", alias: str) -> str | None:
+    version = model.aliases.get(alias)
+    return None if version is None else str(version)
 
 
 def _registered_model(client: "MlflowClient", name: str) -> "RegisteredModel | None":

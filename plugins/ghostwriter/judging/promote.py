@@ -13,7 +13,7 @@ from ghostwriter.database import open_database
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import Home
 from ghostwriter.judging.mlmodel import DIGEST_TAG, log_model
-from ghostwriter.judging.moves import CHAMPION, PREVIOUS, Move, finish_move, make_move, now
+from ghostwriter.judging.moves import CHAMPION, PREVIOUS, Move, finish_move, make_move, notice_move, now
 from ghostwriter.lock import only_one
 from ghostwriter.writer import Writer
 
@@ -121,6 +121,7 @@ def promote(
     name, digest = model_name(writer.stem), adapter_digest(adapter)
     with registry_lock(home, writer.stem):
         finish_move(client, name)
+        notice_move(client, name)
         _make_model(client, name, f"Answers in the voice of {writer.name}: LoRA adapters. The alias `champion` is the one in use.")
         found = alias_version(client, writer.stem, CHAMPION)
         current = str(found.version) if found else None
@@ -144,8 +145,9 @@ def roll_back(client: "MlflowClient", home: Home, stem: str, *, who: str, why: s
     name = model_name(stem)
     with registry_lock(home, stem):
         finished = finish_move(client, name)
-        if finished and finished.kind == "rollback" and version in (None, finished.new):
+        if finished and finished.new and finished.kind == "rollback" and version in (None, finished.new):
             return finished.new
+        notice_move(client, name)
         champion, previous = alias_version(client, stem, CHAMPION), alias_version(client, stem, PREVIOUS)
         if champion is None:
             raise PromotionError(f"{name} has no champion to roll back from.")
@@ -157,6 +159,13 @@ def roll_back(client: "MlflowClient", home: Home, stem: str, *, who: str, why: s
             _check_base(name, champion, previous)
         make_move(client, name, Move(kind="rollback", who=who, when=now(), old=str(champion.version), new=new, why=why))
     return new
+
+
+def look_at_moves(client: "MlflowClient", home: Home, stem: str) -> Move | None:
+    """At the beginning of a night: finish what a crash left undone, and record a move by hand. Returns that one."""
+    with registry_lock(home, stem):
+        finish_move(client, model_name(stem))
+        return notice_move(client, model_name(stem))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ghostwriter.judging.moves import CHAMPION, PREVIOUS
+from ghostwriter.judging.moves import BY_HAND, CHAMPION, PREVIOUS
 from ghostwriter.judging.promote import model_name
 from ghostwriter.mlflow_runs.registry import Json, MlflowSilent, Registry, named
 
@@ -94,7 +94,8 @@ def read_versions(registry: Registry, stem: str) -> Champion | None:
         return None
     versions = tuple(_version(found) for found in registry.versions(name))
     aliases = {alias["alias"]: int(alias["version"]) for alias in model.get("aliases", [])}
-    return Champion(name, versions, aliases.get(CHAMPION), aliases.get(PREVIOUS), *_last_move(model))
+    champion = aliases.get(CHAMPION)
+    return Champion(name, versions, champion, aliases.get(PREVIOUS), *_last_move(model, champion))
 
 
 def _answers(registry: Registry, version: Version) -> tuple[tuple[str, str], ...]:
@@ -153,9 +154,12 @@ def _version(found: Json) -> Version:
     return Version(int(found["version"]), made, found.get("run_id", ""), tags.get("pipeline_run", ""), tags.get("why", ""))
 
 
-def _last_move(model: Json) -> tuple[datetime | None, str, str]:
+def _last_move(model: Json, champion: int | None) -> tuple[datetime | None, str, str]:
+    """When, by whom and why the champion became that; of a move by hand that no night has recorded yet only that it was one."""
     moves = [tag["value"] for tag in sorted(model.get("tags", []), key=lambda tag: tag["key"]) if tag["key"].startswith("move.")]
     if not moves:
         return None, "", ""
     move = json.loads(moves[-1])
+    if champion is not None and str(champion) != move["to"]:
+        return None, BY_HAND, ""
     return datetime.fromisoformat(move["when"]), move["who"], move["why"]

@@ -13,6 +13,7 @@ ZH = {
     "Champion": "冠军（正在使用的模型）",
     "version %(number)s": "版本 %(number)s",
     "since %(time)s": "自 %(time)s 起",
+    "moved by hand in MLflow": "在 MLflow 中手动更改",
     "not known now": "暂时未知",
     "none yet": "还没有",
     "Answers in the archive": "存档的回答",

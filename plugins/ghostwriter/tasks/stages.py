@@ -16,6 +16,7 @@ from ghostwriter.judging.promote import (
     alias_version,
     fetch_champion,
     is_champion,
+    look_at_moves,
     model_name,
     promote as promote_version,
     roll_back as roll_back_version,
@@ -82,6 +83,7 @@ def dataset_to_compare(writer: Writer, chosen: str | None) -> Path:
 def plan_training(writer: Writer, dataset: Path, arm: Arm, recipe: str, dag_run: Any) -> dict[str, str]:
     """Open (or, after a retry, find) the MLflow run of an Airflow run, and write the training request: their `run_id` and `request`."""
     client = mlflow_client()
+    look_at_moves(client, Home.default(), writer.stem)
     run_id = open_writer_run(client, writer, "candidate", dag_run, tracking_uri(), name=f"({arm}, {recipe})", dataset=dataset.name)
     log_at_once(client, run_id, params={"arm": arm, "recipe": recipe, "dataset": dataset.name})
     log_input(client, run_id, dataset, "training")
