@@ -21,9 +21,10 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
-from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, Gateway, Rig, Streamed, line as reached, wait  # noqa: E402
+from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, UNORDERED, Gateway, Rig, Streamed, line as reached, wait  # noqa: E402
 from tests.training.tracking.mlflow_server import free_port, mlflow_server  # noqa: E402
 
+PARTS = ("tokens", "swaps", "faults")
 STREAMS = 8
 PROMPT = "The keeper of the light wrote down what the sea had done that night, and what the wind had said of it. " * 8
 """About 200 tokens."""
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=3, help="versions that are loaded anew")
     parser.add_argument("--scale", type=float, default=0.05, help="of the random adapters")
     parser.add_argument("--away", type=float, default=30, help="seconds without MLflow")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure beside new versions (default: all)")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that servers end with it
     os.environ.setdefault("GHOSTWRITER_WRITERS", str(Path(__file__).resolve().parents[1] / "writers"))
@@ -45,15 +47,20 @@ def main() -> None:
     with bench(asked.base, asked.new, asked.scale) as (rig, gateway, line, port, uri):
         new_versions(rig, gateway, asked.new)
         greedy = greedy_answers(gateway)
-        first_tokens(gateway)
-        warm_and_cold(gateway, greedy)
-        roll_backs(rig, gateway)
-        memory(gateway)
-        under_swaps(rig, gateway, greedy, asked.swaps)
-        killed(gateway, greedy)
-        planted(rig, gateway, greedy)
-        without_mlflow(gateway, line, asked.away)
-        line.enter_context(reached(port, uri))
+        if "tokens" in asked.parts:
+            first_tokens(gateway)
+            warm_and_cold(gateway, greedy)
+            roll_backs(rig, gateway)
+            memory(gateway)
+        if "swaps" in asked.parts:
+            under_swaps(rig, gateway, greedy, asked.swaps)
+            new_version_beside_streams(rig, gateway, asked.new + 2)
+        if "faults" in asked.parts:
+            greedy = greedy_answers(gateway)
+            killed(gateway, greedy)
+            planted(rig, gateway, greedy)
+            without_mlflow(gateway, line, asked.away)
+            line.enter_context(reached(port, uri))
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def bench(base: str, new: int, scale: float) -> Iterator[tuple[Rig, Gateway, Exi
         scratch = Path(all_of_it.enter_context(tempfile.TemporaryDirectory(prefix="serving-")))
         uri, port = all_of_it.enter_context(mlflow_server(scratch)), free_port()
         rig = all_of_it.enter_context(Rig(scratch, uri, base))
-        rig.plant(good=new + 1, scale=scale)
+        rig.plant(good=new + 2, scale=scale)
         rig.promote("good1")
         line.enter_context(reached(port, uri))
         rig.uri = f"http://127.0.0.1:{port}"
@@ -128,32 +135,53 @@ def roll_backs(rig: Rig, gateway: Gateway, times: int = 10) -> None:
     say("rolled back to the loaded version", spread(seconds), "<= poll + 1 s = 3 s")
 
 
-def under_swaps(rig: Rig, gateway: Gateway, greedy: dict[str, list[str]], swaps: int) -> None:
-    """Eight streams all the while, whose every text must be that of the version in its header."""
-    over, faults, done = threading.Event(), list[str](), list[str]()
+@contextmanager
+def talking(gateway: Gateway) -> Iterator[list[tuple[int, Streamed]]]:
+    """Eight streams all the while; gives what came of them, each with its question's number, as they end."""
+    over, found = threading.Event(), list[tuple[int, Streamed]]()
 
     def talk(number: int) -> None:
         index = number % len(QUESTIONS)
         while not over.is_set():
-            found = gateway.stream(QUESTIONS[index], max_tokens=ANSWER)
-            is_whole = found.status == 200 and found.is_done and not found.error
-            if not is_whole:
-                faults.append(f"dropped: {found.status} {found.error}")
-            elif found.text != greedy[found.version][index]:
-                faults.append(f"mixed: version {found.version} said {found.text!r}, not {greedy[found.version][index]!r}")
-            done.append(found.version)
+            found.append((index, gateway.stream(QUESTIONS[index], max_tokens=ANSWER)))
 
     threads = [threading.Thread(target=talk, args=(number,)) for number in range(STREAMS)]
     for thread in threads:
         thread.start()
-    for _ in range(swaps):
-        gateway.serves(rig.roll_back(), 60)
-        time.sleep(1)
-    over.set()
-    for thread in threads:
-        thread.join()
-    counts = {version: done.count(version) for version in sorted(set(done))}
-    say(f"{STREAMS} streams through {swaps} swaps", f"{len(done)} answers {counts}, {len(faults)} dropped or mixed {faults[:2]}", "0")
+    try:
+        yield found
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def under_swaps(rig: Rig, gateway: Gateway, greedy: dict[str, list[str]], swaps: int) -> None:
+    """Every text must be that of the version in its header, while the champion moves."""
+    with talking(gateway) as found:
+        for _ in range(swaps):
+            gateway.serves(rig.roll_back(), 60)
+            time.sleep(1)
+    dropped = [f"{each.status} {each.error}" for _, each in found if each.status != 200 or not each.is_done or each.error]
+    mixed = [each.text for index, each in found if each.is_done and each.text != greedy[each.version][index]]
+    counts = {version: sum(each.version == version for _, each in found) for version in sorted({each.version for _, each in found})}
+    say(
+        f"{STREAMS} streams through {swaps} swaps",
+        f"{len(found)} answers {counts}, {len(dropped)} dropped {dropped[:2]}, {len(mixed)} mixed {mixed[:2]}",
+        "0 and 0",
+    )
+
+
+def new_version_beside_streams(rig: Rig, gateway: Gateway, number: int) -> None:
+    """A new champion while others are answered, and how long those wait for their first token."""
+    with talking(gateway) as found:
+        time.sleep(15)
+        steady = [each.first for _, each in found]
+        version, began = rig.promote(f"good{number}"), time.monotonic()
+        wait(lambda: any(each.version == version for _, each in found), 300, "the new version")
+        seconds, beside = time.monotonic() - began, [each.first for _, each in found[len(steady) :]]
+    say(f"alias moved to a whole answer of the new version, beside {STREAMS} streams", f"{seconds:.1f} s")
+    say("first token of those, before and meanwhile", f"{spread(steady)}; {spread(beside)}", "p95 at most twice")
 
 
 def memory(gateway: Gateway) -> None:
@@ -184,14 +212,13 @@ def killed(gateway: Gateway, greedy: dict[str, list[str]]) -> None:
 def planted(rig: Rig, gateway: Gateway, greedy: dict[str, list[str]]) -> None:
     """Bad adapters, promoted one after the other."""
     refused = 0
+    rig.export(UNORDERED)
     for name in PLANTED:
         before = gateway.standing()["version"]
-        version = rig.promote(name)
-        wait(lambda version=version: (gateway.standing()["failed"] or {}).get("version") == version, 200, f"a verdict on {name}")  # type: ignore[misc]
+        why = gateway.refuses(rig.promote(name))
         found = gateway.stream(QUESTIONS[1], max_tokens=ANSWER)
-        is_right = found.version == before and found.text == greedy[before][1]
-        refused += is_right
-        print(f"    {name}: {gateway.standing()['failed']['why'].splitlines()[-1][:160]}")
+        refused += found.version == before and found.text == greedy[before][1]
+        print(f"    {name}: {why.splitlines()[-1][:160]}")
         rig.roll_back()
         wait(lambda before=before: gateway.standing()["version"] == before and not gateway.standing()["failed"], 60, "the roll back")  # type: ignore[misc]
     say("planted adapters refused, the old champion answering on", f"{refused} of {len(PLANTED)}", "all")

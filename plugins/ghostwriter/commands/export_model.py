@@ -17,17 +17,9 @@ from ghostwriter.launchers.local import LocalStage
 from ghostwriter.mlflow_runs.registry import MlflowSilent, Registry
 from ghostwriter.mlflow_runs.server import mlflow_client, tracking_uri
 from ghostwriter.page.champions import SAMPLES, Version, find_evaluation, read_champion
+from ghostwriter.serving.exports import card_of
 from ghostwriter.writer import Writer, load_writer
-from training.contract import (
-    REQUEST_FILE,
-    RESULT_FILE,
-    ExportCard,
-    ExportForm,
-    ExportRequest,
-    ExportResult,
-    read_json,
-    write_json,
-)
+from training.contract import REQUEST_FILE, RESULT_FILE, ExportForm, ExportRequest, ExportResult, read_json, write_json
 
 QUESTIONS = 10
 FIGURES = "measures.json"
@@ -71,16 +63,6 @@ def request_export(home: Home, writer: Writer, version: Champion, examined: Exam
     """Write the request; returns its path. What was exported for another request, or deleted since, is exported anew."""
     run_folder = home.exports(writer.stem) / f"v{version.version}-{form}-{adapter_digest(version.adapter)[:8]}"
     name = f"{model_name(writer.stem)}-v{version.version}"
-    card = ExportCard(
-        writer=writer.name,
-        language=writer.language,
-        consent=writer.source.consent,
-        model=model_name(writer.stem),
-        version=version.version,
-        why=version.why,
-        figures=examined.figures,
-        answering=writer.answering,
-    )
     request = ExportRequest(
         run_folder=run_folder,
         name=name,
@@ -89,7 +71,7 @@ def request_export(home: Home, writer: Writer, version: Champion, examined: Exam
         base=version.base,
         revision=version.revision,
         questions=examined.questions,
-        card=card,
+        card=card_of(writer, version.version, version.why, examined.figures),
         models=home.models,
     )
     asked = run_folder / REQUEST_FILE

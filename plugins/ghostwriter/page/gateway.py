@@ -14,6 +14,7 @@ import httpx2
 from ghostwriter.addresses import serving_url
 from ghostwriter.errors import HomeError
 from ghostwriter.home import Home, read_serving_key
+from ghostwriter.page.event_stream import data_of
 from ghostwriter.votes.comparison import Message, Sampling, storable
 
 CONNECT_SECONDS, SILENT_SECONDS = 2.0, 120.0
@@ -55,7 +56,7 @@ class Answer:
     async def pieces(self) -> AsyncIterator[str]:
         """The words as they come. Raises GatewayError when the answer ends before its end."""
         try:
-            async for data in _events(self._response):
+            async for data in data_of(self._response):
                 if data == "[DONE]":
                     return
                 if piece := self._piece(data):
@@ -168,13 +169,3 @@ def _sentence(body: Any) -> str:
     """The words of an error in OpenAI's form."""
     error = body.get("error") if isinstance(body, dict) else None
     return str(error.get("message") if isinstance(error, dict) else error or body)[:500]
-
-
-async def _events(response: httpx2.Response) -> AsyncIterator[str]:
-    """The data of server-sent events. Lines end at line feeds alone: httpx2's own lines also end within a JSON string at U+2028."""
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip().decode("utf-8", errors="replace")

@@ -11,6 +11,7 @@ from anyio import CancelScope
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ghostwriter.page.event_stream import data_of
 from ghostwriter.serving.asked import Asked, Json
 from ghostwriter.serving.engine import problem_of
 from ghostwriter.serving.level import Facts
@@ -36,10 +37,7 @@ async def events(upstream: httpx2.Response, facts: Facts, asked: Asked) -> Async
     """The engine's events under the version's name. The last is `[DONE]`, or an error."""
     answer = uuid.uuid4().hex
     try:
-        async for line in upstream.aiter_lines():
-            content = line.removeprefix("data: ")
-            if content == line:
-                continue
+        async for content in data_of(upstream):
             if content == DONE:
                 yield _event(DONE)
                 return
@@ -67,7 +65,8 @@ def _ended(facts: Facts) -> Problem:
 
 
 def _event(content: Json | str) -> str:
-    return f"data: {content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)}\n\n"
+    """In ASCII: there are clients whose lines end at any mark that Unicode calls a line's end."""
+    return f"data: {content if isinstance(content, str) else json.dumps(content)}\n\n"
 
 
 def named(found: Json, facts: Facts, answer: str) -> Json:

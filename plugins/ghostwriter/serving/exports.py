@@ -8,8 +8,8 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -85,8 +85,9 @@ class Exports:
         """Remove exports under other keys: half a gigabyte and more each, made again at any time. Those of the last hour stay."""
         kept = {self._folder(writer, key) for key in wanted}
         for folder in self._home.exports(writer).glob(f"{PREFIX}*"):
-            if folder not in kept and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # `purge` removes them too
+                if folder not in kept and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
         """End the export at work, if there is one."""
@@ -129,14 +130,6 @@ class Exports:
         folder = self._folder(facts.writer, facts.key)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        card = ExportCard(
-            writer=writer.name,
-            language=writer.language,
-            consent=writer.source.consent,
-            model=model_name(writer.stem),
-            version=facts.number,
-            answering=writer.answering,
-        )
         request = ExportRequest(
             run_folder=folder,
             name="version",
@@ -146,7 +139,7 @@ class Exports:
             revision=facts.revision,
             questions=questions[:QUESTIONS],
             max_new_tokens=TOKENS,
-            card=card,
+            card=card_of(writer, facts.number),
             models=self._home.models,
         )
         write_json(request, folder / REQUEST_FILE)
@@ -158,6 +151,20 @@ class Exports:
             return read_json(ExportResult, self._stage.run(log.debug))
         finally:
             self._stage = None
+
+
+def card_of(writer: Writer, version: str, why: str = "", figures: Mapping[str, list[str]] | None = None) -> ExportCard:
+    """What an export's card says beside its proof: whose voice it is, with whose consent, and how it was examined."""
+    return ExportCard(
+        writer=writer.name,
+        language=writer.language,
+        consent=writer.source.consent,
+        model=model_name(writer.stem),
+        version=version,
+        why=why,
+        figures=dict(figures or {}),
+        answering=writer.answering,
+    )
 
 
 def _fetch_candidate(facts: Facts, scratch: str) -> Path:

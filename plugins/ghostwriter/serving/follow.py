@@ -1,4 +1,4 @@
-"""Follows the registry: what the aliases name is fetched, proved, loaded and asked; a pointer moves; what nobody wants is unloaded.
+"""Follows the registry: what the aliases name is loaded and asked; a pointer moves; what nobody wants is unloaded.
 
 A version that cannot be served changes nothing: the one before answers on, and why is said. While MLflow is silent everything answers on.
 """
@@ -8,44 +8,23 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-import httpx2
-
-from ghostwriter.errors import GhostwriterError
 from ghostwriter.judging.serving import Tried
 from ghostwriter.mlflow_runs.registry import MlflowSilent, Registry
 from ghostwriter.serving.asked import CHAMPION, PREVIOUS, Which, no_model
-from ghostwriter.serving.engine import Engine
-from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.level import BASE, Facts, Level, read_level
 from ghostwriter.serving.loaded import Loaded
-from ghostwriter.serving.probe import probe
 from ghostwriter.serving.problem import Problem
+from ghostwriter.serving.versions import Failure, Versions
 from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)
 
 REGISTRY_SECONDS = 3.0
-AGAIN_SECONDS = 60.0
-"""Until a version is tried again that failed for a reason that can pass."""
-EXTRAS = 2
-"""Versions loaded beside champions and previous ones because somebody asked for them; the one asked longest ago goes first."""
-EXTRA_SECONDS = 900.0
 LOADING_SECONDS = 5
 
 ROLES = (CHAMPION, PREVIOUS)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a version is not served."""
-
-    facts: Facts
-    why: str
-    when: float
-    """Seconds since the epoch."""
-    again: float | None
-    """When it is tried again, by the monotonic clock; None: not before the alias moves."""
 
 
 @dataclass
@@ -57,6 +36,11 @@ class Followed:
     served: dict[str, tuple[Facts, Loaded]] = field(default_factory=dict)
     failure: Failure | None = None
 
+    @property
+    def aliased(self) -> set[str]:
+        """Keys of what the aliases name."""
+        return {facts.key for facts in (self.level.champion, self.level.previous) if facts} if self.level else set()
+
 
 class Follow:
     """All writers. Everything here runs on one event loop; what blocks runs in threads."""
@@ -65,26 +49,16 @@ class Follow:
         self,
         writers: Callable[[], Mapping[str, Writer]],
         registry: Callable[[], Registry],
-        exports: Exports,
-        engine: Engine,
-        client: httpx2.AsyncClient,
-        *,
-        most: int = 16,
+        versions: Versions,
         tell: Callable[[Writer, str, str], None] = lambda _writer, _what, _why: None,
     ) -> None:
-        """`tell` is called in a thread when a champion cannot be served; `most` requests are bound to a version at once."""
-        self._writers, self._registry, self._exports, self._engine, self._client = writers, registry, exports, engine, client
-        self._most, self._tell = most, tell
+        """`tell` is called in a thread when a champion cannot be served."""
+        self._writers, self._registry, self._versions, self._tell = writers, registry, versions, tell
         self.followed: dict[str, Followed] = {}
         self.heard: float | None = None
         """When the registry last answered, by the monotonic clock."""
         self.silence = "it was not asked yet"
-        self._loaded: dict[str, Loaded] = {}
-        self._loading: dict[str, asyncio.Task[None]] = {}
-        self._failed: dict[str, Failure] = {}
         self._extras: set[str] = set()
-        self._closing: set[asyncio.Task[None]] = set()
-        self._one_export = asyncio.Semaphore(1)
 
     async def run(self, every: float) -> None:
         """Look at the registry every so many seconds, for good."""
@@ -111,7 +85,8 @@ class Follow:
             self.silence = str(silent)
         self._unload_unwanted()
         if not self.silence:
-            await self._prune()
+            for stem, followed in list(self.followed.items()):
+                await self._versions.prune(stem, followed.aliased)
 
     def bind(self, which: Which) -> tuple[Facts, Loaded]:
         """The version that a request is given to. Raises Problem: there is none, or it is being loaded because it was asked for."""
@@ -121,10 +96,9 @@ class Follow:
         if which.version in followed.served:
             return followed.served[which.version]
         facts = self._facts(followed, which)
-        if loaded := self._ready(facts.key):
+        if loaded := self.loaded.get(facts.key):
             return facts, loaded
-        failure = self._failed.get(facts.key)
-        if failure and not _is_due(failure):
+        if failure := self._versions.refused(facts.key):
             raise Problem(503, "model_unavailable", f"{facts.name} cannot be served. {failure.why}")
         self._load_soon(followed.writer, facts)
         raise Problem(503, "model_loading", f"{facts.name} is being loaded. Ask again in a few seconds.", retry_after=LOADING_SECONDS)
@@ -144,11 +118,10 @@ class Follow:
         """How far a version is that no alias names yet, and why it is refused; it is loaded as after its promotion. Raises Problem."""
         if facts.writer not in self.followed:
             raise no_model(facts.writer)
-        if loaded := self._ready(facts.key):
+        if loaded := self.loaded.get(facts.key):
             loaded.last_used = time.monotonic()
             return Tried(state="served")
-        failure = self._failed.get(facts.key)
-        if failure and not _is_due(failure) and facts.key not in self._loading:
+        if failure := self._versions.refused(facts.key):
             return Tried(state="refused", why=failure.why)
         self._load_soon(self.followed[facts.writer].writer, facts, questions)
         return Tried(state="loading")
@@ -156,23 +129,11 @@ class Follow:
     @property
     def loaded(self) -> dict[str, Loaded]:
         """What is loaded, by key."""
-        return dict(self._loaded)
+        return self._versions.loaded
 
     async def close(self) -> None:
         """End everything, without waiting for answers under way."""
-        await asyncio.to_thread(self._exports.stop)
-        for task in (*self._loading.values(), *self._closing):
-            task.cancel()
-        await asyncio.gather(*self._loading.values(), *self._closing, return_exceptions=True)
-        await asyncio.gather(*(loaded.close(0) for loaded in self._loaded.values()))
-        await self._engine.close()
-
-    async def _prune(self) -> None:
-        """Remove exports of versions that are neither named by an alias nor loaded."""
-        for stem, followed in self.followed.items():
-            level = followed.level
-            aliased = {facts.key for facts in (level.champion, level.previous) if facts} if level else set()
-            await asyncio.to_thread(self._exports.prune, stem, {*self._loaded, *self._loading, *aliased})
+        await self._versions.close()
 
     def _facts(self, followed: Followed, which: Which) -> Facts:
         level = followed.level
@@ -191,7 +152,7 @@ class Follow:
     def _settle(self, followed: Followed) -> None:
         """Move the pointers to what is loaded of what the aliases name, and begin to load the rest."""
         level = followed.level
-        self._forget_failures(followed)
+        self._versions.forget_failures(followed.writer.stem, followed.aliased)
         if level is None:
             followed.served.clear()
             return
@@ -200,9 +161,9 @@ class Follow:
         for role, facts in ((CHAMPION, level.champion), (PREVIOUS, level.previous)):
             if facts is None:
                 followed.served.pop(role, None)
-            elif loaded := self._ready(facts.key):
+            elif loaded := self.loaded.get(facts.key):
                 self._flip(followed, role, facts, loaded)
-            elif (failure := self._failed.get(facts.key)) and not _is_due(failure):
+            elif failure := self._versions.refused(facts.key):
                 followed.failure = failure if role == CHAMPION else followed.failure
             elif role == CHAMPION or self._is_champion_settled(followed):
                 self._load_soon(followed.writer, facts)
@@ -216,93 +177,25 @@ class Follow:
             if before is None or before[0] != facts:
                 log.info("%s now answers as %s.", facts.writer, facts.name)
 
-    def _forget_failures(self, followed: Followed) -> None:
-        """What no alias names any more may be tried again when somebody asks for it, after a while."""
-        level = followed.level
-        aliased = {facts.key for facts in (level.champion, level.previous) if facts} if level else set()
-        for key, failure in list(self._failed.items()):
-            if failure.facts.writer == followed.writer.stem and key not in aliased and time.time() - failure.when > AGAIN_SECONDS:
-                del self._failed[key]
-
     def _is_champion_settled(self, followed: Followed) -> bool:
         champion = followed.level.champion if followed.level else None
-        return champion is None or champion.key not in self._loading
+        return champion is None or not self._versions.is_loading(champion.key)
 
-    def _ready(self, key: str) -> Loaded | None:
-        return self._loaded.get(key)
-
-    def _load_soon(self, writer: Writer, facts: Facts, questions: tuple[str, ...] = ()) -> "asyncio.Task[None]":
-        level = self.followed[writer.stem].level
-        if level is None or facts not in (level.champion, level.previous):
+    def _load_soon(self, writer: Writer, facts: Facts, questions: tuple[str, ...] = ()) -> None:
+        if facts.key not in self.followed[writer.stem].aliased:
             self._extras.add(facts.key)
-        if facts.key not in self._loading:
-            task = asyncio.create_task(self._load(writer, facts, questions), name=f"loading {facts.name}")
-            self._loading[facts.key] = task
-            task.add_done_callback(lambda done: self._loading_ended(writer, facts, done))
-        return self._loading[facts.key]
+        self._versions.load_soon(writer, facts, partial(self._loading_ended, writer), questions)
 
-    async def _load(self, writer: Writer, facts: Facts, questions: tuple[str, ...]) -> None:
-        began = time.monotonic()
-        async with self._one_export:
-            log.info("%s is fetched and proved.", facts.name)
-            made = await asyncio.to_thread(self._exports.make, writer, facts, questions)
-            loaded = Loaded(facts.name, lambda: self._engine.load(facts.key, made.folder, facts), self._most)
-            asked = self._exports.asked_of(facts)
-            try:
-                running = await loaded.open()
-                await probe(self._client, running, asked.questions, made.proof.ids, asked.max_new_tokens, self._engine.near_tie)
-            except BaseException:
-                await loaded.close(0)
-                raise
-        loaded.keep(lambda: self._drop(facts.key, loaded))
-        self._loaded[facts.key] = loaded
-        log.info("%s is loaded: %d answers as proved, %.1f s.", facts.name, made.proof.questions, time.monotonic() - began)
-
-    def _drop(self, key: str, loaded: Loaded) -> None:
-        """An engine that does not stay up: its version is fetched, proved and loaded anew by the next look."""
-        if self._loaded.get(key) is loaded:
-            del self._loaded[key]
-
-    def _loading_ended(self, writer: Writer, facts: Facts, done: "asyncio.Task[None]") -> None:
-        del self._loading[facts.key]
-        if done.cancelled():
-            return
-        error = done.exception()
-        if error is None:
-            self._failed.pop(facts.key, None)
-        else:
-            self._note(writer, facts, error)
+    def _loading_ended(self, writer: Writer, failure: Failure | None) -> None:
         if followed := self.followed.get(writer.stem):
+            if failure and followed.level and followed.level.champion == failure.facts:
+                asyncio.get_running_loop().run_in_executor(None, self._tell, writer, f"{failure.facts.name} cannot be served", failure.why)
             self._settle(followed)
         self._unload_unwanted()
 
-    def _note(self, writer: Writer, facts: Facts, error: BaseException) -> None:
-        """Keep why a version is not served. Whatever went wrong, what is served goes on."""
-        is_known = isinstance(error, GhostwriterError | MlflowSilent)
-        can_pass = isinstance(error, MlflowSilent | OSError) or (isinstance(error, GhostwriterError) and error.retryable)
-        why = str(error) if is_known else f"{type(error).__name__}: {error}"
-        again = time.monotonic() + AGAIN_SECONDS if can_pass else None
-        before = self._failed.get(facts.key)
-        self._failed[facts.key] = Failure(facts, why, time.time(), again)
-        log.warning("%s cannot be served: %s", facts.name, why, exc_info=None if is_known else error)
-        level = self.followed[writer.stem].level if writer.stem in self.followed else None
-        if level and facts == level.champion and (before is None or before.why != why):
-            asyncio.get_running_loop().run_in_executor(None, self._tell, writer, f"{facts.name} cannot be served", why)
-
     def _unload_unwanted(self) -> None:
-        wanted = {loaded for each in self.followed.values() for _, loaded in each.served.values()}
-        aliased = {
-            facts.key for each in self.followed.values() if each.level for facts in (each.level.champion, each.level.previous) if facts
-        }
-        rest = {key: loaded for key, loaded in self._loaded.items() if loaded not in wanted and key not in aliased}
-        newest = sorted(rest, key=lambda key: rest[key].last_used, reverse=True)
-        recent = [key for key in newest if key in self._extras and time.monotonic() - rest[key].last_used < EXTRA_SECONDS]
-        for key in set(rest) - set(recent[:EXTRAS]):
-            self._extras.discard(key)
-            closing = asyncio.create_task(self._loaded.pop(key).close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-
-
-def _is_due(failure: Failure) -> bool:
-    return failure.again is not None and time.monotonic() >= failure.again
+        served = {loaded for each in self.followed.values() for _, loaded in each.served.values()}
+        aliased = {key for each in self.followed.values() for key in each.aliased}
+        kept = aliased | {key for key, loaded in self.loaded.items() if loaded in served}
+        self._versions.unload(kept, self._extras)
+        self._extras.intersection_update({*self.loaded, *(key for key in self._extras if self._versions.is_loading(key))})

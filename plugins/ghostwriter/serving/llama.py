@@ -9,12 +9,13 @@ import contextlib
 import os
 import secrets
 import signal
+import time
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ghostwriter.home import ROOT
-from ghostwriter.launchers.local import training_environment, training_python
+from ghostwriter.launchers.local import YIELDING, training_environment, training_python
 from ghostwriter.serving.engine import EngineFailed, Json
 from ghostwriter.serving.level import Facts
 from training.contract import ExportForm
@@ -23,6 +24,8 @@ MODEL_FILE = "model.gguf"
 LOAD_SECONDS = 300.0
 STOP_SECONDS = 5.0
 LAST_BYTES = 2000
+LOG_DAYS = 30
+"""Each version has a log, and there is a version each night."""
 SAMPLERS = ["penalties", "temperature", "min_p", "top_k", "top_p"]
 """In the order of training.answer.choice: temperature first, then what is cut off."""
 
@@ -41,13 +44,14 @@ class LlamaEngine:
     async def load(self, name: str, export: Path, facts: Facts) -> "LlamaRunning":
         """Start the process and wait until it has the model. Raises EngineFailed in llama.cpp's words."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._forget_old_logs()
         log = self._logs / f"{name}.log"
         command = [training_python(), "-m", "training.export.llama_server", export / MODEL_FILE]
         options = ["--slots", str(self._slots), "--room", str(self._room), "--key"]
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as words:
             process = await asyncio.create_subprocess_exec(
-                *map(str, command), *options, stdin=PIPE, stdout=PIPE, stderr=words, cwd=ROOT, env=training_environment(),
-                start_new_session=True,
+                *map(str, command), *options, stdin=PIPE, stdout=PIPE, stderr=words, cwd=ROOT,
+                env={**training_environment(), **YIELDING}, start_new_session=True,
             )  # fmt: skip
         running = LlamaRunning(process, log, secrets.token_urlsafe(32))
         try:
@@ -61,6 +65,11 @@ class LlamaEngine:
 
     async def close(self) -> None:
         """Nothing is shared."""
+
+    def _forget_old_logs(self) -> None:
+        for log in self._logs.glob("*.log"):
+            if time.time() - log.stat().st_mtime > LOG_DAYS * 86_400:
+                log.unlink()
 
 
 @dataclass
@@ -103,6 +112,7 @@ class LlamaRunning:
 
     def said(self) -> str:
         """Its last line with an error, or its last line."""
-        lines = self.log.read_bytes()[-LAST_BYTES:].decode(errors="replace").splitlines()
+        words = self.log.read_bytes() if self.log.exists() else b""
+        lines = words[-LAST_BYTES:].decode(errors="replace").splitlines()
         wrong = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
         return (wrong or lines or ["It said nothing."])[-1].strip()

@@ -25,6 +25,7 @@ from ghostwriter.serving.engine import Engine
 from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.follow import REGISTRY_SECONDS, Follow
 from ghostwriter.serving.gateway import Gateway
+from ghostwriter.serving.versions import Versions
 from ghostwriter.writer import Writer, load_writer, readable_writers
 
 log = logging.getLogger(__name__)
@@ -60,10 +61,8 @@ def serve(home: Home, engine: Engine, writers: Sequence[str], settings: Settings
     key = read_key(home, is_wanted=not is_loopback(settings.host))
     with _alone(home), _connection(settings) as listening:
         client = httpx2.AsyncClient(timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False, limits=_limits())
-        follow = Follow(
-            _chosen(writers), lambda: Registry(tracking_uri(), REGISTRY_SECONDS), Exports(home, engine.form), engine, client,
-            most=settings.most, tell=partial(_tell, home),
-        )  # fmt: skip
+        versions = Versions(Exports(home, engine.form), engine, client, most=settings.most)
+        follow = Follow(_chosen(writers), lambda: Registry(tracking_uri(), REGISTRY_SECONDS), versions, partial(_tell, home))
         hosts = LOCAL_NAMES if is_loopback(settings.host) else None
         gateway = Gateway(follow, client, poll=settings.poll, key=key, hosts=hosts)
         config = uvicorn.Config(gateway.app, log_config=None, access_log=False, timeout_graceful_shutdown=ENDING_SECONDS, lifespan="on")

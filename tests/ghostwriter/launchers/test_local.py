@@ -74,6 +74,12 @@ def test_measuring_sees_no_gpu(tmp_path: Path, interpreter: Path, monkeypatch: p
     assert lines[0] == seen
 
 
+def test_an_exports_threads_yield_to_the_models_that_answer_beside_it(tmp_path: Path, interpreter: Path) -> None:
+    lines: list[str] = []
+    LocalStage("export", request(tmp_path / "run", "import os; print(os.environ.get('OMP_WAIT_POLICY'))\n" + FINISH)).run(lines.append)
+    assert lines[0] == "PASSIVE"
+
+
 ANSWER = FINISH.replace("result.json", "answered.json")
 
 

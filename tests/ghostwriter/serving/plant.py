@@ -1,9 +1,11 @@
 """What the gateway's tests serve, made in the training environment, as lines of JSON on standard input ask for.
 
 `{"folder", "base", "good", "scale"}` makes a base (a tiny Llama, or the one named) in FOLDER/models, good adapters of it, `good1`,
-`good2` ..., and the bad ones of PLANTED. `{"requests": [...]}` runs the export stage on each.
+`good2` ..., and the bad ones of PLANTED. `{"requests": [...]}` runs the export stage on each; `{"unordered": REQUEST}` writes a finished
+export's file anew with the rows of q and k as a converter leaves them that does not know of their order.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -15,13 +17,25 @@ import torch  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.tiny_model import make_tiny_model  # noqa: E402
-from training.contract import ExportRequest, load_recipe, read_json  # noqa: E402
+from training.contract import (  # noqa: E402
+    RESULT_FILE,
+    ExportRequest,
+    ExportResult,
+    load_recipe,
+    read_json,
+    write_json,
+)
+from training.export import gguf_file  # noqa: E402
+from training.export.card import MODEL_FILE  # noqa: E402
 from training.export.export import export  # noqa: E402
-from training.models.model import ADAPTER_FILE, BASE_FILE, Base, add_adapter, load_base, save_adapter, trainable  # noqa: E402
+from training.export.merged import merged_tensors  # noqa: E402
+from training.models.model import ADAPTER_FILE, BASE_FILE, Base, add_adapter, load_adapter, load_base, save_adapter, trainable  # noqa: E402
 from training.signals import StopFlag  # noqa: E402
 
 TINY = "tiny"
 PLANTED = ("other-base", "rank", "cut-file", "modules-to-save", "zero-b")
+UNORDERED = "unordered"
+"""An adapter as good as any, whose export is spoilt."""
 
 
 def make_adapters(folder: Path, name: str, good: int, scale: float) -> None:
@@ -32,6 +46,7 @@ def make_adapters(folder: Path, name: str, good: int, scale: float) -> None:
     base = load_base(name, None, "fp32", models, torch.device("cpu"))
     for number in range(1, good + 1):
         _save(base, folder / f"good{number}", scale, number)
+    _save(base, folder / UNORDERED, scale, good + 1)
     _save(base, folder / "zero-b", 0.0, 1)
     for planted in PLANTED[:-1]:
         shutil.copytree(folder / "good1", folder / planted)
@@ -67,6 +82,22 @@ def _change_config(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **changes}))
 
 
+def spoil_order(path: Path) -> None:
+    """Write the model of a finished export without ordering the rows of q and k, under a digest that fits."""
+    request, result = read_json(ExportRequest, path), read_json(ExportResult, path.with_name(RESULT_FILE))
+    assert request.adapter
+    base = load_base(request.base, request.revision, "fp32", request.models, torch.device("cpu"))
+    model, file, permuted = load_adapter(base, request.adapter), result.folder / MODEL_FILE, gguf_file.PERMUTED
+    try:
+        gguf_file.PERMUTED = ()
+        gguf_file.write_gguf(file, merged_tensors(model), model.get_base_model(), base.chat, request.name)
+    finally:
+        gguf_file.PERMUTED = permuted
+        model.unload()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    write_json(result.model_copy(update={"files": {**result.files, MODEL_FILE: digest}}), path.with_name(RESULT_FILE))
+
+
 def main() -> None:
     """Do what each line of standard input asks for, and say `done`: one start of torch for all."""
     for line in sys.stdin:
@@ -75,6 +106,8 @@ def main() -> None:
             make_adapters(Path(asked["folder"]), asked["base"], asked["good"], asked["scale"])
         for path in asked.get("requests", ()):
             export(read_json(ExportRequest, Path(path)), StopFlag())
+        if "unordered" in asked:
+            spoil_order(Path(asked["unordered"]))
         sys.stdout.write("done\n")
         sys.stdout.flush()
 

@@ -30,18 +30,27 @@ ROOT = Path(__file__).resolve().parents[3]
 PLANT = Path(__file__).with_name("plant.py")
 STEM = "lamplight"
 QUESTIONS = ("What is a lighthouse for?", "Why do you write?", "Is it good to be alone?", "灯塔?")
-PLANTED = ("other-base", "rank", "cut-file", "modules-to-save", "zero-b")
-"""Bad adapters that `plant.py` makes."""
+UNORDERED = "unordered"
+PLANTED = {
+    "other-base": "was trained on tiny, not on the base tiny given here",
+    "rank": "cannot be loaded on tiny",
+    "cut-file": "cannot be loaded on tiny",
+    "modules-to-save": r"has modules_to_save = \['lm_head'\]",
+    "zero-b": "answers of the export could be the base's",
+    UNORDERED: "otherwise than the export was proved to",
+}
+"""Bad adapters that `plant.py` makes, and what is said of them."""
 Json = dict[str, Any]
 
 
 class Rig:
     """One home folder, its MLflow, and adapters made for it."""
 
-    def __init__(self, folder: Path, uri: str, base: str = "tiny") -> None:
+    def __init__(self, folder: Path, uri: str, base: str = "tiny", training: "Training | None" = None) -> None:
+        """`training`: one that was started before, so that its start took no time of its own."""
         self.folder, self.home, self.uri, self.base = folder, Home(folder / "home"), uri, base
         self.client, self.writer = MlflowClient(uri), load_writer(STEM)
-        self._training = Training()
+        self._training = training or Training()
         self.experiment = self.client.create_experiment(f"serving-{time.time_ns()}")
 
     def __enter__(self) -> "Rig":
@@ -82,11 +91,15 @@ class Rig:
 
     def export(self, *adapters: str) -> None:
         """Make the exports of some adapters, in one process of the training environment, as the stage would."""
-        exports = Exports(self.home, "gguf")
-        folders = [self.adapters / adapter for adapter in adapters]
-        facts = [Facts(STEM, CANDIDATE, adapter_digest(folder), self.base, None, 0) for folder in folders]
-        asked = [str(exports.request(self.writer, each, folder, QUESTIONS)) for each, folder in zip(facts, folders, strict=True)]
-        self._training.ask({"requests": asked})
+        requests = [str(self._request(adapter)) for adapter in adapters]
+        self._training.ask({"requests": requests})
+        if UNORDERED in adapters:
+            self._training.ask({"unordered": requests[adapters.index(UNORDERED)]})
+
+    def _request(self, adapter: str) -> Path:
+        folder = self.adapters / adapter
+        facts = Facts(STEM, CANDIDATE, adapter_digest(folder), self.base, None, 0)
+        return Exports(self.home, "gguf").request(self.writer, facts, folder, QUESTIONS)
 
     @contextmanager
     def gateway(self, *options: str) -> Iterator["Gateway"]:
@@ -117,6 +130,11 @@ class Gateway:
         """What /healthz says."""
         found: Json = httpx2.get(self.url.removesuffix("/v1") + "/healthz", headers=_bearer(key), timeout=10).json()
         return found
+
+    def refuses(self, version: str, seconds: float = 200) -> str:
+        """Wait until a version is refused; returns why."""
+        wait(lambda: (self.standing().get("failed") or {}).get("version") == version, seconds, f"a verdict on version {version}")
+        return str(self.standing()["failed"]["why"])
 
     def standing(self) -> Json:
         """What /healthz says of the writer; empty before it says anything."""

@@ -17,6 +17,7 @@ from ghostwriter.serving.follow import Follow
 from ghostwriter.serving.gateway import Gateway
 from ghostwriter.serving.llama import LlamaEngine
 from ghostwriter.serving.server import Settings, read_key, serve
+from ghostwriter.serving.versions import Versions
 
 BODY = {"model": "odessa", "messages": [{"role": "user", "content": "Why?"}]}
 
@@ -52,7 +53,8 @@ def asked(key: str = "", given: str = "", host: str = "127.0.0.1:8910") -> list[
     async def ask() -> list[httpx2.Response]:
         async with httpx2.AsyncClient() as client:
             home = Home(Path("/nowhere"))
-            follow = Follow(dict, lambda: Registry("http://x"), Exports(home, "gguf"), cast(Engine, None), client)
+            versions = Versions(Exports(home, "gguf"), cast(Engine, None), client, most=16)
+            follow = Follow(dict, lambda: Registry("http://x"), versions)
             gateway = Gateway(follow, client, poll=1, key=key, hosts=["127.0.0.1", "localhost"])
             headers = {"Authorization": f"Bearer {given}", "Host": host} if given else {"Host": host}
             transport = httpx2.ASGITransport(gateway.app, raise_app_exceptions=False)
