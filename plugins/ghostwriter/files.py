@@ -4,7 +4,11 @@ A rename alone is in the page cache: after a power cut the folder may show the o
 """
 
 import os
+import shutil
 from pathlib import Path
+
+GOING = ".purged"
+"""End of the name of what is being removed: what a kill leaves of it is removed by the next run, and nobody reads it."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -33,3 +37,30 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file; a kill leaves it under another name, under which nobody looks for it."""
+    if path.exists():
+        going = path.with_name(path.name + GOING)
+        _erase(going)
+        path.rename(going)
+        _erase(going)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Finish what a kill cut off."""
+    for going in parent.glob(f"*{GOING}"):
+        _erase(going)
+
+
+def is_going(path: Path) -> bool:
+    """Whether this is what is left of something that is being removed."""
+    return path.name.endswith(GOING)
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ghostwriter.errors import SnapshotError
-from ghostwriter.files import make_folder, write_durably
+from ghostwriter.files import is_going, make_folder, write_durably
 
 MANIFEST = "manifest.json"
 CURRENT = "current.json"
@@ -104,8 +104,33 @@ def newest(parent: Path) -> Path | None:
     name = current_name(parent)
     if name is None or (name and _created(parent / name)):
         return parent / name if name else None
-    written = {path.parent: created for path in parent.glob(f"*/{MANIFEST}") if (created := _created(path.parent))}
+    written = {folder: created for folder in finished(parent) if (created := _created(folder))}
     return max(written, key=lambda folder: written[folder], default=None)
+
+
+def finished(parent: Path) -> list[Path]:
+    """The finished snapshots right below `parent`, sorted by name; without those that are being removed."""
+    folders = (path.parent for path in parent.glob(f"*/{MANIFEST}"))
+    return sorted(folder for folder in folders if not is_going(folder))
+
+
+def find(parent: Path, named: str) -> Path:
+    """The finished snapshot right below `parent` that a person means: by name, the first digits of it, or path.
+
+    Raises SnapshotError when it is none of these, or more than one.
+    """
+    path = Path(named.strip())
+    is_below = path.parent.resolve() == parent.resolve() if path.is_absolute() else str(path) == path.name
+    own = [folder for folder in finished(parent) if is_below and not folder.is_symlink()]
+    begun = [folder for folder in own if folder.name.startswith(path.name or "/")]
+    exact = [folder for folder in begun if folder.name == path.name] or begun
+    if len(exact) != 1:
+        several = ", ".join(folder.name for folder in exact[:5])
+        raise SnapshotError(
+            f"{named!r} names {f'more than one folder: {several}' if exact else 'nothing'} in {parent}. Write the name of a finished "
+            "folder there, or its first digits, as Ghostwriter's page lists them; or leave the field empty for the newest one."
+        )
+    return exact[0]
 
 
 def current_name(parent: Path) -> str | None:

@@ -9,8 +9,6 @@ from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
 
 from ghostwriter.home import ROOT
-from ghostwriter.tasks.forms import training
-from ghostwriter.writer import load_writer
 from tests.dags.bag import DagBag, read_dags
 from training.contract import recipe_names
 
@@ -166,24 +164,6 @@ def test_each_field_of_a_form_has_a_title_and_a_line_and_what_matters_most_is_op
         "compare": {"arms", "recipe"},
         "rollback": {"why", "version"},
     }[stage]
-
-
-def test_the_form_offers_each_finished_dataset_by_its_date_the_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GHOSTWRITER_HOME", str(tmp_path))
-    for moment, name in enumerate(("aaaaaaaa11", "bbbbbbbb22", "cccccccc33")):
-        folder = tmp_path / "datasets" / "lamplight" / name
-        folder.mkdir(parents=True)
-        if name != "cccccccc33":  # an unfinished one
-            (folder / "manifest.json").write_text("{}")
-            os.utime(folder / "manifest.json", (moment, moment))
-    schema = training(load_writer("lamplight"))["dataset"].schema
-    older, newer = (str(tmp_path / "datasets" / "lamplight" / name) for name in ("aaaaaaaa11", "bbbbbbbb22"))
-    assert schema["enum"] == [None, newer, older]
-    assert schema["values_display"] == {
-        "null": "the newest one",
-        newer: "01 Jan 1970, 01:00: bbbbbbbb",
-        older: "01 Jan 1970, 01:00: aaaaaaaa",
-    }
 
 
 def test_the_cost_is_said_before_anything_is_bought(bag: DagBag) -> None:

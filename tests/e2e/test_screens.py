@@ -32,7 +32,7 @@ def trained(world: World, first: Loop, page: Page) -> str:
     form = open_form(page, world.api.url, f"{STEM}_train")
     choose(form, "arm", "direct")
     form.get_by_role("button", name="Which data").click()
-    expect(form.locator("#element_dataset")).to_contain_text("the newest one")
+    expect(form.locator("[name=element_dataset]")).to_have_value("")
     submit(form)
     expect(form).to_be_hidden()
     run = world.api.runs(f"{STEM}_train")[0]
@@ -87,6 +87,17 @@ def test_the_page_in_the_navigation_shows_the_champion(world: World, page: Page,
     opened.value.close()
     champion = world.client.get_model_version_by_alias(f"ghostwriter-{STEM}", "champion").version
     _see(world, page, STEM, f"version {champion} since")
+
+
+def test_an_earlier_dataset_is_picked_on_the_page_and_trained_on(world: World, page: Page, trained: str) -> None:
+    page.goto(f"{world.api.url}/ghostwriter/")
+    picked = page.locator(f"section#{STEM}").get_by_label("The newest first").first.input_value()
+    page.locator(f"section#{STEM}").get_by_role("button", name="Train on it").click()
+    page.get_by_role("heading", name="manual__").wait_for()
+    run = world.api.runs(f"{STEM}_train")[0]
+    assert run["dag_run_id"] in page.url
+    assert (run["conf"], run["triggering_user_name"]) == ({"dataset": picked}, "admin")
+    assert world.api.wait_finished(f"{STEM}_train", str(run["dag_run_id"]), 300) == "success"
 
 
 def test_a_bad_value_is_refused_in_the_form_with_a_sentence(world: World, page: Page, first: Loop) -> None:

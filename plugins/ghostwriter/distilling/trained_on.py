@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ghostwriter.files import write_durably
-from ghostwriter.snapshot import MANIFEST, read_rows
+from ghostwriter.snapshot import finished, read_rows
 from training.contract import TRAINING_FILES
 
 KEPT_FILE = "trained_on.txt"
@@ -12,8 +12,7 @@ KEPT_FILE = "trained_on.txt"
 
 def trained_on(datasets: Path) -> frozenset[str]:
     """Ids of the questions that finished datasets trained on. Raises SnapshotError for a dataset that was changed."""
-    folders = [path.parent for path in sorted(datasets.glob(f"*/{MANIFEST}"))]
-    names = [(folder, name) for folder in folders for name in TRAINING_FILES["direct"]]
+    names = [(folder, name) for folder in finished(datasets) for name in TRAINING_FILES["direct"]]
     kept = (datasets / KEPT_FILE).read_text(encoding="utf-8").splitlines() if (datasets / KEPT_FILE).exists() else []
     return frozenset([*kept, *(str(row["question_id"]) for folder, name in names for row in read_rows(folder, name))])
 

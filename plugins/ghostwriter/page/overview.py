@@ -10,6 +10,7 @@ from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from ghostwriter.distilling.typical_cost import typical_cost
 from ghostwriter.errors import ConnectionMissing
 from ghostwriter.home import Home
 from ghostwriter.mlflow_runs.chart import chart
@@ -17,6 +18,7 @@ from ghostwriter.mlflow_runs.history import MEASURES, CandidateNight, read_histo
 from ghostwriter.mlflow_runs.registry import SECONDS, MlflowSilent, Registry
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.page.champions import Champion, read_champion
+from ghostwriter.page.earlier import Earlier, earlier
 from ghostwriter.page.nights import Night, read_night
 from ghostwriter.page.state import State, read_state
 from ghostwriter.writer import Writer, readable_writers
@@ -35,6 +37,10 @@ class Card:
     problems: tuple[str, ...]
     history: tuple[CandidateNight, ...] = ()
     """Its nights so far, the oldest first."""
+    cost: str = ""
+    """What an answer of the teacher costs."""
+    datasets: tuple[Earlier, ...] = ()
+    snapshots: tuple[Earlier, ...] = ()
 
     @property
     def charts(self) -> list[tuple[str, Markup]]:
@@ -54,13 +60,24 @@ def visible_writers(dags: Collection[str]) -> list[Writer]:
 
 def cards(session: Session, writers: list[Writer]) -> list[Card]:
     """One card a writer. MLflow is asked for all of them at once, so that its silence costs the page the same wait for one or for ten."""
+    home = Home.default()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         asked = [pool.submit(_champion, writer.stem) for writer in writers]
         nights = [read_night(session, writer.stem) for writer in writers]
         rest = [(night, _state(writer, night.began)) for writer, night in zip(writers, nights, strict=True)]
         champions = [future.result() for future in asked]
     return [
-        Card(writer, night, state, champion, tuple(problem for problem in (trouble, silence) if problem), history)
+        Card(
+            writer,
+            night,
+            state,
+            champion,
+            tuple(problem for problem in (trouble, silence) if problem),
+            history,
+            typical_cost(writer, home),
+            tuple(earlier(home.datasets(writer.stem))),
+            tuple(earlier(home.answers(writer.stem))),
+        )
         for writer, (night, (state, trouble)), (champion, history, silence) in zip(writers, rest, champions, strict=True)
     ]
 

@@ -32,9 +32,13 @@ def render(
     template: str, code: int = status.HTTP_200_OK, *, accepted: str, headers: dict[str, str] = HEADERS, **values: object
 ) -> HTMLResponse:
     """The page; `accepted` is the request's Accept-Language."""
-    prefix = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    text = TEMPLATES[tongue_of(accepted)].get_template(template).render(prefix=prefix, mlflow=_mlflow(), **values)
+    text = TEMPLATES[tongue_of(accepted)].get_template(template).render(prefix=prefix(), mlflow=_mlflow(), **values)
     return HTMLResponse(text, code, headers=headers)
+
+
+def prefix() -> str:
+    """The path below which Airflow's own pages lie, without a slash at its end."""
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
 
 
 def _mlflow() -> str:

@@ -5,18 +5,15 @@ They are named by what they hold, so one that holds the answer goes as a whole; 
 
 import fcntl
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.files import is_going
 from ghostwriter.home import Home
 from training.contract import REQUEST_FILE
-
-GOING = ".purged"
-"""End of the name of a folder that is being removed: what a kill leaves of it is removed by the next run."""
 
 
 class StillAtWork(GhostwriterError):
@@ -64,20 +61,6 @@ def run_folders(home: Home, stem: str, datasets: tuple[str, ...]) -> list[Path]:
     return [folder for folder in _folders(home.runs(stem)) if _dataset_of(folder) not in clean]
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it; a kill leaves it under another name, under which nobody looks for it."""
-    if folder.exists():
-        going = folder.with_name(folder.name + GOING)
-        folder.rename(going)
-        shutil.rmtree(going)
-
-
-def remove_leftovers(parent: Path) -> None:
-    """Finish what a kill cut off."""
-    for folder in parent.glob(f"*{GOING}"):
-        shutil.rmtree(folder)
-
-
 def check_idle(run_folder: Path) -> None:
     """Raise StillAtWork when a process works in the folder, or in an evaluation's below it."""
     for path in (run_folder / "lock", *run_folder.glob("*/lock")):
@@ -90,7 +73,7 @@ def check_idle(run_folder: Path) -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.glob("*") if path.is_dir() and not path.name.endswith(GOING))
+    return sorted(path for path in parent.glob("*") if path.is_dir() and not is_going(path))
 
 
 def _rows(folder: Path, names: list[str]) -> Iterator[dict[str, object]]:

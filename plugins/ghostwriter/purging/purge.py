@@ -21,10 +21,11 @@ from ghostwriter.collecting.purged import PurgeRow, open_purge
 from ghostwriter.database import open_database
 from ghostwriter.distilling.trained_on import keep_trained_on
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.files import remove, remove_leftovers
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import model_name, registry_lock
 from ghostwriter.lock import only_one
-from ghostwriter.purging.folders import Found, check_idle, find_answer, remove, remove_leftovers, run_folders
+from ghostwriter.purging.folders import Found, check_idle, find_answer, run_folders
 from ghostwriter.purging.mlflow_text import remove_experiment, remove_texts, remove_traces, trained_versions
 from ghostwriter.purging.rows import ledgers, question_of, remove_answer, remove_writer, votes_on
 from ghostwriter.snapshot import current_name, forget_current

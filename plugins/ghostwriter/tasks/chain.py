@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ghostwriter.errors import SnapshotError
 from ghostwriter.files import write_durably
 from ghostwriter.home import Home
-from ghostwriter.snapshot import newest, read_manifest
+from ghostwriter.snapshot import find, newest, read_manifest
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,11 @@ def read_level(home: Home, stem: str) -> Level:
 
 
 def chosen_or_newest(chosen: str | None, parent: Path, what: str) -> Path:
-    """The folder a run works on: the one the form names, else the newest below `parent`. Raises SnapshotError when there is none."""
-    folder = Path(chosen) if chosen else newest(parent)
+    """The folder a run works on: the one the form names, else the newest below `parent`. Raises SnapshotError when there is none.
+
+    What a person typed is looked for right below `parent` and nowhere else.
+    """
+    folder = find(parent, chosen) if chosen and chosen.strip() else newest(parent)
     if folder is None:
         raise SnapshotError(f"There are no {what} in {parent} yet. Run the DAG before this one, or name a folder in the form.")
     log.info("Works on the %s %s.", what, folder)

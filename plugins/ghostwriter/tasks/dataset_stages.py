@@ -83,7 +83,7 @@ def distill(writer: Writer, estimated: str, form: Mapping[str, Any], dag_run: An
 
 def is_nightly(writer: Writer, form: Mapping[str, Any]) -> bool:
     """Whether what the form asks for is what the writer file asks for each night, or the form says to go on from it."""
-    as_written = (form["mode"], form["wanted"], form["answers"]) == (writer.mode, writer.teacher.answers, None)
+    as_written = (form["mode"], form["wanted"], form["answers"] or None) == (writer.mode, writer.teacher.answers, None)
     return as_written or bool(form.get("nightly"))
 
 

@@ -1,19 +1,15 @@
-"""Fields of the DAGs' forms. What matters most has no section and is open at first; the rest is folded away under a name."""
+"""Fields of the DAGs' forms. What matters most has no section and is open at first; the rest is folded away under a name.
 
-from datetime import datetime
-from pathlib import Path
-from zoneinfo import ZoneInfo
+A form follows from the writer file and the code alone. What changes by itself (which datasets there are, what an answer costs) stands
+on the page: Airflow makes a new version of a DAG whenever its form reads differently, and reads it every half minute.
+"""
 
 from airflow.sdk import Param
 
-from ghostwriter.home import Home
-from ghostwriter.snapshot import MANIFEST
-from ghostwriter.tasks.form_estimate import form_estimate
 from ghostwriter.writer import Writer
 from training.contract import TRAINING_FILES, recipe_names
 
 ARMS = sorted(TRAINING_FILES)
-NEWEST = "the newest one"
 ARM_NAMES = {
     "direct": "direct: the writer's own answers",
     "distilled": "distilled: the teacher's answers",
@@ -43,12 +39,11 @@ def collecting(_writer: Writer) -> dict[str, Param]:
 
 def distilling(writer: Writer) -> dict[str, Param]:
     """What is asked for, what it costs, and of which answers."""
-    home = Home.default()
-    estimate = form_estimate(writer, home)
+    cost = "What an answer costs stands on Ghostwriter's page, at the lengths of the writer's own; the run's log gives the exact plan."
     again = "Without it a run stops that would buy more than a fifth of what the ledger holds again: after a change of model or prompt."
     only = "Writes plan and cost into the log of the task estimate_cost, and ends there: nothing is asked, nothing is spent."
     return {
-        "wanted": Param(writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=estimate),
+        "wanted": Param(writer.teacher.answers, type="integer", minimum=1, title="Answers wanted", description=cost),
         "only_estimate": Param(False, type="boolean", title="Only say what it would cost", description=only),
         "mode": Param(
             writer.mode,
@@ -58,7 +53,7 @@ def distilling(writer: Writer) -> dict[str, Param]:
             description=f"{writer.teacher.model} is this writer's teacher. The student answers where the writer file has [student].",
         ),
         "buy_again": Param(False, type="boolean", title="Buy again", description=again, section="Cost"),
-        "answers": _folder(writer, home.answers(writer.stem), "Snapshot of answers", "What the night collected, cleaned.", "Which answers"),
+        "answers": _folder("Snapshot of answers", "What a night collected, cleaned.", "Which answers"),
         "nightly": Param(
             False,
             type="boolean",
@@ -111,27 +106,15 @@ def rolling_back(_writer: Writer) -> dict[str, Param]:
 
 def _recipe_and_dataset(writer: Writer) -> dict[str, Param]:
     """How it is trained, and on what."""
-    folder = Home.default().datasets(writer.stem)
     return {
         "recipe": Param(
             writer.training.recipe, enum=recipe_names(), title="Recipe", description="Base model and settings: a file in training/recipes."
         ),
-        "dataset": _folder(writer, folder, "Dataset", "Made by the distilling DAG, or an earlier one to train on again.", "Which data"),
+        "dataset": _folder("Dataset", "Made by the distilling DAG; an earlier one can be trained on again.", "Which data"),
     }
 
 
-def _folder(writer: Writer, parent: Path, title: str, description: str, section: str) -> Param:
-    """One of the finished snapshots under `parent`, newest first, named by its date and the first digits of its digest."""
-    finished = {path.parent: path.stat().st_mtime for path in parent.glob(f"*/{MANIFEST}")}
-    newest_first = sorted(finished, key=lambda path: -finished[path])
-    zone = ZoneInfo(writer.schedule.timezone)
-    names = {str(path): f"{datetime.fromtimestamp(finished[path], zone):%d %b %Y, %H:%M}: {path.name[:8]}" for path in newest_first}
-    return Param(
-        None,
-        type=["null", "string"],
-        enum=[None, *names],
-        values_display={"null": NEWEST, **names},
-        title=title,
-        description=description,
-        section=section,
-    )
+def _folder(title: str, description: str, section: str) -> Param:
+    """A finished snapshot, which the run looks up (`ghostwriter.snapshot.find`)."""
+    which = f"{description} Empty: the newest one. Else its name or the first digits of it, as Ghostwriter's page lists them."
+    return Param(None, type=["null", "string"], maxLength=4_096, title=title, description=which, section=section)

@@ -1,4 +1,4 @@
-"""What a form says before any snapshot is read, and what a tracking server is told after."""
+"""What the page says before any snapshot is read, and what a tracking server is told after."""
 
 import re
 import shutil
@@ -12,31 +12,31 @@ import pytest
 from ghostwriter.distilling.dataset import dataset_metrics
 from ghostwriter.distilling.distill import distill
 from ghostwriter.distilling.prompt import load_prompt
+from ghostwriter.distilling.typical_cost import SAMPLE, sampled_rows, typical_cost
 from ghostwriter.home import Home
 from ghostwriter.mlflow_runs.dataset_run import record_dataset
 from ghostwriter.snapshot import read_manifest
-from ghostwriter.tasks.form_estimate import SAMPLE, form_estimate, sampled_rows
 from tests.distill_case import PRICES, answers_of, demo_pairs, endpoint, make_writer, pairs
 from tests.teacher_server import TeacherScript, TeacherServer
 
 DAG_RUN = SimpleNamespace(dag_id="tester_distill", run_id="run 1", run_after=datetime(2026, 11, 26, 3, tzinfo=UTC))
 
 
-def test_a_form_shows_the_cost_at_typical_lengths_before_anything_is_collected(tmp_path: Path) -> None:
+def test_what_an_answer_costs_is_said_at_typical_lengths_before_anything_is_collected(tmp_path: Path) -> None:
     writer = make_writer(answers=10_000, budget={**PRICES, "cap": Decimal(50)})
-    assert form_estimate(writer, Home(tmp_path)) == (
+    assert typical_cost(writer, Home(tmp_path)) == (
         "About 760 tokens in and 200 out an answer (a guess: nothing was collected yet): 0.0039 each, 39.0000 for 10,000 (cap 50.0000), "
         "less what the ledger holds already. The run's log gives the exact plan before anything is spent."
     )
 
 
 @pytest.mark.parametrize(("language", "corpus", "words"), [("en", "lamplight", (80, 140)), ("zh", "laocheng", (230, 300))])
-def test_a_form_is_within_15_percent_of_what_the_test_teacher_costs(
+def test_what_is_said_is_within_15_percent_of_what_the_test_teacher_costs(
     tmp_path: Path, language: str, corpus: str, words: tuple[int, int]
 ) -> None:
     home, writer = Home(tmp_path), make_writer(language, answers=60, budget=PRICES)
     answers = answers_of(home, demo_pairs(corpus))
-    shown = re.search(r"each, ([\d.]+) for 60", form_estimate(writer, home))
+    shown = re.search(r"each, ([\d.]+) for 60", typical_cost(writer, home))
     assert shown
     with TeacherServer(TeacherScript(words=words)) as teacher:
         actual = Decimal(read_manifest(distill(writer, home, answers, endpoint(teacher))).facts["cost"]["run"])
@@ -44,7 +44,7 @@ def test_a_form_is_within_15_percent_of_what_the_test_teacher_costs(
 
 
 @pytest.mark.parametrize("number", [0, 1, 40, 2_000])
-def test_of_many_answers_a_form_looks_at_some_from_all_over_and_of_few_at_all(tmp_path: Path, number: int) -> None:
+def test_of_many_answers_it_looks_at_some_from_all_over_and_of_few_at_all(tmp_path: Path, number: int) -> None:
     home, writer = Home(tmp_path), make_writer(budget=PRICES)
     rows = [{**row, "text": row["text"] * (1 + index // 1_000)} for index, row in enumerate(pairs(number))]
     looked_at = [row["id"] for row in sampled_rows(answers_of(home, rows) / "answers.jsonl")]
@@ -52,11 +52,11 @@ def test_of_many_answers_a_form_looks_at_some_from_all_over_and_of_few_at_all(tm
     assert number > 40 or len(looked_at) == number
     shares = [sum(int(name[1:]) < border for name in looked_at) for border in (500, 1_000)]
     assert number <= 40 or (len(looked_at) > 150 and shares == pytest.approx([len(looked_at) / 6, len(looked_at) / 3], abs=8))
-    assert not number or f"the lengths of {number:,} answers" in form_estimate(writer, home)
+    assert not number or f"the lengths of {number:,} answers" in typical_cost(writer, home)
 
 
-def test_a_form_without_prices_says_so(tmp_path: Path) -> None:
-    assert form_estimate(make_writer(), Home(tmp_path)) == "The writer file names no prices, so no cost can be estimated."
+def test_without_prices_it_says_so(tmp_path: Path) -> None:
+    assert typical_cost(make_writer(), Home(tmp_path)) == "The writer file names no prices, so no cost can be estimated."
 
 
 def test_a_datasets_totals_are_numbers_with_names(tmp_path: Path) -> None:

@@ -206,7 +206,29 @@ def test_the_form_may_name_another_folder_and_nothing_at_all_is_said(tmp_path: P
         chosen_or_newest(None, home.answers("w"), "answers of W")
     first = answers(home, "one")
     set_current(answers(home, "two"))
-    assert chosen_or_newest(str(first), home.answers("w"), "answers of W") == first
+    for typed in (str(first), first.name, first.name[:6], f" {first.name} "):
+        assert chosen_or_newest(typed, home.answers("w"), "answers of W") == first
+    for nothing in (None, "", " "):
+        assert chosen_or_newest(nothing, home.answers("w"), "answers of W") == newest(home.answers("w"))
+
+
+def test_what_is_typed_leads_nowhere_but_below_home(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    folder, elsewhere = answers(home, "one"), answers(Home(tmp_path / "elsewhere"), "two")
+    answers(home, "three")
+    (home.answers("w") / "link").symlink_to(elsewhere)
+    there = [str(elsewhere), f"../../elsewhere/answers/w/{elsewhere.name}", f"./../w/{folder.name}", "..", ".", "/", "*", "manifest.json"]
+    for typed in [*there, "link", "f" * 500, "x\0y"]:
+        with pytest.raises(SnapshotError, match=r"names nothing in .*answers/w\. Write the name"):
+            chosen_or_newest(typed, home.answers("w"), "answers of W")
+
+
+def test_digits_that_fit_two_folders_name_neither(tmp_path: Path) -> None:
+    for name in ("aa11", "aa22"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MANIFEST).write_text("{}")
+    with pytest.raises(SnapshotError, match=r"'aa' names more than one folder: aa11, aa22 in"):
+        chosen_or_newest("aa", tmp_path, "answers of W")
 
 
 def test_only_an_event_wakes_a_run() -> None:

@@ -4,8 +4,8 @@ from math import ceil
 
 from ghostwriter.collecting.sources import PAGE_SIZES
 from ghostwriter.commands.first_hour.writer_file import ANSWERS
+from ghostwriter.distilling.typical_cost import TYPICAL_ANSWER, TYPICAL_QUESTION, typical_cost
 from ghostwriter.home import Home
-from ghostwriter.tasks.form_estimate import TYPICAL_ANSWER, TYPICAL_QUESTION, form_estimate
 from ghostwriter.writer import Writer
 from training.contract import load_recipe
 
@@ -26,7 +26,7 @@ def answers_for(recipe: str) -> int:
 
 def first_run(writer: Writer, home: Home, total: int | None) -> list[str]:
     """A line each for collecting, the teacher, and training; `total` is how many answers the site counts."""
-    return [f"Collecting: {_collecting(writer, total)}", f"Teacher: {_teacher(writer)} {form_estimate(writer, home)}", _training(writer)]
+    return [f"Collecting: {_collecting(writer, total)}", f"Teacher: {_teacher(writer)} {typical_cost(writer, home)}", _training(writer)]
 
 
 def _collecting(writer: Writer, total: int | None) -> str:

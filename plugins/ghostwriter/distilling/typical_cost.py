@@ -1,4 +1,4 @@
-"""What a form says about cost, from the writer file and a sample of the newest snapshot: light enough for each parse of a DAG file."""
+"""What an answer costs at the lengths of the writer's own, from a sample of the newest snapshot: light enough for a page."""
 
 import json
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ PROMPT_TOKENS = 80
 """Of the instructions around the examples."""
 
 
-def form_estimate(writer: Writer, home: Home) -> str:
-    """A line for a form: what an answer and all of them cost at the lengths of the writer's own."""
+def typical_cost(writer: Writer, home: Home) -> str:
+    """A line for a person: what an answer and all of them cost at the lengths of the writer's own."""
     writer = writer.asking(writer.mode)
     settings, prices = writer.teacher, Prices.of(writer.budget)
     question, answer, basis = _lengths(home.answers(writer.stem))

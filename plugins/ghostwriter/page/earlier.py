@@ -1,0 +1,40 @@
+"""Earlier snapshots and datasets of a writer, for a person to pick one (`ghostwriter.page.start`).
+
+They stand here and not in the DAGs' forms: a form that changes with each night would make a new version of the DAG each night.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ghostwriter.snapshot import MANIFEST, finished, newest, read_manifest
+from ghostwriter.tasks.chain import trained_in
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished snapshot or dataset: its name, when it was written, and its rows."""
+
+    name: str
+    when: datetime
+    rows: int
+    is_newest: bool
+    trained: bool = False
+
+
+def earlier(parent: Path) -> list[Earlier]:
+    """The newest finished folders right below `parent`, newest first."""
+    written = {folder: (folder / MANIFEST).stat().st_mtime for folder in finished(parent)}
+    last = newest(parent)
+    return [
+        Earlier(
+            name=folder.name,
+            when=datetime.fromtimestamp(written[folder], UTC),
+            rows=sum(entry.rows for entry in read_manifest(folder).files.values()),
+            is_newest=folder == last,
+            trained=trained_in(folder) is not None,
+        )
+        for folder in sorted(written, key=lambda folder: -written[folder])[:SHOWN]
+    ]
