@@ -53,6 +53,10 @@ class Home:
         """Run folders of training and evaluation: requests, checkpoints, adapters, samples, results."""
         return self.path / "runs" / writer
 
+    def champions(self, writer: str) -> Path:
+        """Adapters of versions fetched from MLflow, one folder each."""
+        return self.models / "champions" / writer
+
     def exports(self, writer: str) -> Path:
         """Versions written for other programs, a folder for each version and form; made again at any time."""
         return self.path / "exports" / writer

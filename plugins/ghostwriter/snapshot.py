@@ -65,7 +65,7 @@ def write_snapshot(
     encoded = {name: [_encode(row) for row in rows] for name, rows in files.items()}
     entries = {name: FileEntry(sha256=_sha256(lines), rows=len(lines)) for name, lines in encoded.items()}
     digest = hashlib.sha256("".join(f"{name} {entries[name].sha256}\n" for name in sorted(entries)).encode()).hexdigest()
-    folder = parent / digest[:16]
+    folder = parent / folder_name(digest)
     facts_of_it = {"parents": parents, "dropped": dict(dropped or {}), "facts": dict(facts or {})}
     if (folder / MANIFEST).exists() and _renewed(folder, facts_of_it):
         return folder
@@ -84,6 +84,11 @@ def write_snapshot(
     )
     write_durably(folder / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
     return folder
+
+
+def folder_name(digest: str) -> str:
+    """The name of the folder of rows with this digest."""
+    return digest[:16]
 
 
 def set_current(folder: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
+from ghostwriter.keep_settings import Keep
 from ghostwriter.writer_settings import (
     LEDGER_SUFFIX,
     MODE_OF_ARM,
@@ -63,6 +64,7 @@ class Writer(Section):
     student: Student | None = None
     notify: Notify | None = None
     chat: Chat = Chat()
+    keep: Keep = Keep()
 
     @model_validator(mode="after")
     def _student_is_there(self) -> Self:
@@ -163,6 +165,11 @@ def load_writer(stem: str) -> Writer:
         return Writer.model_validate({**values, "stem": stem})
     except ValidationError as error:
         raise WriterFileError(f"{path}:\n" + "\n".join(_in_words(item) for item in error.errors())) from error
+
+
+def log_days() -> int:
+    """How many days logs stay: what the writer asks for who asks for most."""
+    return max((writer.keep.log_days for writer in readable_writers()), default=Keep().log_days)
 
 
 def _load_all(stems: Iterable[str] | None) -> dict[str, Writer | WriterFileError]:

@@ -1,12 +1,16 @@
 """What one writer's files can break takes no other writer's DAG away."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from airflow.sdk import DAG, Param
 
 from ghostwriter.home import ROOT
 from ghostwriter.snapshot import write_snapshot
+from ghostwriter.tasks.writer_dags import writer_dags
+from ghostwriter.writer import Writer
 from tests.dags.bag import DagBag, read_dags
 
 STAGES = ("collect", "distill", "train", "compare", "rollback")
@@ -22,7 +26,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> DagBag:
-    """Three sound writers: one with a name near a bad one's, one whose newest snapshot is cut."""
+    """Three sound writers: one with a name near a bad one's, one whose newest snapshot is cut, which no form reads."""
     writers, home = tmp_path_factory.mktemp("writers"), tmp_path_factory.mktemp("home")
     for stem, text in {**BAD, "my_blog": GOOD, "torn": GOOD, "lamplight": GOOD}.items():
         (writers / f"{stem}.toml").write_text(text)
@@ -37,19 +41,29 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> DagBag:
 
 def test_sound_writers_keep_all_their_dags(bag: DagBag) -> None:
     assert bag.import_errors == {}
-    assert {f"{stem}_{stage}" for stem in ("my_blog", "lamplight") for stage in STAGES} <= set(bag.dags)
+    assert {f"{stem}_{stage}" for stem in ("my_blog", "lamplight", "torn") for stage in STAGES} <= set(bag.dags)
     assert bag.dags["my_blog_collect"].timetable.expression == "0 3 * * *"
 
 
 def test_each_bad_file_has_a_dag_that_says_what_is_wrong(bag: DagBag) -> None:
     unreadable = {name: dag for name, dag in bag.dags.items() if "unreadable" in dag.tags}
-    assert len(unreadable) == len(BAD) + 2  # the one that is no UTF-8, and torn_distill
+    assert len(unreadable) == len(BAD) + 1  # the one that is no UTF-8
     assert "no such recipe" in (unreadable["recipe_collect"].doc_md or "")
     assert "no cron expression" in (unreadable["cron_collect"].doc_md or "")
     assert [name for name in unreadable if name.startswith("my_blog_") and name != "my_blog_collect"] != []
 
 
-def test_what_cannot_be_built_of_a_sound_file_is_stood_in_for_alone(bag: DagBag) -> None:
-    assert "JSONDecodeError" in (bag.dags["torn_distill"].doc_md or "")
-    assert {task.task_id for task in bag.dags["torn_distill"].tasks} == {"explain"}
-    assert {task.task_id for task in bag.dags["torn_train"].tasks} > {"train", "judge"}
+def test_what_cannot_be_built_of_a_sound_file_is_stood_in_for_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stem in ("torn", "lamplight"):
+        (tmp_path / f"{stem}.toml").write_text(GOOD)
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(tmp_path))
+
+    def form(writer: Writer) -> dict[str, Param]:
+        return {"of": Param(json.loads('{"cut": ' if writer.stem == "torn" else "1"))}
+
+    built = writer_dags("distill", lambda writer: DAG(f"{writer.stem}_distill", schedule=None), form)
+    assert {name: [task.task_id for task in dag.tasks] for name, dag in built.items()} == {
+        "torn_distill": ["explain"],
+        "lamplight_distill": [],
+    }
+    assert "JSONDecodeError" in (built["torn_distill"].doc_md or "")

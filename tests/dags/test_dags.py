@@ -41,7 +41,7 @@ def bag(writers: Path) -> DagBag:
 def test_every_file_is_parsed(bag: DagBag) -> None:
     assert bag.import_errors == {}
     dags = [f"{stem}_{stage}" for stem in ("careful", "lamplight") for stage in STAGES]
-    assert set(bag.dags) == {"broken_collect", *dags, "multiplication"}
+    assert set(bag.dags) == {"broken_collect", *dags, "housekeeping", "multiplication"}
 
 
 def test_a_bad_writer_file_becomes_a_dag_that_says_what_is_wrong(bag: DagBag) -> None:
@@ -197,6 +197,7 @@ def test_the_dags_folder_holds_nothing_else() -> None:
         "collect.py",
         "compare.py",
         "distill.py",
+        "housekeeping.py",
         "maintenance.py",
         "multiplication.py",
         "rollback.py",

@@ -42,7 +42,10 @@ def _lengths(folder: Path) -> tuple[float, float, str]:
     snapshot = newest(folder)
     if not snapshot:
         return TYPICAL_QUESTION, TYPICAL_ANSWER, "a guess: nothing was collected yet"
-    rows = list(sampled_rows(snapshot / ANSWERS))
+    try:
+        rows = list(sampled_rows(snapshot / ANSWERS))
+    except (OSError, ValueError):
+        return TYPICAL_QUESTION, TYPICAL_ANSWER, f"a guess: {snapshot.name} cannot be read"
     if not rows:
         return TYPICAL_QUESTION, TYPICAL_ANSWER, "a guess: the newest snapshot is empty"
     question, answer = (sum(estimate_tokens(row[name]) for row in rows) / len(rows) for name in ("question", "text"))

@@ -81,7 +81,7 @@ def download_version(client: "MlflowClient", home: Home, stem: str, version: "Mo
     """A version with its adapter folder, downloaded once. Raises PromotionError when its weights are not those that were registered."""
     import mlflow
 
-    folder = home.models / "champions" / stem / f"champion-v{version.version}"
+    folder = version_folder(home, stem, str(version.version))
     if not (folder / ADAPTER_FILE).exists() or adapter_digest(folder) != version.tags.get(DIGEST_TAG):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -98,6 +98,11 @@ def download_version(client: "MlflowClient", home: Home, stem: str, version: "Mo
     return Champion(
         str(version.version), folder, version.tags.get("base", ""), version.tags.get("revision") or None, version.tags.get("why", "")
     )
+
+
+def version_folder(home: Home, stem: str, number: str) -> Path:
+    """Where a version's adapter lies once it was downloaded."""
+    return home.champions(stem) / f"champion-v{number}"
 
 
 def promote(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ghostwriter.errors import SnapshotError
 from ghostwriter.snapshot import MANIFEST, finished, newest, read_manifest
 from ghostwriter.tasks.chain import trained_in
 
@@ -25,16 +26,21 @@ class Earlier:
 
 
 def earlier(parent: Path) -> list[Earlier]:
-    """The newest finished folders right below `parent`, newest first."""
+    """The newest finished folders right below `parent`, newest first; without those that cannot be read, or go meanwhile."""
     written = {folder: (folder / MANIFEST).stat().st_mtime for folder in finished(parent)}
     last = newest(parent)
-    return [
-        Earlier(
+    found = (_read(folder, last) for folder in sorted(written, key=lambda folder: -written[folder])[:SHOWN])
+    return [each for each in found if each]
+
+
+def _read(folder: Path, last: Path | None) -> Earlier | None:
+    try:
+        return Earlier(
             name=folder.name,
-            when=datetime.fromtimestamp(written[folder], UTC),
+            when=datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC),
             rows=sum(entry.rows for entry in read_manifest(folder).files.values()),
             is_newest=folder == last,
             trained=trained_in(folder) is not None,
         )
-        for folder in sorted(written, key=lambda folder: -written[folder])[:SHOWN]
-    ]
+    except (OSError, SnapshotError, ValueError):
+        return None

@@ -9,6 +9,7 @@ from ghostwriter.judging.promote import model_name
 from ghostwriter.mlflow_runs.teacher_traces import EXAMPLES_TAG, KIND as TEACHER_CALL, QUESTION_TAG
 from ghostwriter.mlflow_runs.traces import find_traces, kind_of, named, traces_with_tags
 from ghostwriter.mlflow_runs.vote_traces import trace_names
+from ghostwriter.snapshot import folder_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,10 +72,11 @@ def remove_experiment(client: "MlflowClient", stem: str) -> int:
     return runs
 
 
-def trained_versions(client: "MlflowClient", stem: str, datasets: Set[str]) -> list[str]:
-    """Versions of the registered model whose adapter was trained on one of these datasets, named as their folders are."""
+def trained_versions(client: "MlflowClient", stem: str, clean_datasets: Set[str]) -> list[str]:
+    """Versions of the registered model unless their dataset, named as its folder is, is known not to hold the answer."""
     found = client.search_model_versions(f"name = '{model_name(stem)}'")
-    return sorted((str(version.version) for version in found if version.tags.get("dataset", "")[:16] in datasets), key=int)
+    doubtful = [version for version in found if folder_name(version.tags.get("dataset", "")) not in clean_datasets]
+    return sorted((str(version.version) for version in doubtful), key=int)
 
 
 def _experiments(client: "MlflowClient", stem: str) -> list[str]:

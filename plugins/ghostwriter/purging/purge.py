@@ -111,7 +111,7 @@ def _purge_answer(
     texts, versions = 0, []
     if client:
         clean = {folder.name for folder in home.datasets(stem).glob("*") if folder.is_dir()} - set(found.datasets)
-        texts, versions = remove_texts(client, stem, clean), trained_versions(client, stem, set(found.datasets))
+        texts, versions = remove_texts(client, stem, clean), trained_versions(client, stem, clean)
         texts += remove_traces(client, stem, answer, found.question_id, votes_on(engine, stem, answer))
     runs = run_folders(home, stem, found.datasets)
     datasets = [home.datasets(stem) / name for name in found.datasets]
@@ -139,10 +139,9 @@ def _purge_answer(
 
 def _purge_writer(stem: str, home: Home, client: "MlflowClient | None", engine: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
     runs = remove_experiment(client, stem) if client else 0
-    champions = home.models / "champions" / stem
     for folder in (
         *(home.runs(stem), home.datasets(stem), home.answers(stem), home.exports(stem), home.panels(stem)),
-        *(home.contrast(stem), home.kept_answers, champions),
+        *(home.contrast(stem), home.kept_answers, home.champions(stem)),
     ):
         remove(folder)
         remove_leftovers(folder.parent)
@@ -174,8 +173,9 @@ def _adapters(stem: str, versions: list[str]) -> list[str]:
     if not versions:
         return []
     return [
-        f"Adapters trained with it, which cannot forget it: version {', '.join(versions)} of {model_name(stem)}. The next night trains one "
-        "without it; delete the old ones in MLflow, and those folders of var/models/champions, once it is the champion."
+        f"Adapters trained with it (or on a dataset that is gone by now), which cannot forget it: version {', '.join(versions)} of "
+        f"{model_name(stem)}. The next night trains one without it; delete the old ones in MLflow, and those folders of "
+        "var/models/champions, once it is the champion."
     ]
 
 

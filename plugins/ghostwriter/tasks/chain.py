@@ -8,6 +8,7 @@ cleared DAG left undone is seen again by the next collection.
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,7 @@ def chosen_or_newest(chosen: str | None, parent: Path, what: str) -> Path:
     folder = find(parent, chosen) if chosen and chosen.strip() else newest(parent)
     if folder is None:
         raise SnapshotError(f"There are no {what} in {parent} yet. Run the DAG before this one, or name a folder in the form.")
+    os.utime(folder)  # what was chosen for a run is in use: housekeeping goes by it
     log.info("Works on the %s %s.", what, folder)
     return folder
 

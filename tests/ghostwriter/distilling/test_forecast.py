@@ -55,6 +55,13 @@ def test_of_many_answers_it_looks_at_some_from_all_over_and_of_few_at_all(tmp_pa
     assert not number or f"the lengths of {number:,} answers" in typical_cost(writer, home)
 
 
+def test_a_snapshot_that_was_cut_costs_the_page_nothing_but_the_figure(tmp_path: Path) -> None:
+    home, writer = Home(tmp_path), make_writer(budget=PRICES)
+    folder = answers_of(home, pairs(40))
+    (folder / "answers.jsonl").write_text('{"question": ')
+    assert f"a guess: {folder.name} cannot be read" in typical_cost(writer, home)
+
+
 def test_without_prices_it_says_so(tmp_path: Path) -> None:
     assert typical_cost(make_writer(), Home(tmp_path)) == "The writer file names no prices, so no cost can be estimated."
 

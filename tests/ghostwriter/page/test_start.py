@@ -50,11 +50,12 @@ def test_only_the_page_itself_may_start_a_dag_and_only_these(client: TestClient)
 def test_the_page_lists_the_newest_first_and_says_which_was_trained_on(tmp_path: Path) -> None:
     home = Home(tmp_path)
     made = [dataset(home, str(number)) for number in range(SHOWN + 2)]
+    (made[0] / "manifest.json").write_text('{"cut": ')
     set_current(made[-1])
     mark_trained(made[-2], "run")
     listed = earlier(home.datasets("lamplight"))
     assert [one.name for one in listed[:2]] == [made[-1].name, made[-2].name]
-    assert len(listed) == SHOWN
+    assert len(listed) == SHOWN - 1, "what cannot be read is left out"
     assert [(one.rows, one.is_newest, one.trained) for one in listed[:2]] == [(2, True, False), (2, False, True)]
     card = Card(load_writer("lamplight"), Night((), None, True), None, None, (), datasets=tuple(listed))
     page = make_templates("en").get_template("overview.html").render(prefix="", mlflow="", cards=[card], silent=[])

@@ -1,0 +1,77 @@
+"""`housekeeping`: once a week, what no champion, no newest candidate and nothing at work needs is removed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from airflow.sdk import Param, dag, task
+
+from ghostwriter.tasks.body import AGAIN, OWNER, actionable
+
+DRY_RUN = Param(
+    False,
+    type="boolean",
+    title="Only say what would go",
+    description="Writes into the logs what would be removed, and how much it is; nothing is touched.",
+)
+
+
+@dag(
+    dag_id="housekeeping",
+    dag_display_name="Housekeeping",
+    schedule="@weekly",
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=[OWNER],
+    default_args={"owner": OWNER, **AGAIN},
+    params={"dry_run": DRY_RUN},
+)
+def housekeeping() -> None:
+    """### What the nights leave behind
+
+    Removes snapshots, datasets, run folders and fetched adapters that neither the champion, the version before it, the newest
+    candidates nor anything at work needs; in MLflow the adapters (not the figures) of candidates that were never registered; old logs.
+    `[keep]` in a writer file says how much stays. Archive, ledger, votes and the record of moves are never touched: only `purge` does.
+    **How long:** seconds. **When it fails:** the log's last line says what to do; run it again, it goes on.
+    Airflow's own tables are cleaned by `airflow db clean`, which cannot run in a DAG: docs/upkeep.md.
+    """
+
+    @task
+    def list_writers() -> list[str]:
+        """The writers whose files can be read; what others left stays."""
+        from ghostwriter.writer import readable_writers
+
+        return [writer.stem for writer in readable_writers()]
+
+    @task(max_active_tis_per_dag=1)
+    @actionable
+    def tidy_writer(stem: str, *, params: dict) -> dict:
+        """Remove what of a writer's nights is needed by nothing."""
+        from ghostwriter.home import Home
+        from ghostwriter.keeping.tidy import say, tidy
+        from ghostwriter.mlflow_runs.server import mlflow_client
+        from ghostwriter.writer import load_writer
+
+        dry_run = params["dry_run"]
+        done = tidy(load_writer(stem), Home.default(), mlflow_client(), datetime.now(UTC), dry_run=dry_run)
+        say(done, dry_run=dry_run)
+        return {"folders": len(done.folders), "bytes": done.bytes, "adapters": len(done.adapters)}
+
+    @task
+    @actionable
+    def tidy_logs(*, params: dict) -> int:
+        """Remove old logs of tasks; cut those of services that grew long."""
+        from airflow.configuration import conf
+
+        from ghostwriter.home import Home
+        from ghostwriter.keeping.logs import tidy_logs
+        from ghostwriter.writer import log_days
+
+        logs = Path(conf.get("logging", "base_log_folder"))
+        return len(tidy_logs(Home.default(), logs, datetime.now(UTC), log_days(), dry_run=params["dry_run"]))
+
+    tidy_writer.expand(stem=list_writers())
+    tidy_logs()
+
+
+housekeeping()
