@@ -74,6 +74,8 @@ FEW_QUESTIONS = 24
 
 HELDOUT_FILE = "heldout.jsonl"
 TWINS_FILE = "twins.jsonl"
+INVERSE_FILE = "inverse.jsonl"
+"""The writer's training answers again, most to their question with notes, where plain rewrites were bought."""
 LM_EVAL = "lm_eval/"
 """What the names of measures from lm-eval's tasks begin with."""
 REQUEST_FILE = "request.json"

@@ -15,11 +15,9 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.pairs import Pair
 from ghostwriter.similarity import answers_index, questions_index
 from ghostwriter.snapshot import read_manifest, write_snapshot
-from training.contract import TWINS_FILE
+from training.contract import INVERSE_FILE, TWINS_FILE
 
 DIRECT_FILE, DISTILLED_FILE, HELDOUT_FILE = "direct.jsonl", "distilled.jsonl", "heldout.jsonl"
-INVERSE_FILE = "inverse.jsonl"
-"""The writer's training answers again, most to their question with notes, where plain rewrites were bought."""
 CONTRAST_FILE = "contrast.jsonl"
 """Other people's answers, where the writer file names some: style is measured against them, and nothing else is done with them."""
 KIND = "dataset"

@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghostwriter.distilling.dataset import INVERSE_FILE
 from ghostwriter.errors import CorpusTooSmall, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.judging.gate import BASE
@@ -19,6 +18,7 @@ from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import MODE_OF_ARM
 from training.contract import (
     HELDOUT_FILE,
+    INVERSE_FILE,
     REQUEST_FILE,
     RESULT_FILE,
     TRAINING_FILES,
