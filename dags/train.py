@@ -70,7 +70,7 @@ def train_dag(writer: Writer) -> DAG:
         asked = plan_evaluation(mlflow_run, trained.output)
         stage_task("evaluate", asked) >> (evaluated := stage_task("measure", asked))
         verdict = judge(mlflow_run, evaluated.output, compare_content(mlflow_run, evaluated.output) if writer.judge else None)
-        approved = approval(writer.name, verdict, mlflow_run).output if writer.gate.approval else None
+        approved = approval(writer, verdict, mlflow_run).output if writer.gate.approval else None
         promote(mlflow_run, trained.output, verdict, approved) >> close_run(mlflow_run)
 
     return train()

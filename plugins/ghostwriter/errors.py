@@ -15,6 +15,7 @@
     ├── PromotionError        the registry does not hold what a promotion or a roll back needs
     ├── PanelError            a panel cannot be made of what is there, or a reader's file cannot be used
     ├── TrackingError         MLflow does not answer, or refused
+    ├── MessageRefused        a chat service did not take a message of [notify]
     └── ServiceError          one of the embedded services did not start or ended by itself
 
 `retryable` says whether running the same task again, with nothing changed, can help; `exit_status` is the command line's.
@@ -106,6 +107,12 @@ class TrackingError(GhostwriterError):
 
     retryable = True
     code = "mlflow"
+
+
+class MessageRefused(GhostwriterError):
+    """A chat service did not take a message; the words are its own, with what to do."""
+
+    code = "notify"
 
 
 class ServiceError(GhostwriterError):

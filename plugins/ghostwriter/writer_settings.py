@@ -289,19 +289,25 @@ class Chat(Section):
 
 
 class Notify(Section):
-    """Who is told when a task failed, and when the champion changed. Without this table nobody is."""
+    """Who is told when a task failed or reached its cap, an approval waits, or the champion changed. Without this table nobody is."""
+
+    kind: Literal["feishu", "dingtalk", "wecom", "slack", "generic"] = "generic"
+    """Which service `webhook` leads to: each has a body, a signature and replies of its own."""
 
     mail: str | None = None
     """Airflow connection of type SMTP; `from_email` among its extra fields is the sender."""
     to: tuple[str, ...] = ()
     """Where the mail goes."""
     webhook: str | None = None
-    """Airflow connection of type HTTP: `{"text": ...}` is posted to its host, and the secret end of the address is its password."""
+    """Airflow connection of type HTTP: the message is posted to its host, and the rest of the address is its password. The key with which
+    a robot of Feishu or DingTalk wants its messages signed stands in the extra field `secret`."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if bool(self.mail) != bool(self.to):
             raise ValueError("mail wants both: `mail`, the name of an SMTP connection, and `to`, a list of addresses")
+        if self.kind != "generic" and not self.webhook:
+            raise ValueError(f"kind = {self.kind!r} wants `webhook`, the name of an HTTP connection that leads there")
         if not self.mail and not self.webhook:
             raise ValueError("name an Airflow connection in `mail` or in `webhook`, or leave the table out")
         return self

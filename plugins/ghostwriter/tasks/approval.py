@@ -1,6 +1,8 @@
 """A person's word before the champion changes: Airflow's own approval form, and what is kept of the answer in MLflow."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -8,20 +10,25 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from ghostwriter.judging.gate import Decision
+from ghostwriter.tasks.notify import Message, on_waiting, send_each
 from ghostwriter.tasks.stages import record_answer
+from ghostwriter.writer import Writer
 
 PATIENCE = timedelta(days=7)
 """After which the candidate counts as rejected: the nights after it wait for the answer."""
 
 
 class PromotionApproval(ApprovalOperator):
-    """Asks only when the gate would promote. A rejection skips the promotion, and its reason stands in MLflow."""
+    """Asks only when the gate would promote, and tells whom the writer file names.
+
+    A rejection skips the promotion, and its reason stands in MLflow.
+    """
 
     template_fields = ("subject", "body", "verdict", "mlflow_run")
 
-    def __init__(self, *, verdict: Any, mlflow_run: Any, **settings: Any) -> None:
+    def __init__(self, *, verdict: Any, mlflow_run: Any, told: Sequence[Message] = (), **settings: Any) -> None:
         super().__init__(**settings)
-        self.verdict, self.mlflow_run = verdict, mlflow_run
+        self.verdict, self.mlflow_run, self.told = verdict, mlflow_run, told
 
     def execute(self, context: Any) -> Any:
         """Wait for an answer, or skip when there is nothing to ask."""
@@ -29,6 +36,7 @@ class PromotionApproval(ApprovalOperator):
         if not decision.promote:
             raise AirflowSkipException(decision.summary)
         self.body = "\n".join([decision.summary, "", *(f"- {reason}" for reason in decision.reasons)])
+        self.notifiers = [partial(send_each, self.told)]  # type: ignore[list-item]  # called once the question can be answered
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
@@ -38,13 +46,14 @@ class PromotionApproval(ApprovalOperator):
         return super().execute_complete(context, event)
 
 
-def approval(writer: str, verdict: Any, mlflow_run: Any) -> PromotionApproval:
+def approval(writer: Writer, verdict: Any, mlflow_run: Any) -> PromotionApproval:
     """The task that waits for a person; it asks once more when Airflow fails it, as it does if the answer comes within seconds."""
     return PromotionApproval(
         task_id="approve",
         verdict=verdict,
         mlflow_run=mlflow_run,
-        subject=f"Make this adapter the champion of {writer}?",
+        subject=f"Make this adapter the champion of {writer.name}?",
+        told=on_waiting(writer),
         defaults=ApprovalOperator.REJECT,
         response_timeout=PATIENCE,
         retries=1,

@@ -14,7 +14,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError, TrackingError
-from ghostwriter.tasks.notify import PROBLEM, on_failure
+from ghostwriter.tasks.notify import PROBLEM, PROBLEM_CODE, on_failure
 from ghostwriter.teacher.progress import duration
 from ghostwriter.writer import Writer
 
@@ -63,6 +63,7 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
         except GhostwriterError as error:
             if task_instance:
                 task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
+                task_instance.xcom_push(PROBLEM_CODE, error.code)
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
         if task_instance:

@@ -1,31 +1,53 @@
-"""Messages when a task failed and when the champion changed: Airflow's own notifiers, for a writer whose file has `[notify]`.
+"""Messages when a task failed, an approval waits, or the champion changed: Airflow's own notifiers, for a writer whose file has `[notify]`.
 
 The templates are rendered by Airflow in the task's process. A failure is told in the words that the task left for the person
 (`ghostwriter.tasks.notify.PROBLEM`), never in those of an exception nobody looked at: those may hold an address or a key.
 """
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from ghostwriter.errors import MessageRefused
+from ghostwriter.tasks.chat_services import Kind
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Language
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
 
-PROBLEM = "problem"
-"""XCom key under which a failed task leaves what the person should do, for the page and for messages."""
-POST_SECONDS = 10
-FAILURE = (
-    "{{ dag.dag_display_name }}: the task {{ ti.task_id }} failed.",
-    f"{{{{ ti.xcom_pull(task_ids=ti.task_id, key='{PROBLEM}', map_indexes=ti.map_index) or 'Its log says why.' }}}}",
-    "{{ ti.log_url }}",
-)
-CHAMPION = (
-    "Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %s.",
-    "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}",
-    "{{ ti.log_url }}",
-)
+log = logging.getLogger(__name__)
+
+PROBLEM, PROBLEM_CODE = "problem", "problem_code"
+"""XCom keys under which a failed task leaves what the person should do, for the page and for messages, and the kind of error."""
+OF_TASK = "ti.xcom_pull(task_ids=ti.task_id, key='%s', map_indexes=ti.map_index)"
+SPENT = ("budget_exceeded", "month_spent")
+CAPPED = f"{OF_TASK % PROBLEM_CODE} in {SPENT}"
+WORDS = f"{OF_TASK % PROBLEM} or '%s'"
+LINK = "{{ ti.log_url }}"
+FAILURE: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "{{ dag.dag_display_name }}: the task {{ ti.task_id }} %s." % ("{% if " + CAPPED + " %}reached its cap{% else %}failed{% endif %}"),
+        "{{ " + WORDS % "Its log says why." + " }}",
+        LINK,
+    ),
+    "zh": (
+        "{{ dag.dag_display_name }}：任务 {{ ti.task_id }} %s。" % ("{% if " + CAPPED + " %}达到费用上限{% else %}失败了{% endif %}"),
+        "{{ " + WORDS % "原因见日志。" + " }}",
+        LINK,
+    ),
+}
+WHY = "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}"
+CHAMPION: dict[Language, tuple[str, ...]] = {
+    "en": ("Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %s.", WHY, LINK),
+    "zh": ("%s 的冠军现在是版本 {{ ti.xcom_pull(task_ids=ti.task_id) }}。", WHY, LINK),
+}
+VERDICT = "{{ ti.xcom_pull(task_ids='judge').summary }}"
+WAITING: dict[Language, tuple[str, ...]] = {
+    "en": ("A new version of %s waits for your word.", VERDICT, "Without an answer within 7 days it counts as rejected.", LINK),
+    "zh": ("%s 的新版本等待你的批准。", VERDICT, "七天内没有答复即视为拒绝。", LINK),
+}
 TOLD = ("{{ params.what }}", "{{ params.words }}")
 """Lines of Jinja; the first is a mail's subject."""
 
@@ -38,48 +60,65 @@ class Message:
     connection: str
     to: tuple[str, ...] = ()
     """Where a mail goes; a webhook has none."""
+    kind: Kind = "generic"
+    """The service of a webhook."""
 
     def __call__(self, context: "Context | dict[str, Any]") -> None:
         """Send it. What goes wrong stands in the task's log and does not change how the task ended."""
         self.notifier()(context)
 
     def notifier(self) -> "BaseNotifier":
-        """Airflow's own: SmtpNotifier or HttpNotifier."""
+        """Airflow's own: SmtpNotifier, or HttpNotifier with a service's form."""
         if self.to:
             from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
             page = "".join(f"<p>{{% filter e %}}{line}{{% endfilter %}}</p>" for line in self.lines)
             return SmtpNotifier(smtp_conn_id=self.connection, to=list(self.to), subject=self.lines[0], html_content=page)
-        from airflow.providers.http.notifications.http import HttpNotifier
+        from ghostwriter.tasks.chat_notifier import ChatNotifier
 
-        # Airflow masks a connection's password in every log, and nothing else of an address.
-        secret_end = f"{{{{ (conn.get('{self.connection}') or {{}}).password or '' }}}}"
-        body = {"text": "\n".join(self.lines)}
-        return HttpNotifier(http_conn_id=self.connection, endpoint=secret_end, json=body, extra_options={"timeout": POST_SECONDS})
+        return ChatNotifier(kind=self.kind, text="\n".join(self.lines), http_conn_id=self.connection)
 
 
 def on_failure(writer: Writer) -> list[Message]:
     """For `on_failure_callback`: it is called once, after the last try."""
-    return _messages(writer, FAILURE)
+    return _messages(writer, FAILURE[writer.language])
 
 
 def on_new_champion(writer: Writer) -> list[Message]:
     """For `on_success_callback` of a task that moves the champion and returns its version; a skipped task calls nobody."""
-    return _messages(writer, (CHAMPION[0] % writer.name, *CHAMPION[1:]))
+    return _messages(writer, _of(writer, CHAMPION[writer.language]))
+
+
+def on_waiting(writer: Writer) -> list[Message]:
+    """For a task that waits for a person after the task `judge`."""
+    return _messages(writer, _of(writer, WAITING[writer.language]))
+
+
+def send_each(messages: Sequence[Message], context: "Context") -> None:
+    """Send from inside a task, which goes on whatever becomes of its messages; the log says what did not arrive."""
+    from airflow.sdk.exceptions import AirflowException
+
+    for message in messages:
+        try:
+            message(context)
+        except (AirflowException, MessageRefused, OSError) as error:  # OSError: requests' and SMTP's errors are kinds of it
+            log.warning("The message to %s was not sent: %s", message.connection, error)
 
 
 def tell(writer: Writer, what: str, words: str) -> int:
     """Send a message that no task sends, now; returns to how many places. What a sender raises is raised."""
-    from airflow.sdk import BaseHook
-
     messages = _messages(writer, TOLD)
     for message in messages:
-        message({"params": {"what": what, "words": words}, "conn": SimpleNamespace(get=BaseHook.get_connection)})
+        message({"params": {"what": what, "words": words}})
     return len(messages)
+
+
+def _of(writer: Writer, lines: tuple[str, ...]) -> tuple[str, ...]:
+    return lines[0] % writer.name, *lines[1:]
 
 
 def _messages(writer: Writer, lines: tuple[str, ...]) -> list[Message]:
     """To whom the writer file names."""
     notify = writer.notify
     mail = [Message(lines, notify.mail, notify.to)] if notify and notify.mail else []
-    return mail + ([Message(lines, notify.webhook)] if notify and notify.webhook else [])
+    return mail + ([Message(lines, notify.webhook, kind=notify.kind)] if notify and notify.webhook else [])

@@ -7,9 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators import hitl
 from airflow.sdk import DAG, BaseHook
+from airflow.sdk.exceptions import TaskAwaitingInput
 
-from ghostwriter.tasks.notify import on_failure, on_new_champion, tell
+from ghostwriter.errors import BudgetExceeded
+from ghostwriter.tasks.approval import approval
+from ghostwriter.tasks.notify import on_failure, on_new_champion, on_waiting, tell
+from ghostwriter.teacher.month import MonthSpent
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Notify
 from tests.distill_case import make_writer
@@ -63,6 +68,44 @@ def test_a_failure_is_told_by_mail_and_webhook_in_the_words_for_the_person(inbox
     )
     text = f"Tess <Ter>: 3 train: the task train failed.\nFree the disk & trigger it again.\n{LINK}"
     assert inboxes.posts == [(f"/{WEBHOOK_SECRET}", {"text": text})]
+
+
+def test_a_cap_that_was_reached_is_told_as_one(inboxes: Inboxes) -> None:
+    (message,) = on_failure(writer_with(webhook="hook"))
+    for code in (BudgetExceeded.code, MonthSpent.code, "teacher"):
+        message(context({("train", "problem"): "Raise budget.cap.", ("train", "problem_code"): code}))
+    firsts = [post["text"].splitlines()[0] for _, post in inboxes.posts]
+    assert firsts == ["Tess <Ter>: 3 train: the task train reached its cap."] * 2 + ["Tess <Ter>: 3 train: the task train failed."]
+
+
+def test_a_chinese_writers_messages_are_chinese(inboxes: Inboxes) -> None:
+    writer = writer_with(webhook="hook").model_copy(update={"language": "zh"})
+    told: dict[tuple[str, str], object] = {("train", "return_value"): "3", ("judge", "return_value"): {"summary": "s"}}
+    for message in (*on_failure(writer), *on_new_champion(writer), *on_waiting(writer)):
+        message(context(told))
+    assert [post["text"].splitlines()[:2] for _, post in inboxes.posts] == [
+        ["Tess <Ter>: 3 train：任务 train 失败了。", "原因见日志。"],
+        ["Tess Ter 的冠军现在是版本 3。", "s"],
+        ["Tess Ter 的新版本等待你的批准。", "s"],
+    ]
+
+
+def test_an_approval_that_waits_is_told_and_a_message_that_does_not_arrive_stops_nothing(
+    inboxes: Inboxes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    verdict = {"promote": True, "summary": "Promote: better."}
+    asked: list[str] = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: asked.append(detail["subject"]))
+    told = context({("judge", "return_value"): verdict})
+    told["task_instance"] = SimpleNamespace(id="1")
+    for webhook in ("hook", "nowhere"):
+        with pytest.raises(TaskAwaitingInput):
+            approval(writer_with(webhook=webhook), verdict, "run").execute(told)
+    assert asked == ["Make this adapter the champion of Tess Ter?"] * 2
+    assert [post["text"].splitlines()[:2] for _, post in inboxes.posts] == [
+        ["A new version of Tess Ter waits for your word.", "Promote: better."]
+    ]
+    assert "The message to nowhere was not sent" in caplog.text
 
 
 def test_a_failure_nobody_foresaw_is_told_without_its_words(inboxes: Inboxes) -> None:
