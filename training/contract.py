@@ -49,13 +49,15 @@ Arm = Literal[
 answers to their questions with plain notes; `staged`: the teacher's, then the writer's; `distilled-top`: the third of the teacher's that
 is most like the writer, and `distilled-random` any third, to compare it with."""
 
+INVERSE_FILE = "inverse.jsonl"
+"""The writer's training answers again, most to their question with notes, where plain rewrites were bought."""
 TRAINING_FILES: dict[str, tuple[str, ...]] = {
     "direct": ("direct.jsonl",),
     "distilled": ("distilled.jsonl",),
     "mixed": ("direct.jsonl", "distilled.jsonl"),
     "self-instruct": ("distilled.jsonl",),
-    "inverse": ("inverse.jsonl",),
-    "inverse+distilled": ("inverse.jsonl", "distilled.jsonl"),
+    "inverse": (INVERSE_FILE,),
+    "inverse+distilled": (INVERSE_FILE, "distilled.jsonl"),
     "staged": ("distilled.jsonl", "direct.jsonl"),
     "distilled-top": ("distilled.jsonl",),
     "distilled-random": ("distilled.jsonl",),

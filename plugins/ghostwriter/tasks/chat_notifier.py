@@ -24,7 +24,7 @@ class ChatNotifier(HttpNotifier):
     Raises MessageRefused for what a service refuses with status 200, AirflowException for another status.
     """
 
-    template_fields = ("http_conn_id", "text")
+    template_fields = ("http_conn_id", "text")  # type: ignore[assignment]  # the stock one names its own six
 
     def __init__(self, *, kind: Kind, text: str, http_conn_id: str) -> None:
         super().__init__(http_conn_id=http_conn_id, extra_options={"timeout": POST_SECONDS})
