@@ -47,6 +47,8 @@ class TeacherScript:
     fault: Callable[[int], str | None] = lambda number: None
     context_tokens: int = 32_000
     words: tuple[int, int] = (80, 160)
+    thoughts: str = ""
+    """What it thinks before each answer, unless the request turns that off: in `reasoning_content`, and counted, as DashScope does."""
     usage: bool = True
     echo_key: bool = False
     """Put the request's Authorization header into error messages, as careless servers do."""
@@ -180,7 +182,13 @@ class TeacherServer:
             self.prompts.append(messages)
         text = self.script.answer(messages) if self.script.answer else invent(messages, self.script.words)
         completion = count_tokens(text)
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": self.script.finish_reason}
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if self.script.thoughts and request.get("enable_thinking", True):
+            budget = request.get("thinking_budget")
+            thoughts = self.script.thoughts.split()[:budget]
+            message["reasoning_content"] = " ".join(thoughts)
+            completion += len(thoughts)
+        choice = {"index": 0, "message": message, "finish_reason": self.script.finish_reason}
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         return 200, {
             "id": "chatcmpl-" + sha256(text.encode()).hexdigest()[:12],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from ghostwriter.commands.first_hour.writer_file import RECIPES, first_page, fitting, gpus, one_call
+from ghostwriter.commands.first_hour.writer_file import RECIPES, first_page, fitting, gpus
 from ghostwriter.commands.services import own_airflow
 from ghostwriter.embedded.running import running
 from ghostwriter.embedded.services import require_free_ports
@@ -22,6 +22,7 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
 from ghostwriter.launchers.local import training_python
 from ghostwriter.teacher.client import Endpoint
+from ghostwriter.teacher.trial import one_call
 from ghostwriter.writer import Writer, load_writer, unreadable_writers, writer_stems
 from training.contract import load_recipe
 

@@ -5,7 +5,7 @@ The first use of a connection binds it. Another host stops before anything is se
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Engine, String, Text
+from sqlalchemy import DateTime, Engine, String, Text, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -43,6 +43,16 @@ def require_trusted(connection: str, url: str, home: Home | None = None) -> None
             f"The connection {connection!r} leads to {found}; its secret was first used with {bound}. Nothing was sent. If the move is "
             f"yours, confirm it where Ghostwriter runs: python -m ghostwriter trust {connection} {url}"
         )
+
+
+def trusted_origins(home: Home) -> set[str]:
+    """Where secrets of connections, whichever, have been sent or may be."""
+    engine = open_database(home.database_url)
+    try:
+        with Session(engine) as session:
+            return set(session.scalars(select(TrustedHostRow.origin)))
+    finally:
+        engine.dispose()
 
 
 def trust(connection: str, url: str, home: Home) -> str:

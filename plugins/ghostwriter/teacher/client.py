@@ -122,6 +122,8 @@ class Reply:
     text: str
     finish_reason: str
     usage: Usage | None
+    thought: bool = False
+    """Whether it thought before it answered: in `reasoning_content` or counted as reasoning tokens. The thoughts are read nowhere."""
 
 
 class CallFault(Exception):
@@ -233,9 +235,16 @@ def read_reply(body: bytes) -> Reply:
         if not choices:
             return Reply("", "no_choice", usage)
         message = choices[0]["message"]
-        return Reply(_text(message.get("content")), _storable(str(choices[0].get("finish_reason") or "unknown")), usage)
+        finish = _storable(str(choices[0].get("finish_reason") or "unknown"))
+        return Reply(_text(message.get("content")), finish, usage, _thought(message, completion.get("usage")))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise CallFault("malformed", f"the body is no chat completion ({type(error).__name__})", perhaps_paid=True, again=True) from None
+
+
+def _thought(message: Any, usage: Any) -> bool:
+    """DashScope's, DeepSeek's and vLLM's `reasoning_content`, newer vLLM's `reasoning`, or what OpenAI counts."""
+    details = (usage if isinstance(usage, dict) else {}).get("completion_tokens_details") or {}
+    return bool(message.get("reasoning_content") or message.get("reasoning") or details.get("reasoning_tokens"))
 
 
 def _text(content: Any) -> str:

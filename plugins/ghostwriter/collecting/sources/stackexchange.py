@@ -63,6 +63,11 @@ class StackExchangeSource:
         """HTTP requests made so far."""
         return self._transport.requests
 
+    @property
+    def quota(self) -> int | None:
+        """Requests left today by the site's last reply."""
+        return self._quota
+
     def check(self) -> None:
         """A key is optional."""
 

@@ -2,28 +2,26 @@
 
 import asyncio
 import json
-import logging
 import subprocess
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
-import requests
 from pydantic import SecretStr
 
 from ghostwriter.collecting.sources import open_source
 from ghostwriter.collecting.sources.errors import NotFound
 from ghostwriter.collecting.sources.record import Source
-from ghostwriter.errors import LaunchError, TeacherError
+from ghostwriter.errors import LaunchError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
-from ghostwriter.teacher.client import CallFault, Endpoint, Teacher, TeacherKeyRefused, TeacherModelUnknown
+from ghostwriter.teacher.client import Endpoint, TeacherModelUnknown
 from ghostwriter.teacher.presets import Preset
+from ghostwriter.teacher.trial import models, one_call
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Teacher as TeacherSettings
 
-SECONDS = 60.0
 RECIPES = (("qwen2.5-7b-style", 70), ("qwen2.5-7b-style-48gb", 44), ("qwen2.5-7b-style-24gb", 22), ("smollm2-135m", 4))
 """Recipes and the GPU memory (GiB) each needs, the best first."""
 CPU_RECIPE = "smollm2-135m-demo"
@@ -72,38 +70,6 @@ def try_teacher(preset: Preset, base_url: str, key: str, choose: Callable[[str |
             return model, asyncio.run(one_call(endpoint, {"model": model, preset.token_limit: 16, **preset.parameters}))
         except TeacherModelUnknown as error:
             print(f"   That does not work: {error}\n")
-
-
-def models(endpoint: Endpoint) -> list[str]:
-    """What the address serves; empty when it does not say. Raises TeacherError when nobody answers, TeacherKeyRefused."""
-    url = f"{endpoint.base_url.rstrip('/')}/models"
-    try:
-        reply = requests.get(url, auth=lambda request: _with_key(request, endpoint), timeout=SECONDS, allow_redirects=False)
-    except requests.RequestException as error:
-        raise TeacherError(f"{endpoint.base_url} cannot be reached ({type(error).__name__}). Is the address right, does it run?") from None
-    if reply.status_code in (401, 403):
-        raise TeacherKeyRefused(f"the key was refused ({reply.status_code} from {url}). Copy it again.")
-    try:
-        return sorted(str(model["id"]) for model in reply.json()["data"]) if reply.ok else []
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _with_key(request: requests.PreparedRequest, endpoint: Endpoint) -> requests.PreparedRequest:
-    """As `auth`, so that no .netrc puts another one in its place."""
-    request.headers["Authorization"] = f"Bearer {endpoint.key.get_secret_value()}"
-    return request
-
-
-async def one_call(endpoint: Endpoint, parameters: dict[str, Any]) -> str:
-    """The cheapest call there is; returns what it took. Raises TeacherError and its kinds."""
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it writes a line for each request
-    async with Teacher(endpoint, parameters, timeout_seconds=SECONDS, concurrency=1) as teacher:
-        try:
-            reply = await teacher.ask([{"role": "user", "content": "Say yes."}])
-        except CallFault as fault:
-            raise (fault.ends_run or TeacherError)(f"{fault.code}: {endpoint.without_key(fault.message)}") from None
-    return f"{reply.usage.prompt} tokens in, {reply.usage.completion} out" if reply.usage else "it does not count tokens"
 
 
 def what_can_train(language: str) -> tuple[str, str]:
