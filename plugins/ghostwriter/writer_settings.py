@@ -1,5 +1,6 @@
 """The tables of a writer file as typed settings, with the default of everything a file need not name."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -92,6 +93,14 @@ class Schedule(Section):
         return value
 
 
+def thinking_budget(parameters: Mapping[str, Any]) -> int:
+    """Tokens a teacher may think before it answers, by DashScope's and SiliconFlow's `thinking_budget` or `thinking.budget_tokens`."""
+    switch = parameters.get("thinking")
+    budget = switch.get("budget_tokens") if isinstance(switch, Mapping) else parameters.get("thinking_budget")
+    is_off = parameters.get("enable_thinking") is False
+    return int(budget) if isinstance(budget, (int, float)) and not is_off else 0
+
+
 class Teacher(Section):
     """The model whose answers become training data: any OpenAI-compatible endpoint."""
 
@@ -130,6 +139,22 @@ class Teacher(Section):
     """A text file with one more question a line; a relative one lies beside the writers' folder."""
     batch: bool = False
     """Buy through the vendor's Batch API: cheaper (`budget.batch_share`), within a day."""
+
+    @property
+    def thinking(self) -> int:
+        """Tokens it may think before each answer; they are paid for, and read nowhere."""
+        return thinking_budget(self.parameters)
+
+    @property
+    def longest_reply(self) -> int:
+        """Tokens that are paid for at most: those of the answer and of the thoughts before it."""
+        return self.max_tokens + self.thinking
+
+    @model_validator(mode="after")
+    def _thinks_within_bounds(self) -> Self:
+        if self.parameters.get("enable_thinking") is True and not self.thinking:
+            raise ValueError("enable_thinking without a bound, which no cap could hold: add thinking_budget = 512 to the parameters")
+        return self
 
     @field_validator("prompt")
     @classmethod

@@ -131,7 +131,8 @@ def _teacher(typed: Dialogue) -> tuple[dict[str, Any], Preset, str]:
     key = typed.secret(f"key of {chosen}", "Its key (not shown; empty for none)") or "none"
     model, said = try_teacher(preset, base_url, key, lambda proposed: Dialogue().line("model", "Model", proposed or ""))
     print(f"   {model} answered ({said}).")
-    return {"base_url": base_url, "model": model, "parameters": preset.parameters, "token_limit": preset.token_limit}, preset, key
+    answering = {"parameters": preset.parameters, "token_limit": preset.token_limit, "batch": preset.batch}
+    return {"base_url": base_url, "model": model, **answering}, preset, key
 
 
 def _prices(preset: Preset) -> dict[str, Decimal]:

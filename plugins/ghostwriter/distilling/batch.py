@@ -175,7 +175,7 @@ def _listed(client: OpenAI, name: str) -> str | None:
 def _submit(writer: Writer, purchase: Purchase, calls: Sequence[Call], spent: Decimal, batches: BatchLedger, endpoint: Endpoint) -> str:
     prices, planner = _batch_prices(writer), purchase.planner
     sends = [
-        PlannedSend(secrets.token_hex(16), planner.facts(call), prices.worst(planner.messages(call), writer.teacher.max_tokens))
+        PlannedSend(secrets.token_hex(16), planner.facts(call), prices.worst(planner.messages(call), writer.teacher.longest_reply))
         for call in calls
     ]
     worst = sum((send.worst for send in sends), Decimal(0))

@@ -21,6 +21,7 @@ from ghostwriter.teacher.ledger import Answer, Ledger, Spending
 from ghostwriter.teacher.month import month_start, spent_since
 from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
+from ghostwriter.writer_settings import Teacher
 
 ENOUGH_HISTORY = 20
 AGAIN_SHARE, FEW_CALLS = 0.2, 50
@@ -130,8 +131,8 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
     calls = planner.peek(min(most, round(planner.wanted / _accepted_share(history, corpus, writer))))
     known = ledger.known(call.key for call in calls)
     missing = [call for call in calls if call.key not in known]
-    usage = _usage(missing, planner, history, corpus, settings.max_tokens)
-    worst = sum((prices.worst(planner.messages(call), settings.max_tokens) for call in missing), Decimal(0))
+    usage = _usage(missing, planner, history, corpus, settings)
+    worst = sum((prices.worst(planner.messages(call), settings.longest_reply) for call in missing), Decimal(0))
     because = reasons_to_buy(missing, planner, ledger)
     return Estimate(
         pairs=len(corpus.training),
@@ -159,7 +160,7 @@ def make_estimate(writer: Writer, corpus: Corpus, planner: Planner, ledger: Ledg
     )
 
 
-def _usage(missing: Sequence[Call], planner: Planner, history: Sequence[Answer], corpus: Corpus, max_tokens: int) -> Usage:
+def _usage(missing: Sequence[Call], planner: Planner, history: Sequence[Answer], corpus: Corpus, settings: Teacher) -> Usage:
     """Tokens of all calls to buy."""
     calls, counted = len(missing), [answer.usage for answer in history if answer.usage]
     if len(counted) >= ENOUGH_HISTORY:
@@ -168,8 +169,8 @@ def _usage(missing: Sequence[Call], planner: Planner, history: Sequence[Answer],
         ]
         return Usage(*map(round, means))
     prompt = sum(prompt_tokens(planner.messages(call)) for call in missing)
-    length = sum(min(max_tokens, estimate_tokens(pair.answer)) for pair in corpus.training) / len(corpus.training)
-    return Usage(prompt=round(prompt), cached=0, completion=round(length * calls))
+    length = sum(min(settings.max_tokens, estimate_tokens(pair.answer)) for pair in corpus.training) / len(corpus.training)
+    return Usage(prompt=round(prompt), cached=0, completion=round((length + settings.thinking) * calls))
 
 
 def prompt_tokens(messages: Sequence[Message]) -> float:

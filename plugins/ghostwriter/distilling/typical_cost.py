@@ -25,7 +25,7 @@ def typical_cost(writer: Writer, home: Home) -> str:
     settings, prices = writer.teacher, Prices.of(writer.budget)
     question, answer, basis = _lengths(home.answers(writer.stem))
     prompt = round(settings.examples * (question + answer) + question + PROMPT_TOKENS)
-    usage = Usage(prompt=prompt, cached=0, completion=round(min(answer, settings.max_tokens)))
+    usage = Usage(prompt=prompt, cached=0, completion=round(min(answer, settings.max_tokens)) + settings.thinking)
     each = prices.cost(usage)
     if not each:
         return "The writer file names no prices, so no cost can be estimated."

@@ -31,6 +31,10 @@ TRIES = 5
 """Sends of one call that may end in a fault of its own before it counts as failed."""
 FIRST_FAILURES = 10
 """Failed calls without a single answer after which the teacher, not the call, is at fault."""
+UNBOUNDED_THOUGHTS = (
+    "%s thinks before it answers: its thoughts are paid for, but neither in the estimate nor within teacher.max_tokens, so the cap may be"
+    " crossed by them. Turn them off or bound them under [teacher]: parameters = { enable_thinking = false }, or thinking_budget = 512."
+)
 WRITING = 8
 """One worker more for so many: an answer is written down while the next call is in flight."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -97,6 +101,7 @@ class Buyer:
         self._prices = prices
         self._answers = 0
         self._failures = 0
+        self._told_of_thoughts = False
         self._last_answer = time.monotonic()
         self._stopped: GhostwriterError | None = None
         self._stop_asked = stop
@@ -186,7 +191,7 @@ class Buyer:
     async def _send(self, call: Call, messages: list[Message]) -> Answer:
         """One send, written down before and after. Raises CallFault, BudgetExceeded, or what has stopped the run meanwhile."""
         expected = self._expected_tokens(messages)
-        worst = self._prices.worst(messages, self._settings.max_tokens)
+        worst = self._prices.worst(messages, self._settings.longest_reply)
         started = await self._throttle.enter(expected)
         try:
             if self._stopped:
@@ -242,6 +247,9 @@ class Buyer:
     async def _settle_reply(self, call: Call, send: str, reply: Reply, worst: Decimal) -> Answer:
         """Keep the answer. A server that does not count its tokens is taken to have used all it may."""
         cost = self._prices.cost(reply.usage) if reply.usage else worst
+        if reply.thought and not self._settings.thinking and not self._told_of_thoughts:
+            self._told_of_thoughts = True
+            log.warning(UNBOUNDED_THOUGHTS, self._settings.model)
         answer = Answer(call.key, reply.text, reply.finish_reason, reply.usage, cost)
         try:
             await self._journal.settle(send, "paid", cost, answer=answer_row(self._plan.facts(call), answer))

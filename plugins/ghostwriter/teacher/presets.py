@@ -21,6 +21,8 @@ class Preset(Section):
     parameters: Parameters = Field(default_factory=dict)
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     is_free: bool = False
+    batch: bool = False
+    """Answers are bought through the vendor's Batch API."""
     input_price: Decimal | None = None
     output_price: Decimal | None = None
     prices_page: str | None = None

@@ -9,7 +9,7 @@ from ghostwriter.teacher.presets import Preset, load_presets
 
 def test_the_teachers_people_have_are_there_and_their_addresses_can_be_asked() -> None:
     presets = load_presets()
-    assert list(presets) == ["deepseek", "dashscope", "openai", "siliconflow", "zhipu", "vllm", "llamacpp"]
+    assert list(presets) == ["deepseek", "dashscope", "dashscope-batch", "openai", "siliconflow", "zhipu", "vllm", "llamacpp"]
     for preset in presets.values():
         assert Endpoint(base_url=preset.base_url, key=SecretStr("none")).base_url == preset.base_url
 

@@ -123,6 +123,8 @@ def writer_text(
         asked["answers"] = teacher["answers"]
     if teacher.get("token_limit", "max_tokens") != "max_tokens":
         asked["token_limit"] = teacher["token_limit"]
+    if teacher.get("batch"):
+        asked["batch"] = True
     if teacher.get("parameters"):
         asked["parameters"] = teacher["parameters"]
     tables: dict[str, Mapping[str, Any]] = {"source": source, "teacher": asked, "budget": budget, "training": {"recipe": recipe}}
