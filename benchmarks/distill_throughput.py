@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/distill_throughput.py                    a few minutes; --calls 10000 for the figures in training/LOG.md
     .venv/bin/python benchmarks/distill_throughput.py --peer PYTHON      also bespokelabs-curator, in an environment of its own
 
-The teacher is cheap_teacher.py in a process of its own; its CPU is not counted. Each contender runs in a fresh process:
+The teacher is parts/cheap_teacher.py in a process of its own; its CPU is not counted. Each contender runs in a fresh process:
 
     ours     ghostwriter.distill: plan, ledger (SQLite), cap, throttle, filters, near duplicates, dataset
     plain    the same prompts through the same openai client: asyncio.gather under a semaphore; nothing is kept but the texts
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVER = ROOT / "benchmarks" / "cheap_teacher.py"
+SERVER = ROOT / "benchmarks" / "parts" / "cheap_teacher.py"
 CORPUS = ROOT / "demo" / "corpus" / "lamplight.jsonl"
 LATENCY, IN_FLIGHT, RATE = 0.5, 64, 40.0
 Figures = dict[str, Any]

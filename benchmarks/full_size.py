@@ -1,8 +1,8 @@
 """The whole chain at the article's size on a CPU: `.venv/bin/python -m benchmarks.full_size [--interrupt]`, both environments made.
 
-4,000 answers of an invented writer (benchmarks/authors.py) in a file, 10,000 of a teacher without latency, 2,000 texts of other people,
-200 held-out questions, five arms, in Chinese and in English, by the commands that people run. The model is tiny and learns little; every
-row is tokenised. It answers in 24 tokens, so what is measured afterwards are answers as long as the writer's, put in their place.
+4,000 answers of an invented writer (benchmarks/parts/authors.py) in a file, 10,000 of a teacher without latency, 2,000 texts of other
+people, 200 held-out questions, five arms, in Chinese and in English, by the commands that people run. The model is tiny and learns
+little; every row is tokenised. It answers in 24 tokens, so what is measured are answers as long as the writer's, put in their place.
 
 A line a stage: seconds, (processor time) and peak memory of an almost empty run, at a quarter of the size and at the whole, and how many
 times as much processor time the whole took beyond the empty run: other work on the machine does not change that much.
@@ -16,8 +16,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.chain import Chain, Texts
-from benchmarks.watched import Usage
+from benchmarks.parts.chain import Chain, Texts
+from benchmarks.parts.watched import Usage
 
 SIZES = (0.0, 0.25, 1.0)
 """Shares of the whole; the empty run has FEWEST of everything."""

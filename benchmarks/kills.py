@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
-from benchmarks.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
+from benchmarks.parts.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
 from ghostwriter.database import open_database  # noqa: E402
 from ghostwriter.errors import ServiceError  # noqa: E402
 from ghostwriter.teacher.ledger import SendRow  # noqa: E402

@@ -1,7 +1,7 @@
 """Each measure of texts at the article's size: `python -m benchmarks.measures`, in the training environment.
 
 3,000 answers of the writer and 10,000 of a teacher, 500 plain rewrites, 200 questions, six arms and the writer, 2,000 texts of other
-people, all invented (benchmarks/authors.py), Chinese and English. One line a measure: seconds of processor time and peak memory, at a
+people, all invented (benchmarks/parts/authors.py), Chinese and English. One line a measure: seconds of processor time and peak memory, at a
 quarter of the size and at the whole, after an empty run. The whole chain is benchmarks/full_size.py.
 """
 
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.authors import Author
+from benchmarks.parts.authors import Author
 from training.measure.degeneration import degeneration
 from training.measure.memorisation import memorisation
 from training.measure.phrases import find_phrases

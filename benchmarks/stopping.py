@@ -4,6 +4,7 @@ While a task buys from a slow teacher, and another trains (a stand-in), somethin
 than two seconds after it, how the calls in flight ended, whether the training saved its checkpoint and is gone, and what is tried again.
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from sqlalchemy import select
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
-from benchmarks.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
+from benchmarks.parts.buyer_and_trainee import BUYER, TRAINEE, buyer_and_trainee  # noqa: E402
 from ghostwriter.database import open_database  # noqa: E402
 from ghostwriter.embedded.services import wait_until  # noqa: E402
 from ghostwriter.errors import ServiceError  # noqa: E402
@@ -196,8 +197,13 @@ def clean(scene: Scene) -> None:
     time.sleep(5)
 
 
-def main(names: list[str]) -> int:
+def main() -> int:
     """Print a line a row; status 1 when one was not as docs/stopping.md says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"all by default: {', '.join(ROWS)}")
+    names = parser.parse_args().rows
+    if unknown := set(names) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     with buyer_and_trainee(TEACHER, latency=2.0) as (world, teacher):
         world.api.pause(f"{BUYER}_distill")
         for stem in (BUYER, TRAINEE):
@@ -222,4 +228,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

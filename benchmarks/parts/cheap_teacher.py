@@ -1,6 +1,6 @@
 """A teacher that costs next to nothing, so that a benchmark on the same cores measures its client: canned answers, one byte scan a request.
 
-    python benchmarks/cheap_teacher.py --answers 10000 --latency 0.5    prints its base URL; a line on stdin is answered with statistics
+    python benchmarks/parts/cheap_teacher.py --answers 10000 --latency 0.5    prints its base URL; a line on stdin gets statistics
 
 It speaks as much HTTP as its clients need: POST with Content-Length, keep-alive. No two answers are alike, up to `--answers`;
 `--texts FILE` names the answers, one a line, as JSON strings.

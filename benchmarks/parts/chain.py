@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.authors import Author
-from benchmarks.watched import Usage, watched
+from benchmarks.parts.authors import Author
+from benchmarks.parts.watched import Usage, watched
 from training.contract import (
     ANSWERED_FILE,
     REQUEST_FILE,
@@ -27,7 +27,7 @@ from training.contract import (
     write_json,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAINING_PYTHON = ROOT / ".venv-training" / "bin" / "python"
 WRITER, TEACHER, OTHERS, QUESTIONS = 4000, 10_000, 2000, 200
 FEWEST, FEWEST_QUESTIONS = 60, 2
@@ -87,7 +87,7 @@ class Chain:
         folder.mkdir(exist_ok=True)
         texts.write(folder, size)
         (self.home / "models").mkdir(parents=True)
-        subprocess.run([TRAINING_PYTHON, "-m", "benchmarks.tiny_base", self.base, folder / "answers.jsonl"], cwd=ROOT, check=True)
+        subprocess.run([TRAINING_PYTHON, "-m", "benchmarks.parts.tiny_base", self.base, folder / "answers.jsonl"], cwd=ROOT, check=True)
 
     @property
     def base(self) -> Path:
@@ -224,7 +224,7 @@ class Texts:
         """A teacher's address; it answers with these texts."""
         path = folder / "teacher.txt"
         path.write_text("".join(json.dumps(text) + "\n" for text in self._teacher))
-        command = [sys.executable, ROOT / "benchmarks" / "cheap_teacher.py", "--texts", path, "--latency", "0"]
+        command = [sys.executable, ROOT / "benchmarks" / "parts" / "cheap_teacher.py", "--texts", path, "--latency", "0"]
         paths = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=paths) as process:
             assert process.stdin and process.stdout

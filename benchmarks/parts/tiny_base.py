@@ -1,6 +1,6 @@
-"""A tiny model of random weights whose tokenizer knows the texts: `python -m benchmarks.tiny_base FOLDER TEXTS`, training environment.
+"""A tiny model of random weights whose tokenizer knows the texts: `python -m benchmarks.parts.tiny_base FOLDER TEXTS`.
 
-TEXTS is JSONL with the key `answer`. The model itself is tests/tiny_model.py's.
+In the training environment; TEXTS is JSONL with the key `answer`. The model itself is tests/tiny_model.py's.
 """
 
 import json
