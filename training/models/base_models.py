@@ -1,4 +1,4 @@
-"""Where base models come from: a local folder, a hub id, or the weights inside a Python package, converted once.
+"""Where base models come from: a local folder, a hub id, ModelScope, or the weights inside a Python package, converted once.
 
 The package's weights are a quantised GGUF file; they are dequantised to a bf16 safetensors folder that transformers,
 PEFT and vLLM all read.
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from training.errors import BaseModelError
 from training.files import whole_folder
+from training.models import modelscope
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +46,24 @@ PACKAGES = {
 
 
 def prepare(base: str, models: Path) -> str:
-    """What to give `from_pretrained` for `base`: a folder or a hub id. A package's weights are converted into `models` on the first call.
+    """What to give `from_pretrained` for `base`: a folder or a hub id. A package's weights are converted into `models`, a base of
+    ModelScope's is downloaded there, on the first call.
 
     A local folder may be named by its path or by its name inside `models`. Raises BaseModelError.
     """
     if base.startswith(PACKAGE_PREFIX):
         return str(_prepare_package(base.removeprefix(PACKAGE_PREFIX), models))
+    if base.startswith(modelscope.PREFIX):
+        return str(modelscope.prepare_from_modelscope(base, models))
     for folder in folders_of(base, models):
         if (folder / "config.json").exists():
             return str(folder)
     if len(base.split("/")) == HUB_PARTS and not base.startswith((".", "/")):
         return base
-    raise BaseModelError(f"There is no base model {base!r}: no folder with a config.json, no hub id (owner/name), no {PACKAGE_PREFIX}NAME.")
+    raise BaseModelError(
+        f"There is no base model {base!r}: no folder with a config.json, no hub id (owner/name), no {modelscope.PREFIX}OWNER/NAME, no"
+        f" {PACKAGE_PREFIX}NAME."
+    )
 
 
 def folders_of(base: str, models: Path) -> tuple[Path, ...]:
@@ -64,6 +71,8 @@ def folders_of(base: str, models: Path) -> tuple[Path, ...]:
     if base.startswith(PACKAGE_PREFIX):
         known = PACKAGES.get(base.removeprefix(PACKAGE_PREFIX))
         return (models / known.folder,) if known else ()
+    if base.startswith(modelscope.PREFIX):
+        return (modelscope.folder_of(base, models),)
     return models / base, Path(base)
 
 
