@@ -44,10 +44,16 @@ Arm = Literal[
     "staged",
     "distilled-top",
     "distilled-random",
+    "preferred",
+    "inverse+preferred",
 ]
-"""What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself; `inverse`: the writer's
-answers to their questions with plain notes; `staged`: the teacher's, then the writer's; `distilled-top`: the third of the teacher's that
-is most like the writer, and `distilled-random` any third, to compare it with."""
+"""What an adapter is trained on: the writer's pairs, the teacher's, both, or answers the base wrote itself;
+
+inverse                          the writer's answers to their questions with plain notes; `+distilled`: and the teacher's
+staged                           the teacher's, then the writer's
+distilled-top, distilled-random  the third of the teacher's that is most like the writer; any third, to compare it with
+preferred                        after `distilled` pairs of the writer's answers and the student's own; `inverse+`: after `inverse`
+"""
 
 INVERSE_FILE = "inverse.jsonl"
 """The writer's training answers again, most to their question with notes, where plain rewrites were bought."""
@@ -61,8 +67,16 @@ TRAINING_FILES: dict[str, tuple[str, ...]] = {
     "staged": ("distilled.jsonl", "direct.jsonl"),
     "distilled-top": ("distilled.jsonl",),
     "distilled-random": ("distilled.jsonl",),
+    "preferred": ("distilled.jsonl", "direct.jsonl"),
+    "inverse+preferred": (INVERSE_FILE, "direct.jsonl"),
 }
 """Files of the dataset folder that each arm trains on."""
+
+FIRST_STAGE: dict[Arm, Arm] = {"staged": "distilled", "preferred": "distilled", "inverse+preferred": "inverse"}
+"""Arms that are trained in two stages, and the arm whose training is the first."""
+PREFERRING: tuple[Arm, ...] = ("preferred", "inverse+preferred")
+"""Arms whose second stage trains on pairs of answers, which stand in PAIRS_FILE and VOTES_FILE of the run folder in TRL's form."""
+PAIRS_FILE, VOTES_FILE = "pairs.jsonl", "votes.jsonl"
 
 SELECTING: tuple[Arm, ...] = ("distilled-top", "distilled-random")
 """Arms that train on some rows of their file, which stand in SELECTED_FILE of the run folder (training.measure.selection)."""

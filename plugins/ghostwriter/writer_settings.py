@@ -33,6 +33,8 @@ MODE_OF_ARM: dict[Arm, Mode] = {
     "staged": "distilled",
     "distilled-top": "distilled",
     "distilled-random": "distilled",
+    "preferred": "distilled",
+    "inverse+preferred": "inverse",
 }
 """The mode that gives what each arm trains on."""
 LEDGER_SUFFIX: dict[Mode, str] = {"self-instruct": "-student", "inverse": "-plain"}

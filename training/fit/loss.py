@@ -5,7 +5,7 @@ at once and the logits (positions x vocabulary, in float32) are thrown away. The
 held-out loss, and padded and packed batches alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,43 @@ def target_loss(hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tenso
     return loss
 
 
+def token_losses(hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of each of `targets` (positions, in float32), predicted from `hidden` (positions, size) by the frozen head."""
+    losses: torch.Tensor = _FrozenHeadLosses.apply(hidden, targets, weight)  # type: ignore[no-untyped-call]
+    return losses
+
+
+class _FrozenHeadLosses(torch.autograd.Function):
+    """Cross-entropy of each position by itself, with its gradient made in the forward pass, a slice at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        losses = hidden.new_zeros(len(targets), dtype=torch.float32)
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for rows in _slices(hidden, len(targets), weight):
+            logits = (hidden[rows] @ weight.T).float()
+            labels, logsumexp = targets[rows, None], logits.logsumexp(dim=-1, keepdim=True)
+            losses[rows] = (logsumexp - logits.gather(1, labels))[:, 0]
+            if gradient is not None:
+                shares = (logits - logsumexp).exp()
+                shares.scatter_add_(1, labels, shares.new_full(labels.shape, -1.0))
+                torch.mm(shares.to(hidden.dtype), weight, out=gradient[rows])
+        ctx.save_for_backward(gradient)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream[0].to(gradient.dtype)[:, None], None, None
+
+
+def _slices(hidden: torch.Tensor, positions: int, weight: torch.Tensor) -> Iterator[slice]:
+    """So many positions at a time that their logits are SLICE_VALUES at most."""
+    size = max(1, SLICE_VALUES[hidden.device.type] // len(weight))
+    size -= size % SLICE_STEP if size > SLICE_STEP else 0
+    return (slice(start, start + size) for start in range(0, positions, size))
+
+
 class _FrozenHeadLoss(torch.autograd.Function):
     """Cross-entropy sum of hidden (positions, size) against labels (positions), with its gradient made in the forward pass."""
 
@@ -46,9 +83,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         total = hidden.new_zeros((), dtype=torch.float32)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        size = max(1, SLICE_VALUES[hidden.device.type] // len(weight))
-        size -= size % SLICE_STEP if size > SLICE_STEP else 0
-        for rows in (slice(start, start + size) for start in range(0, len(labels), size)):
+        for rows in _slices(hidden, len(labels), weight):
             loss, logits_gradient = _slice_loss(hidden.device.type)(hidden[rows] @ weight.T, labels[rows, None])
             total += loss
             if gradient is not None:

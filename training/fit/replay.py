@@ -62,14 +62,13 @@ def replayed(rows: int, share: float) -> int:
 def questions(heldout: Sequence[str], seed: int) -> list[str]:
     """The general questions in a seeded order, without any that is nearly a held-out one."""
     asked = QUESTIONS_FILE.read_text(encoding="utf-8").splitlines()
-    kept = [question for question in asked if not any(_is_near(question, other) for other in heldout)]
+    kept = [question for question in asked if not any(is_near(question, other) for other in heldout)]
     return random.Random(seed).sample(kept, len(kept))
 
 
 def _write(path: Path, request: TrainRequest, base: Base, wanted: int, look: Look) -> None:
-    heldout = [messages[-2]["content"] for messages in _heldout(request.dataset)]
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for question, answer in _answers(questions(heldout, request.recipe.seed), request, base, look):
+    for question, answer in _answers(questions(heldout_questions(request.dataset), request.recipe.seed), request, base, look):
         if len(found) == wanted:
             break
         if answer.finished and answer.text:
@@ -79,10 +78,11 @@ def _write(path: Path, request: TrainRequest, base: Base, wanted: int, look: Loo
     write_file(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.values()))
 
 
-def _heldout(dataset: Path) -> list[list[dict[str, str]]]:
+def heldout_questions(dataset: Path) -> list[str]:
+    """The questions nobody trains on; none where the dataset holds none out."""
     if not (dataset / HELDOUT_FILE).exists():
         return []
-    return [messages for _, messages in read_messages(dataset, [HELDOUT_FILE])]
+    return [messages[-2]["content"] for _, messages in read_messages(dataset, [HELDOUT_FILE])]
 
 
 def _answers(asked: Sequence[str], request: TrainRequest, base: Base, look: Look) -> Iterator[tuple[str, Answer]]:
@@ -105,7 +105,8 @@ def _ask(base: Base, model: Any, answering: Answering, look: Look, asked: Sequen
     return [asdict(answer) for answer in answer_batch(model, base, prompts, [MAX_NEW_TOKENS] * len(asked), answering, look)]
 
 
-def _is_near(one: str, other: str) -> bool:
+def is_near(one: str, other: str) -> bool:
+    """Whether two questions ask nearly the same."""
     left, right = (_threes(text) for text in (one, other))
     return len(left & right) >= NEAR * len(left | right)
 

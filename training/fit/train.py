@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from training.contract import REQUEST_FILE, RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
+from training.contract import FIRST_STAGE, REQUEST_FILE, RESULT_FILE, VOTES_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.errors import CheckpointError, NonFiniteLoss, OutOfMemory
 from training.fit import checkpoint, tracked as train_tracking
 from training.fit.checkpoint import Saver, State
@@ -37,7 +37,7 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
         log.info("Already trained: %s", result_path)
         return read_json(TrainResult, result_path)
     processes, asked = Processes(), request
-    earlier = _train_first_stage(request, processes, stop) if request.arm == "staged" else None
+    earlier = _train_first_stage(request, processes, stop) if request.arm in FIRST_STAGE else None
     if earlier:
         request = second_stage(request, earlier.adapter)
     folder = _folder_of_process(request.run_folder, processes)
@@ -54,6 +54,7 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     if processes.is_main:
         write_json(result, result_path)
         checkpoint.remove_all(request.run_folder)
+        (request.run_folder / VOTES_FILE).unlink(missing_ok=True)  # what people said is kept by the database, and not for ever
     return result
 
 
@@ -87,7 +88,7 @@ def run_steps(session: Session, state: State, run: TrackedRun, folder: Path, sto
             state = _advance(state, step, took)
             speed = throughput.add(step.tokens, step.answer_tokens, state.step)
             train_tracking.step(run, state.step, step, learning_rate(recipe, state.step - 1, total), speed)
-            state = pace.decide(state, step.tokens, took, _tokens_to_come(session, state.step))
+            state = session.watch(pace.decide(state, step.tokens, took, _tokens_to_come(session, state.step)))
             if state.total_steps and state.total_steps != total:
                 total = state.total_steps
                 ahead.replan(total)

@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ghostwriter.errors import CorpusTooSmall, SnapshotError
+from ghostwriter.files import write_durably
 from ghostwriter.home import Home
 from ghostwriter.judging.gate import BASE
 from ghostwriter.judging.promote import Champion, adapter_digest
-from ghostwriter.snapshot import read_manifest
+from ghostwriter.pairs import Pair
+from ghostwriter.snapshot import read_manifest, read_rows
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import MODE_OF_ARM
 from training.contract import (
     HELDOUT_FILE,
     INVERSE_FILE,
+    PREFERRING,
     REQUEST_FILE,
     RESULT_FILE,
     TRAINING_FILES,
+    VOTES_FILE,
     Arm,
     ArmRequest,
     EvaluateRequest,
@@ -60,11 +64,31 @@ def request_training(
             f"The answers in {dataset} are {made}, so arm {arm!r} cannot train on them. Distil in mode {MODE_OF_ARM[arm]!r} first."
         )
     start = champion.adapter if champion and recipe.warm_steps and can_continue(champion, recipe) else None
-    run_folder = home.runs(writer.stem) / _digest(*_inputs(manifest.digest, arm, recipe, start))
+    votes = _votes(home, writer, dataset) if arm in PREFERRING else ""
+    run_folder = home.runs(writer.stem) / _digest(*_inputs(manifest.digest, arm, recipe, start), *([votes] if votes else []))
     request = TrainRequest(
         run_folder=run_folder, dataset=dataset, arm=arm, recipe=recipe, start=start, models=home.models, tracking=tracking
     )
-    return _write_request(request, run_folder)
+    path = _write_request(request, run_folder)
+    if votes:
+        write_durably(run_folder / VOTES_FILE, votes.encode())
+    return path
+
+
+def _votes(home: Home, writer: Writer, dataset: Path) -> str:
+    """What people preferred, as TRL's rows; without votes on anything like a held-out question or answer of the dataset."""
+    from ghostwriter.database import open_database  # not at the top: a DAG file that is read loads neither SQLAlchemy nor numpy
+    from ghostwriter.votes.export import export_votes
+    from ghostwriter.votes.records import all_votes
+
+    rows = read_rows(dataset, HELDOUT_FILE)
+    heldout = [Pair(row["id"], row["question_id"], *(message["content"] for message in row["messages"])) for row in rows]
+    engine = open_database(home.database_url)
+    try:
+        found = export_votes(all_votes(engine, writer.stem), heldout, "preference")
+    finally:
+        engine.dispose()
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.rows)
 
 
 def request_evaluation(

@@ -20,6 +20,8 @@ ARM_NAMES = {
     "staged": "staged: the teacher's answers, then the writer's own",
     "distilled-top": "distilled-top: the third of the teacher's that is most like the writer",
     "distilled-random": "distilled-random: any third of the teacher's, to compare with",
+    "preferred": "preferred: distilled, then the writer's answers against the student's own",
+    "inverse+preferred": "inverse+preferred: the same after inverse",
 }
 MODE_NAMES = {
     "distilled": "distilled: a stronger teacher answers",

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from ghostwriter.database import open_database
 from ghostwriter.errors import CorpusTooSmall, SnapshotError
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import ADAPTER_FILE, Champion
 from ghostwriter.mlflow_runs.handover import request_evaluation, request_training
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.writer import Writer, load_writer
+from tests.vote_case import QUESTION, vote
 from training.contract import Answering, EvaluateRequest, Recipe, Tracking, TrainRequest, TrainResult, read_json, write_json
 
 RECIPE = Recipe(base="tiny", revision="r1")
@@ -86,6 +88,27 @@ def test_arms_that_learned_from_notes_are_compared_in_one_pass_and_in_two_and_ju
 def test_an_arm_that_learns_from_notes_needs_a_dataset_with_rewrites(home: Home, lamplight: Writer) -> None:
     with pytest.raises(CorpusTooSmall, match=r"no rows in inverse\.jsonl, which arm 'inverse' trains on\. Distil in mode 'inverse' first"):
         request_training(home, lamplight, dataset(home), "inverse", RECIPE, TRACKING)
+
+
+def test_votes_go_to_an_arm_of_preferences_without_those_on_a_heldout_question_and_to_no_other(home: Home, lamplight: Writer) -> None:
+    held = [{"role": "user", "content": "How do gulls sleep in a gale?"}, {"role": "assistant", "content": "Badly, and one at a time."}]
+    rows = {"direct.jsonl": [{"id": "d"}], "distilled.jsonl": [{"id": "t"}]}
+    rows |= {"heldout.jsonl": [{"id": "h", "question_id": "q", "messages": held}]}
+    made = write_snapshot(home.datasets("lamplight"), "dataset", "lamplight", rows, facts={"mode": "distilled"})
+    before = request_training(home, lamplight, made, "preferred", RECIPE, TRACKING)
+    engine = open_database(home.database_url)
+    vote(engine, "a", "good", "poor", writer="lamplight")
+    vote(engine, "a", "good", "poor", writer="lamplight", question="How do gulls sleep in gales?")
+    vote(engine, "a", "good", "poor")
+    engine.dispose()
+    after = request_training(home, lamplight, made, "preferred", RECIPE, TRACKING)
+    assert before.parent != after.parent
+    assert not (before.parent / "votes.jsonl").exists()
+    (line,) = (after.parent / "votes.jsonl").read_text(encoding="utf-8").splitlines()
+    said = [[{"role": role, "content": text}] for role, text in (("user", QUESTION), ("assistant", "good"), ("assistant", "poor"))]
+    assert json.loads(line) == dict(zip(("prompt", "chosen", "rejected"), said, strict=True))
+    other = request_training(home, lamplight, made, "distilled", RECIPE, TRACKING)
+    assert not (other.parent / "votes.jsonl").exists()
 
 
 def test_what_is_examined_is_answered_as_the_writer_is_served(home: Home, lamplight: Writer) -> None:

@@ -14,7 +14,7 @@ from tests.training.fit.test_train import assert_equal, interrupt
 from training.answer.generate import answer_batch
 from training.contract import Answering, TrainRequest
 from training.errors import Stopped
-from training.fit.replay import MAX_NEW_TOKENS, TEMPERATURE, _is_near, questions, replay_rows
+from training.fit.replay import MAX_NEW_TOKENS, TEMPERATURE, is_near, questions, replay_rows
 from training.fit.train import train
 from training.measure.ability import tasks
 from training.models.model import load_base
@@ -77,11 +77,11 @@ def test_a_stop_while_the_base_is_asked_keeps_what_it_said_and_leaves_no_half_fi
     assert kept.read_text().startswith(before)
 
 
-def test_no_question_is_nearly_one_of_the_ability_probe_nor_another_of_them_nor_a_heldout_one() -> None:
+def test_no_questionis_nearly_one_of_the_ability_probe_nor_another_of_them_nor_a_heldout_one() -> None:
     asked = questions([], 0)
     assert len(asked) >= 140
-    assert not [pair for task in tasks() for pair in ((task.question, other) for other in asked) if _is_near(*pair)]
-    assert not [pair for pair in combinations(asked, 2) if _is_near(*pair)]
+    assert not [pair for task in tasks() for pair in ((task.question, other) for other in asked) if is_near(*pair)]
+    assert not [pair for pair in combinations(asked, 2) if is_near(*pair)]
     left = questions(["Explain: what is a mortgage, in two sentences?", "怎样炒鸡蛋呢？"], 0)
     assert set(asked) - set(left) == {"Explain what a mortgage is, in two sentences.", "怎样炒鸡蛋？"}
     assert questions([], 0) != questions([], 1)
