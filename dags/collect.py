@@ -8,6 +8,7 @@ from ghostwriter.tasks import dataset_stages as stages, forms
 from ghostwriter.tasks.assets import answers_asset, dataset_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.tasks.stoppable import stoppable
+from ghostwriter.tasks.time_limits import time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
@@ -15,13 +16,13 @@ from ghostwriter.writer import Writer
 def collect_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer."""
     answers, dataset = answers_asset(writer.stem), dataset_asset(writer.stem)
-    schedule = writer.schedule
+    schedule, limits = writer.schedule, time_limits(writer)
 
     @dag(
         dag_id=f"{writer.stem}_collect",
         dag_display_name=f"{writer.name}: 1 collect",
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
-        **dag_defaults(writer, "nightly", starts_paused=True),
+        **dag_defaults(writer, "nightly", limits.of_run("collect"), starts_paused=True),
     )
     def collect() -> None:
         """### Site -> archive -> snapshot of answers
@@ -34,7 +35,7 @@ def collect_dag(writer: Writer) -> DAG:
         renew the connection, or import a HAR file (see the README). What was collected is kept; trigger it again and it goes on.
         """
 
-        @stoppable(retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
+        @stoppable(execution_timeout=limits.collect, retries=2, retry_delay=timedelta(minutes=5), retry_exponential_backoff=2.0)
         @actionable
         def read_site(*, params: dict) -> dict[str, object]:
             """Fetch new and changed answers into the archive."""

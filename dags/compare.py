@@ -7,19 +7,20 @@ from ghostwriter.mlflow_runs import comparison
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import dataset_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.time_limits import MANY_ARMS, time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
 
 def compare_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer."""
-    dataset = dataset_asset(writer.stem)
+    dataset, limits = dataset_asset(writer.stem), time_limits(writer, MANY_ARMS)
 
     @dag(
         dag_id=f"{writer.stem}_compare",
         dag_display_name=f"{writer.name}: compare arms",
         schedule=None,
-        **dag_defaults(writer, "by hand"),
+        **dag_defaults(writer, "by hand", MANY_ARMS * limits.of_run("train")),
     )
     def compare() -> None:
         """### Dataset -> several adapters -> one table
@@ -57,9 +58,9 @@ def compare_dag(writer: Writer) -> DAG:
         def close_run(mlflow_run: str, *, ti: object) -> None:
             comparison.close_run(mlflow_run, ti)
 
-        trained = stage_tasks("train", plan(mlflow_run := open_run()))
+        trained = stage_tasks("train", plan(mlflow_run := open_run()), limits.train)
         asked = plan_evaluation(mlflow_run, trained.output)
-        stage_task("evaluate", asked) >> (evaluated := stage_task("measure", asked))
+        stage_task("evaluate", asked, limits.examine) >> (evaluated := stage_task("measure", asked, limits.examine))
         summarise(mlflow_run, evaluated.output) >> close_run(mlflow_run)
 
     return compare()

@@ -7,19 +7,20 @@ from ghostwriter.tasks.assets import answers_asset, dataset_asset
 from ghostwriter.tasks.batch_trigger import DistillInBatch
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
 from ghostwriter.tasks.stoppable import stoppable
+from ghostwriter.tasks.time_limits import time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
 
 def distill_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer."""
-    answers, dataset = answers_asset(writer.stem), dataset_asset(writer.stem)
+    answers, dataset, limits = answers_asset(writer.stem), dataset_asset(writer.stem), time_limits(writer)
 
     @dag(
         dag_id=f"{writer.stem}_distill",
         dag_display_name=f"{writer.name}: 2 distil",
         schedule=[answers],
-        **dag_defaults(writer, "nightly", "distill"),
+        **dag_defaults(writer, "nightly", limits.of_run("distill"), "distill"),
     )
     def distill() -> None:
         """### Snapshot of answers -> teacher -> dataset
@@ -44,7 +45,7 @@ def distill_dag(writer: Writer) -> DAG:
             """Say what asking would cost before anything is spent; ends here when the form wants no more."""
             return stages.estimate_cost(writer.with_teacher_answers(params["wanted"]), folder, params, ti)
 
-        @stoppable(pool=TEACHER_POOL, retries=3)
+        @stoppable(execution_timeout=limits.ask, pool=TEACHER_POOL, retries=3)
         @actionable
         def ask_teacher(folder: str, *, params: dict, dag_run: object) -> str:
             """Ask the teacher what the ledger does not hold yet, filter, split, and write the dataset of the newest answers."""

@@ -7,6 +7,7 @@ from airflow.sdk import dag, task
 from ghostwriter.launchers.stages import launcher
 from ghostwriter.launchers.task_labels import task_needs
 from ghostwriter.tasks.body import actionable
+from ghostwriter.tasks.time_limits import SHORT
 
 SWEEP_FOR = timedelta(minutes=58)
 """Of an hour. Nothing else stops a pod that nobody follows, so on Kubernetes they are looked at every minute, by one task an hour: with a
@@ -20,7 +21,8 @@ task a minute KubernetesExecutor would make half a million pods a year. An unfol
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=["ghostwriter"],
-    default_args={"owner": "ghostwriter"},
+    dagrun_timeout=SHORT,
+    default_args={"owner": "ghostwriter", "execution_timeout": SHORT},
 )
 def maintenance() -> None:
     """### Leftover containers

@@ -5,6 +5,7 @@ from airflow.sdk import Param, dag, setup, task, teardown
 from ghostwriter.launchers.stages import stage_task
 from ghostwriter.tasks import multiplication as stages
 from ghostwriter.tasks.body import actionable
+from ghostwriter.tasks.time_limits import LONG, SHORT, longest
 from training.contract import recipe_names
 
 EXAM = "Examination"
@@ -21,7 +22,8 @@ def number(default: int, field: str, title: str, description: str, section: str 
     schedule=None,
     max_active_runs=1,
     tags=["ghostwriter", "by hand"],
-    default_args={"owner": "ghostwriter"},
+    dagrun_timeout=longest(2 * LONG),
+    default_args={"owner": "ghostwriter", "execution_timeout": SHORT},
     params={
         "recipe": Param("smollm2-135m-arithmetic-cpu", enum=recipe_names(), title="Recipe", description="GPU: smollm2-135m-arithmetic."),
         "samples": number(64, "samples", "Samples", "Worked chains to train on. The article: 10000."),

@@ -6,6 +6,7 @@ from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import champion_asset
 from ghostwriter.tasks.body import actionable, dag_defaults
 from ghostwriter.tasks.notify import on_new_champion
+from ghostwriter.tasks.time_limits import SHORT
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
@@ -18,7 +19,7 @@ def rollback_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_rollback",
         dag_display_name=f"{writer.name}: roll back",
         schedule=None,
-        **dag_defaults(writer, "by hand"),
+        **dag_defaults(writer, "by hand", SHORT),
     )
     def rollback() -> None:
         """### Champion <-> previous

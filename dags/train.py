@@ -9,19 +9,20 @@ from ghostwriter.tasks.assets import champion_asset, dataset_asset
 from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
 from ghostwriter.tasks.notify import on_new_champion
 from ghostwriter.tasks.stoppable import stoppable
+from ghostwriter.tasks.time_limits import time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
 
 
 def train_dag(writer: Writer) -> DAG:
     """Build the DAG of one writer; `compare_content` and `approve` are there when the writer file asks for them."""
-    dataset, champion = dataset_asset(writer.stem), champion_asset(writer.stem)
+    dataset, champion, limits = dataset_asset(writer.stem), champion_asset(writer.stem), time_limits(writer)
 
     @dag(
         dag_id=f"{writer.stem}_train",
         dag_display_name=f"{writer.name}: 3 train and promote",
         schedule=[dataset],
-        **dag_defaults(writer, "nightly", "train"),
+        **dag_defaults(writer, "nightly", limits.of_run("train"), "train"),
     )
     def train() -> None:
         """### Dataset -> adapter -> scores -> champion
@@ -44,9 +45,10 @@ def train_dag(writer: Writer) -> DAG:
         def plan_evaluation(mlflow_run: str, trained: dict) -> str:
             return stages.plan_evaluation(writer, [trained["request"]], mlflow_run)
 
-        @stoppable(pool=TEACHER_POOL, retries=3, doc_md="Have the judge compare what the candidate and its rival say.")
+        @stoppable(execution_timeout=limits.judge, pool=TEACHER_POOL, retries=3)
         @actionable
         def compare_content(mlflow_run: str, evaluated: dict) -> dict:
+            """Have the judge compare what the candidate and its rival say."""
             return stages.compare_content(writer, evaluated["request"], mlflow_run)
 
         @task(doc_md="Decide whether the candidate is better than the champion (the base, while there is none).")
@@ -66,9 +68,9 @@ def train_dag(writer: Writer) -> DAG:
             stages.close_run(writer, mlflow_run, params, ti)
 
         mlflow_run = (planned := plan())["run_id"]
-        trained = stage_task("train", planned["request"])
+        trained = stage_task("train", planned["request"], limits.train)
         asked = plan_evaluation(mlflow_run, trained.output)
-        stage_task("evaluate", asked) >> (evaluated := stage_task("measure", asked))
+        stage_task("evaluate", asked, limits.examine) >> (evaluated := stage_task("measure", asked, limits.examine))
         verdict = judge(mlflow_run, evaluated.output, compare_content(mlflow_run, evaluated.output) if writer.judge else None)
         approved = approval(writer, verdict, mlflow_run).output if writer.gate.approval else None
         promote(mlflow_run, trained.output, verdict, approved) >> close_run(mlflow_run)

@@ -26,6 +26,7 @@ from ghostwriter.writer_settings import (
     Gate,
     Judge,
     Language,
+    Limits,
     Mode,
     Notify,
     Schedule,
@@ -65,6 +66,7 @@ class Writer(Section):
     notify: Notify | None = None
     chat: Chat = Chat()
     keep: Keep = Keep()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _student_is_there(self) -> Self:

@@ -293,7 +293,9 @@ class Gate(Section):
     min_reloaded: float = Field(1.0, ge=0, le=1)
     """Share of sampled answers that plain peft must give, too, token by token but for near ties (training.reload)."""
     approval: bool = False
-    """A person must approve in Airflow, within a week, before the champion changes."""
+    """A person must approve in Airflow, within a week, before the champion changes. [notify] is told that a candidate waits."""
+    approvers: tuple[str, ...] = ()
+    """Ids of the Airflow users who may; by default whoever may answer required actions there."""
 
 
 class Serving(Section):
@@ -302,6 +304,20 @@ class Serving(Section):
     required: bool = False
     """A candidate becomes the champion only if the gateway's engine loads it and answers as it was scored; while no gateway answers,
     nothing is promoted."""
+
+
+class Limits(Section):
+    """Hours after which a task is ended and tried again. What is not named is three times what this file lets expect, an hour at least
+    (ghostwriter.tasks.time_limits): name it where a site, a teacher or a GPU is slower than that."""
+
+    collect: float | None = Field(None, gt=0)
+    ask: float | None = Field(None, gt=0)
+    """The teacher. By default from `answers`, `concurrency` and `requests_per_minute` at ten seconds an answer."""
+    judge: float | None = Field(None, gt=0)
+    train: float | None = Field(None, gt=0)
+    """By default from the recipe, at the speed of a small card."""
+    examine: float | None = Field(None, gt=0)
+    """Answering the held-out questions, and once more measuring the answers."""
 
 
 class Chat(Section):

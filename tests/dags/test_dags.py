@@ -21,7 +21,7 @@ def writers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writers = tmp_path_factory.mktemp("writers")
     (writers / "lamplight.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
     plain = (writers / "lamplight.toml").read_text()
-    careful = plain.replace("[teacher]", "[teacher]\nbatch = true") + "\n[gate]\napproval = true\n"
+    careful = plain.replace("[teacher]", "[teacher]\nbatch = true") + "\n[gate]\napproval = true\napprovers = ['7']\n"
     without_student = careful[: careful.index("[student]")] + careful[careful.index("[training]") :]
     (writers / "careful.toml").write_text(without_student + "\n[judge]\nquestions = 5\n" + NOTIFY)
     (writers / "broken.toml").write_text('name = "x"\nnonsense = 1\n')
@@ -176,10 +176,10 @@ def test_messages_are_off_by_default_and_go_where_the_writer_file_says(bag: DagB
         return [type(message.notifier()).__name__ for message in getattr(bag.dags[f"{stem}_{dag}"].get_task(task), f"on_{on}_callback")]
 
     assert told("lamplight", "train", "train", "failure") == []
-    assert told("careful", "train", "train", "failure") == ["SmtpNotifier", "HttpNotifier"]
-    assert told("careful", "collect", "read_site", "failure") == ["SmtpNotifier", "HttpNotifier"]
-    assert told("careful", "train", "promote", "success") == ["SmtpNotifier", "HttpNotifier"]
-    assert told("careful", "rollback", "roll_back", "success") == ["SmtpNotifier", "HttpNotifier"]
+    assert told("careful", "train", "train", "failure") == ["SmtpNotifier", "ChatNotifier"]
+    assert told("careful", "collect", "read_site", "failure") == ["SmtpNotifier", "ChatNotifier"]
+    assert told("careful", "train", "promote", "success") == ["SmtpNotifier", "ChatNotifier"]
+    assert told("careful", "rollback", "roll_back", "success") == ["SmtpNotifier", "ChatNotifier"]
     assert told("careful", "train", "judge", "success") == []
 
 
@@ -232,3 +232,26 @@ def test_the_gpu_stages_have_the_buttons_that_their_results_answer(bag: DagBag) 
     assert buttons("lamplight_train", "train") == ["MLflow run", "Registered model"]
     assert buttons("lamplight_train", "evaluate") == buttons("lamplight_train", "measure") == ["MLflow run", "Report", "Registered model"]
     assert buttons("multiplication", "examine") == ["MLflow run", "Report"]
+
+
+def test_no_task_and_no_run_may_take_for_ever(bag: DagBag) -> None:
+    tasks = {f"{name}.{task.task_id}": task.execution_timeout for name, dag in bag.dags.items() for task in dag.tasks}
+    named = [name for name in tasks if not name.startswith("broken_")]
+    assert named and {name for name in named if not tasks[name]} == set()
+    runs = {name: dag.dagrun_timeout for name, dag in bag.dags.items() if not name.startswith("broken_")}
+    assert {name for name, limit in runs.items() if not limit} == set()
+    for name, dag in bag.dags.items():
+        assert all(task.execution_timeout < runs[name] for task in dag.tasks if name in runs), name
+
+
+def test_a_night_that_is_late_is_told_and_what_a_form_starts_is_not(bag: DagBag) -> None:
+    late = {name: [alert.name for alert in dag.deadline or ()] for name, dag in bag.dags.items() if name.startswith("lamplight")}
+    assert late == {f"lamplight_{stage}": ["late"] if stage in STAGES[:3] else [] for stage in STAGES}
+    (alert,) = bag.dags["careful_train"].deadline
+    assert (alert.callback.path, alert.callback.kwargs) == ("ghostwriter.tasks.late.tell_late", {"stem": "careful"})
+    assert alert.interval < bag.dags["careful_train"].dagrun_timeout
+
+
+def test_who_must_approve_may_be_named(bag: DagBag) -> None:
+    approve = bag.dags["careful_train"].get_task("approve")
+    assert approve.assigned_users == [{"id": "7", "name": "7"}]

@@ -77,7 +77,7 @@ class LocalStage:
             )
             lock.note(self._process.pid)
             with self._process:
-                lines = self._follow(say)
+                lines = self._followed(say)
             status = self._process.returncode
         result = last_file(self.request.parent, self.stage)
         if status == STOPPED_STATUS or status < 0:
@@ -96,6 +96,14 @@ class LocalStage:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+    def _followed(self, say: Callable[[str], None]) -> list[str]:
+        """Its last lines, once it has ended. What interrupts this (a task's time limit) ends the process, which nobody else would."""
+        try:
+            return self._follow(say)
+        except BaseException:
+            self.stop()
+            raise
 
     def _follow(self, say: Callable[[str], None]) -> list[str]:
         assert self._process and self._process.stdout

@@ -13,6 +13,7 @@ from ghostwriter.launchers.local import LocalStage
 from ghostwriter.launchers.outcome import LINKS, stage_outcome
 from ghostwriter.tasks.body import GPU_POOL, actionable
 from ghostwriter.tasks.stoppable import end_with_worker
+from ghostwriter.tasks.time_limits import LONG
 from training.contract import WITHOUT_MODEL, Stage
 
 log = logging.getLogger(__name__)
@@ -82,17 +83,21 @@ def stage_operator(stage: Stage) -> type[BaseOperator]:
     return KubernetesJobStageOperator if several else KubernetesStageOperator
 
 
-def stage_settings(stage: Stage) -> dict[str, Any]:
-    """The one place that says how a stage runs. Retries are for killed workers: an error a person must act on is not retried."""
+def stage_settings(stage: Stage, limit: timedelta) -> dict[str, Any]:
+    """The one place that says how a stage runs.
+
+    Retries are for killed workers and for a stage that was ended by its time limit: an error a person must act on is not retried.
+    """
     pool = {} if stage in WITHOUT_MODEL else {"pool": GPU_POOL}
-    return {"task_id": stage, "stage": stage, **pool, "retries": 3, "retry_delay": timedelta(seconds=5), "doc_md": DOCS[stage]}
+    again = {"retries": 3, "retry_delay": timedelta(seconds=5)}
+    return {"task_id": stage, "stage": stage, **pool, **again, "execution_timeout": limit, "doc_md": DOCS[stage]}
 
 
-def stage_task(stage: Stage, request: Any) -> BaseOperator:
+def stage_task(stage: Stage, request: Any, limit: timedelta = LONG) -> BaseOperator:
     """The task for a stage: in the pool of the GPU, where the stage needs one."""
-    return stage_operator(stage)(request=request, **stage_settings(stage))
+    return stage_operator(stage)(request=request, **stage_settings(stage, limit))
 
 
-def stage_tasks(stage: Stage, requests: Any) -> Any:
+def stage_tasks(stage: Stage, requests: Any, limit: timedelta) -> Any:
     """The same for a list of requests: one task for each, one after the other in the pool."""
-    return stage_operator(stage).partial(**stage_settings(stage)).expand(request=requests)
+    return stage_operator(stage).partial(**stage_settings(stage, limit)).expand(request=requests)

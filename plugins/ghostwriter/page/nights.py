@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.deadline import Deadline
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
@@ -19,6 +20,9 @@ RESULTS = {"collect": "read_site", "train": "judge"}
 """The task of a stage whose result says in words what came of it."""
 FIRST = {"distill": "find_answers", "train": "plan"}
 """The task of a stage that looks whether there is anything to do."""
+ENDED = ("success", "failed")
+OVERDUE = timedelta(minutes=10)
+"""Airflow starts a run within seconds."""
 GOOD, BAD, BUSY, QUIET = "good", "bad", "busy", "quiet"
 
 
@@ -33,6 +37,8 @@ class StageRun:
     when: datetime
     tone: str
     words: str
+    late: datetime | None = None
+    """When it was to be done, while it is not."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Night:
     runs: tuple[StageRun, ...]
     next_run: datetime | None
     paused: bool
+    overdue: bool = False
+    """The next collection was due, and has not begun: an earlier run is in its way, or Airflow's scheduler is away."""
 
     @property
     def began(self) -> datetime | None:
@@ -58,7 +66,8 @@ def read_night(session: Session, stem: str) -> Night:
     """How the writer's last night ended."""
     runs = tuple(run for stage in STAGES if (run := _stage_run(session, stem, stage)))
     dag = session.get(DagModel, f"{stem}_collect")
-    return Night(runs, dag.next_dagrun_create_after if dag and not dag.is_paused else None, bool(dag and dag.is_paused))
+    next_run = dag.next_dagrun_create_after if dag and not dag.is_paused else None
+    return Night(runs, next_run, bool(dag and dag.is_paused), bool(next_run and next_run < datetime.now(UTC) - OVERDUE))
 
 
 def _stage_run(session: Session, stem: str, stage: str) -> StageRun | None:
@@ -72,7 +81,15 @@ def _stage_run(session: Session, stem: str, stage: str) -> StageRun | None:
     told = {(row.task_id, row.key): XComModel.deserialize_value(row) for row in session.scalars(_of_run(XComModel, dag_id, run.run_id))}
     tone, words = in_words(stage, str(run.state), tasks, told)
     path = f"/dags/{dag_id}/runs/{run.run_id}"
-    return StageRun(stage, STAGES[stage], path, run.start_date or run.run_after, tone, words)
+    return StageRun(stage, STAGES[stage], path, run.start_date or run.run_after, tone, words, passed_deadline(session, run))
+
+
+def passed_deadline(session: Session, run: DagRun) -> datetime | None:
+    """The deadline that a run has passed and is not done; read from its time, so that it is seen without a scheduler, too."""
+    if run.state in ENDED:
+        return None
+    passed = select(Deadline.deadline_time).where(Deadline.dagrun_id == run.id, Deadline.deadline_time < datetime.now(UTC))
+    return session.scalars(passed.order_by(Deadline.deadline_time).limit(1)).first()
 
 
 def _of_run(table: Any, dag_id: str, run_id: str) -> Any:

@@ -23,6 +23,8 @@ ZH = {
     "(cap of a run: %(cap)s)": "（每次运行上限：%(cap)s）",
     "The last night cost": "昨夜花费",
     "Next run": "下次运行",
+    "late: an earlier run is in its way, or Airflow's scheduler is away": "已迟：前一次运行未结束，或 Airflow 调度器不在",
+    "Late: it was to be done by %(time)s.": "已迟：应在 %(time)s 前完成。",
     "switched off": "已关闭",
     "only by hand": "仅手动",
     "Night by night": "逐夜变化",

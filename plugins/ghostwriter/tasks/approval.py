@@ -8,14 +8,13 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.hitl import HITLUser
 
 from ghostwriter.judging.gate import Decision
 from ghostwriter.tasks.notify import Message, on_waiting, send_each
 from ghostwriter.tasks.stages import record_answer
+from ghostwriter.tasks.time_limits import APPROVAL_PATIENCE
 from ghostwriter.writer import Writer
-
-PATIENCE = timedelta(days=7)
-"""After which the candidate counts as rejected: the nights after it wait for the answer."""
 
 
 class PromotionApproval(ApprovalOperator):
@@ -55,7 +54,8 @@ def approval(writer: Writer, verdict: Any, mlflow_run: Any) -> PromotionApproval
         subject=f"Make this adapter the champion of {writer.name}?",
         told=on_waiting(writer),
         defaults=ApprovalOperator.REJECT,
-        response_timeout=PATIENCE,
+        response_timeout=APPROVAL_PATIENCE,
+        assigned_users=[HITLUser(id=user, name=user) for user in writer.gate.approvers] or None,
         retries=1,
         retry_delay=timedelta(seconds=10),
         params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},

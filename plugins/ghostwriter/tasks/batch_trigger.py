@@ -7,7 +7,9 @@ The client is imported where it is used: DAG files import this module each time 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,36 @@ from ghostwriter.home import Home
 from ghostwriter.tasks.body import actionable
 from ghostwriter.tasks.dataset_stages import answers_to_distill
 from ghostwriter.tasks.stoppable import end_body
+from ghostwriter.tasks.time_limits import BATCH_WAIT
 from ghostwriter.writer import load_writer
 
 POLL_SECONDS = 60.0
+TRIGGER_AWAY = timedelta(hours=1)
+"""Beyond the wait: then the scheduler ends a task whose trigger nobody runs."""
 
 
 class BatchTrigger(BaseTrigger):
     """Fires once when the teacher has finished with a batch; only a connection's name travels, never the key."""
 
-    def __init__(self, connection: str, batch: str, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, connection: str, batch: str, poll_seconds: float = POLL_SECONDS, until: float | None = None) -> None:
+        """`until`: seconds since the epoch after which nobody waits any more; a trigger of an earlier version has none."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.connection = connection
         self.batch = batch
         self.poll_seconds = poll_seconds
+        self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes this trigger again."""
-        values = {"connection": self.connection, "batch": self.batch, "poll_seconds": self.poll_seconds}
+        values = {"connection": self.connection, "batch": self.batch, "poll_seconds": self.poll_seconds, "until": self.until}
         return f"{type(self).__module__}.{type(self).__qualname__}", values
+
+    def _overdue(self) -> str:
+        hours = BATCH_WAIT.total_seconds() / 3600
+        return (
+            f"Batch {self.batch} is not finished after {hours:.0f} hours, longer than vendors promise. Look at it on the vendor's page. "
+            "Clear this task to wait as long again, or give the batch up with `python -m ghostwriter distill WRITER --forget-batch`."
+        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the batch until it is finished. A teacher that is down for a while is looked at again; other errors wake the task."""
@@ -54,6 +68,9 @@ class BatchTrigger(BaseTrigger):
                     yield TriggerEvent({"batch": self.batch, "error": str(error)})  # type: ignore[no-untyped-call]
                     return
                 self.log.warning("Batch %s: %s", self.batch, error)
+            if self.until and time.time() > self.until:
+                yield TriggerEvent({"batch": self.batch, "error": self._overdue()})  # type: ignore[no-untyped-call]
+                return
             await asyncio.sleep(self.poll_seconds)
 
 
@@ -87,7 +104,9 @@ class DistillInBatch(BaseOperator):
         batch = open_batch(writer, Home.default(), Path(answers), endpoint, form["mode"], buy_again=buy_again)
         if batch is None:
             return answers
-        self.defer(trigger=BatchTrigger(writer.teacher.connection, batch, self.poll_seconds), method_name="apply")
+        until = time.time() + BATCH_WAIT.total_seconds()
+        trigger = BatchTrigger(writer.teacher.connection, batch, self.poll_seconds, until)
+        self.defer(trigger=trigger, method_name="apply", timeout=BATCH_WAIT + TRIGGER_AWAY)
         raise AssertionError("defer() raises")
 
     def on_kill(self) -> None:

@@ -11,10 +11,12 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from ghostwriter.errors import GhostwriterError, TrackingError
+from ghostwriter.tasks.late import RunTimeout, when_late
 from ghostwriter.tasks.notify import PROBLEM, PROBLEM_CODE, on_failure
+from ghostwriter.tasks.time_limits import SHORT, longest
 from ghostwriter.teacher.progress import duration
 from ghostwriter.writer import Writer
 
@@ -34,18 +36,22 @@ PRIORITY = {"collect": 1, "distill": 10, "train": 100}
 goes first, and ends before the next begins, instead of all twenty ending in the morning."""
 
 
-def dag_defaults(writer: Writer, kind: str, stage: str = "collect", *, starts_paused: bool = False) -> dict[str, Any]:
+def dag_defaults(writer: Writer, kind: str, work: timedelta, stage: str = "collect", *, starts_paused: bool = False) -> dict[str, Any]:
     """What a writer's DAGs share. `kind` is a tag to filter the list of DAGs by: `nightly` or `by hand`.
 
-    A new writer has one switch, that of collecting: an event that a switched-off DAG misses is lost to it.
+    After `work` a night is late, which is told and ends nothing; long after it the run is ended, so that it does not hold up the
+    nights behind it. A new writer has one switch, that of collecting: an event that a switched-off DAG misses is lost to it.
     """
     order = {"priority_weight": PRIORITY[stage], "weight_rule": "upstream"}
     return {
         "max_active_runs": 1,
+        "dagrun_timeout": longest(work),
+        "deadline": when_late(writer, work) if kind == "nightly" else None,
+        "on_failure_callback": RunTimeout(writer),
         "auto_register": False,  # ghostwriter.tasks.writer_dags says why
         "is_paused_upon_creation": starts_paused,
         "tags": [OWNER, writer.stem, kind],
-        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), **AGAIN, **order},
+        "default_args": {"owner": OWNER, "on_failure_callback": on_failure(writer), "execution_timeout": SHORT, **AGAIN, **order},
     }
 
 
@@ -66,11 +72,23 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
                 task_instance.xcom_push(PROBLEM_CODE, error.code)
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
+        except AirflowTaskTimeout:
+            if task_instance:
+                task_instance.xcom_push(PROBLEM, out_of_time(task_instance.task.execution_timeout))
+            raise
         if task_instance:
             log.info("%s: done in %s.", task_instance.task_id, duration(time.monotonic() - started))
         return returned
 
     return call
+
+
+def out_of_time(limit: timedelta) -> str:
+    """What a person is told of a task that was ended by its time limit."""
+    return (
+        f"It was not done after {duration(limit.total_seconds())}, its time limit, and was ended. What is done is kept. If nothing "
+        "hangs and it only needs longer, raise its hours under [limits] in the writer file; then trigger the DAG again, it goes on."
+    )
 
 
 @contextmanager

@@ -7,15 +7,22 @@ nothing else, and kills five seconds later. A task whose worker was killed gets 
 import ctypes
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
 from typing import Any
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk.bases.decorator import task_decorator_factory
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
+from ghostwriter.teacher.progress import duration
 from ghostwriter.teacher.stop import STOP
 
 PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
+LAST_SECONDS = 30.0
+"""For a purchase whose time is up, to keep what is in flight and end."""
 
 
 class StoppableOperator(_PythonDecoratedOperator):
@@ -26,7 +33,8 @@ class StoppableOperator(_PythonDecoratedOperator):
     def execute(self, context: Any) -> Any:
         """Run the function; the end of the worker ends it, too."""
         end_with_worker()
-        return super().execute(context)
+        with ended_in_time(self.execution_timeout):
+            return super().execute(context)
 
     def on_kill(self) -> None:
         """End the function."""
@@ -34,9 +42,34 @@ class StoppableOperator(_PythonDecoratedOperator):
 
 
 def end_body() -> None:
-    """Tell a purchase to end, so that it keeps what arrives; interrupt anything else where it stands."""
-    if not STOP.ask():
+    """Tell a purchase to end, so that it keeps what arrives; interrupt anything else where it stands.
+
+    What Airflow has interrupted itself, because its time was up, is ending already.
+    """
+    if not isinstance(sys.exception(), AirflowTaskTimeout) and not STOP.ask():
         raise KeyboardInterrupt("Airflow ended this task. What is done is kept.")
+
+
+@contextmanager
+def ended_in_time(limit: timedelta | None) -> Iterator[None]:
+    """Within Airflow's time limit: when it is up, tell a purchase to end, and interrupt only what is no purchase or does not end."""
+    if limit is None:
+        yield
+        return
+    interrupt = signal.getsignal(signal.SIGALRM)  # Airflow's, which raises AirflowTaskTimeout wherever the task is
+
+    def time_is_up(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGALRM, interrupt)
+        if STOP.ask(f"Ended by its time limit of {duration(limit.total_seconds())} ([limits] in the writer file)"):
+            signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
+        elif callable(interrupt):
+            interrupt(number, frame)
+
+    signal.signal(signal.SIGALRM, time_is_up)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, interrupt)
 
 
 def stoppable(**settings: Any) -> Callable[[Callable[..., Any]], Any]:

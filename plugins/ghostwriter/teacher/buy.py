@@ -130,14 +130,14 @@ class Buyer:
             await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             if not all(worker.done() for worker in workers):
-                self._stop(_interrupted())
+                self._stop(self._interrupted())
                 await asyncio.wait(workers)
         for worker in workers:
             worker.result()
 
     def _end_soon(self) -> None:
         """Send nothing more, and give up what has not come within the grace."""
-        self._stop(_interrupted())
+        self._stop(self._interrupted())
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
@@ -206,7 +206,7 @@ class Buyer:
             except asyncio.CancelledError:
                 self._given_up[call.key] = worst
                 await self._journal.settle(send, "perhaps_paid", None, "interrupted")
-                raise _interrupted() from None
+                raise self._interrupted() from None
             self._throttle.answered(expected, reply.usage.prompt + reply.usage.completion if reply.usage else expected)
             self._last_answer = time.monotonic()
         finally:
@@ -276,6 +276,9 @@ class Buyer:
                 f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
             )
 
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(f"{self._stop_asked.why}; what was bought is kept, run again to go on.")
+
     def _too_long(self, fault: CallFault) -> bool:
         return (fault.retry_after or 0) > self._settings.outage_seconds
 
@@ -297,10 +300,6 @@ ADVICE = {
     "quota": "Top up the teacher's account.",
     "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
 }
-
-
-def _interrupted() -> Interrupted:
-    return Interrupted("Interrupted; what was bought is kept, run again to go on.")
 
 
 def _pause(number: int) -> float:

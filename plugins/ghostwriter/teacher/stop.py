@@ -11,11 +11,12 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = False
+        self.why = "Interrupted"
         self._listeners: list[Listener] = []
 
-    def ask(self) -> bool:
+    def ask(self, why: str = "") -> bool:
         """Tell every listener; returns whether there was one."""
-        self._asked = True
+        self._asked, self.why = True, why or self.why
         for listener in self._listeners:
             listener()
         return bool(self._listeners)

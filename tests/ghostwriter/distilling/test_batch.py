@@ -1,6 +1,8 @@
 """Batches: submitted once, found again after a crash, applied row by row, and never for a row that the ledger holds."""
 
 import asyncio
+import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -270,7 +272,24 @@ def test_the_trigger_fires_when_the_batch_is_finished_and_carries_no_key(tmp_pat
         assert asyncio.run(first()) == {"batch": batch, "error": None}
     path, values = trigger.serialize()
     assert path == "ghostwriter.tasks.batch_trigger.BatchTrigger"
-    assert values == {"connection": "teacher", "batch": batch, "poll_seconds": 0.1}
+    assert values == {"connection": "teacher", "batch": batch, "poll_seconds": 0.1, "until": None}
+
+
+def test_a_batch_that_never_ends_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ghostwriter.tasks.batch_trigger import BatchTrigger
+
+    home, writer = Home(tmp_path), make_writer(answers=5)
+    with BatchTeacher(TeacherScript(batch_seconds=600)) as teacher:
+        batch = batch_of(writer, home, answers_of(home, pairs(60)), teacher)
+        connection = {"conn_type": "http", "host": teacher.base_url, "password": "sk-test-4f8c2d7e91ab"}
+        monkeypatch.setenv("AIRFLOW_CONN_TEACHER", json.dumps(connection))
+        trigger = BatchTrigger("teacher", batch, poll_seconds=0.1, until=time.time() + 0.3)
+
+        async def first() -> Any:
+            return [event.payload async for event in trigger.run()]
+
+        (told,) = asyncio.run(asyncio.wait_for(first(), 30))
+    assert told["batch"] == batch and "is not finished after 26 hours" in told["error"] and "--forget-batch" in told["error"]
 
 
 def test_a_task_that_waited_before_the_modules_moved_is_woken() -> None:

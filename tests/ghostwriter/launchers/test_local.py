@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from ghostwriter.errors import LaunchError, LaunchInterrupted
 from ghostwriter.launchers import local
@@ -164,6 +165,25 @@ def test_stopping_lets_the_process_end_itself(tmp_path: Path, interpreter: Path)
     stage.stop()
     thread.join(20)
     assert lines == ["ready", "saved"]
+
+
+def test_a_time_limit_that_interrupts_it_lets_the_process_save_and_end(tmp_path: Path, interpreter: Path) -> None:
+    """Popen waits for the end of a process that its block leaves; nobody else would tell it to end."""
+    program = (
+        "import pathlib, signal, sys, time\n"
+        "def save(*_):\n    pathlib.Path(sys.argv[2]).with_name('saved').touch()\n    sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save)\nprint('ready', flush=True)\ntime.sleep(20)"
+    )
+    asked = request(tmp_path / "run", program)
+
+    def out_of_time(_line: str) -> None:
+        raise AirflowTaskTimeout("Timeout")
+
+    began = time.monotonic()
+    with pytest.raises(AirflowTaskTimeout):
+        LocalStage("train", asked).run(out_of_time)
+    assert asked.with_name("saved").exists()
+    assert time.monotonic() - began < 10
 
 
 def test_a_missing_environment_is_said_with_the_command_that_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,16 @@
 """How a run is put into words: a night without news, a verdict, a failure with its reason."""
 
-import pytest
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
-from ghostwriter.page.nights import in_words
+import pytest
+from airflow.models.deadline import Deadline
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from ghostwriter.page.nights import in_words, passed_deadline
 
 STATEMENT = "3 new, 0 changed, 0 newly gone. 179 saved, as many as the site says."
 
@@ -69,3 +77,17 @@ def test_a_run_in_words(
     stage: str, state: str, tasks: dict[str, str | None], told: dict[tuple[str, str], object], expected: tuple[str, str]
 ) -> None:
     assert in_words(stage, state, tasks, told) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "late"), [("running", -5, True), ("queued", -5, True), ("running", 5, False), ("failed", -5, False)]
+)
+def test_a_run_that_is_not_done_by_its_deadline_is_late(state: str, minutes: int, late: bool) -> None:
+    engine, due = create_engine("sqlite://"), datetime.now(UTC) + timedelta(minutes=minutes)
+    table: Any = Deadline.__table__
+    table.create(engine)
+    with Session(engine) as session:
+        row = {"id": uuid4(), "dagrun_id": 7, "deadline_time": due, "missed": False, "callback_id": uuid4(), "created_at": due}
+        session.execute(table.insert(), [{**row, "last_updated_at": due}])
+        run: Any = SimpleNamespace(id=7, state=state)
+        assert passed_deadline(session, run) == (due if late else None)

@@ -1,6 +1,7 @@
 """A task that Airflow ends: no call is sent any more, what arrives is kept, the rest is named, all within the seconds before SIGKILL."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,6 +69,31 @@ def test_what_buys_nothing_is_interrupted_where_it_stands() -> None:
         task.send_signal(signal.SIGTERM)
         _, told = task.communicate(timeout=20)
     assert told.splitlines()[-1] == "KeyboardInterrupt: Airflow ended this task. What is done is kept."
+
+
+def test_a_purchase_whose_time_is_up_keeps_what_is_in_flight(home: Home) -> None:
+    """The alarm is sent from here, as soon as there is something in flight: Airflow's timer would do it after 600 seconds."""
+    answers = answers_of(home, pairs(60))
+    with TeacherServer(TeacherScript(latency=0.5)) as teacher:
+        with start("distill", home.path, answers, teacher.base_url, 600, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as task:
+            while teacher.in_flight < 4:
+                time.sleep(0.01)
+            task.send_signal(signal.SIGALRM)
+            assert task.stdout
+            told = task.stdout.read()
+        asked = len(teacher.started)
+    words = r"Interrupted: Ended by its time limit of .+ \(\[limits\] in the writer file\); what was bought is kept, run again to go on\.$"
+    assert re.search(words, told.strip())
+    assert Counter(row.state for row in sends(home)) == {"paid": asked}
+
+
+def test_what_buys_nothing_is_interrupted_when_its_time_is_up() -> None:
+    with start("sleep", 600, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as task:
+        assert task.stdout and task.stdout.readline() == "asleep\n"
+        task.send_signal(signal.SIGALRM)
+        _, told = task.communicate(timeout=20)
+    assert "AirflowTaskTimeout: Timeout, PID" in told.splitlines()[-1]
+    assert "KeyboardInterrupt" not in told
 
 
 def test_the_death_of_the_worker_ends_its_task() -> None:

@@ -4,16 +4,12 @@ from math import ceil
 
 from ghostwriter.collecting.sources import PAGE_SIZES
 from ghostwriter.commands.first_hour.writer_file import ANSWERS
-from ghostwriter.distilling.typical_cost import TYPICAL_ANSWER, TYPICAL_QUESTION, typical_cost
+from ghostwriter.distilling.typical_cost import typical_cost
 from ghostwriter.home import Home
+from ghostwriter.tasks.time_limits import RESTS, SECONDS_A_REPLY, SECONDS_AN_ANSWER, training_tokens
 from ghostwriter.writer import Writer
 from training.contract import load_recipe
 
-SECONDS_A_REPLY = 1.0
-RESTS = 1.2
-"""Time with the rests over time without them: five pauses more after every 20 to 30."""
-SECONDS_AN_ANSWER = 10
-"""Of a teacher for a whole answer; nobody knows before the first ones."""
 H100_TOKENS_A_SECOND = 15_837
 """Of Qwen2.5-7B, rank 256, measured on one H100 on 2026-11-26: docs/speed.md."""
 
@@ -52,7 +48,7 @@ def _training(writer: Writer) -> str:
     name, recipe = writer.training.recipe, load_recipe(writer.training.recipe)
     if recipe.max_seconds:
         return f"Training: at most {recipe.max_seconds:.0f} seconds, which the recipe {name} sets; then the evaluation."
-    tokens = writer.teacher.answers * (TYPICAL_QUESTION + TYPICAL_ANSWER) * recipe.epochs
+    tokens = training_tokens(writer)
     words = f"Training: about {tokens / 1e6:.1f} million tokens with {name}"
     if "7b" in name:
         words += f", {duration(tokens / H100_TOKENS_A_SECOND)} at the speed of an H100"
