@@ -6,6 +6,7 @@ from pathlib import Path
 from airflow.sdk import Param, dag, task
 
 from ghostwriter.tasks.body import AGAIN, OWNER, actionable
+from ghostwriter.tasks.time_limits import LONG, SHORT
 
 DRY_RUN = Param(
     False,
@@ -23,7 +24,8 @@ DRY_RUN = Param(
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=[OWNER],
-    default_args={"owner": OWNER, **AGAIN},
+    dagrun_timeout=LONG,
+    default_args={"owner": OWNER, "execution_timeout": SHORT, **AGAIN},
     params={"dry_run": DRY_RUN},
 )
 def housekeeping() -> None:
