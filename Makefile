@@ -39,7 +39,7 @@ test-airflow:
 
 .PHONY: test-commands
 test-commands:
-	$(AFTER_E2E) .venv/bin/python -m pytest tests/ghostwriter/commands tests/demo tests/requirements tests/dags tests/guard tests/docker/test_make_secrets.py
+	$(AFTER_E2E) .venv/bin/python -m pytest tests/ghostwriter/commands tests/demo tests/requirements tests/dags tests/guard tests/docker/test_make_secrets.py tests/docker/test_apt_install.py
 
 test-training:
 	$(AFTER_E2E) .venv-training/bin/python -m pytest tests/training

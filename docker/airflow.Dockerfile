@@ -25,7 +25,8 @@ RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, m
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/airflow/migrations
 
 FROM ${PYTHON_IMAGE}
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
     && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /var/log/airflow /run/ghostwriter
 COPY --from=build /opt/venv /opt/venv

@@ -1,7 +1,8 @@
 # The guarded Docker API: Python's standard library and a few files.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 WORKDIR /opt/ghostwriter
 COPY guard guard
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

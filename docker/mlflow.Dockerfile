@@ -16,7 +16,8 @@ RUN /opt/venv/bin/python -c "import psycopg2, uvicorn.workers, mlflow.cli, mlflo
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/mlflow/store
 
 FROM ${PYTHON_IMAGE}
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp mlflow \
     && install -d -o mlflow -g mlflow -m 0750 /var/lib/mlflow
 COPY --from=build /opt/venv /opt/venv

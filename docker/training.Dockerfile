@@ -41,11 +41,13 @@ RUN /opt/venv/bin/python -c "import gguf, matplotlib.backends.backend_agg, mlflo
     from transformers.models.llama import modeling_llama; from transformers.models.qwen2 import modeling_qwen2"
 
 FROM ${PYTHON_IMAGE} AS base-cpu
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 
 FROM base-cpu AS base-cuda
 # Triton compiles a small C program for each kernel it meets.
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh gcc libc6-dev
 
 FROM base-${VARIANT} AS training
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
@@ -81,7 +83,8 @@ RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --di
 
 FROM training AS demo
 USER 0:0
-RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
 COPY --from=build-teacher /opt/teacher /opt/venv/lib/python3.11/site-packages
 COPY demo demo
 USER 10001:10001
@@ -96,7 +99,8 @@ RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --di
 
 FROM training AS serving
 USER 0:0
-RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+ARG APT_MIRROR
+RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
 COPY --from=build-serving /opt/serving /opt/venv/lib/python3.11/site-packages
 COPY plugins plugins
 COPY writers writers
