@@ -94,7 +94,7 @@ def test_the_student_is_asked_where_it_is_served_and_at_its_own_price(writers: P
 
 
 def test_a_mode_is_only_offered_with_what_it_needs(writers: Path) -> None:
-    assert load_writer("good").modes == ("distilled", "direct")
+    assert load_writer("good").modes == ("distilled", "direct", "inverse", "inverse+distilled")
 
 
 def test_an_unknown_writer_is_answered_with_the_known_ones(writers: Path) -> None:
