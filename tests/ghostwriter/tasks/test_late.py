@@ -41,7 +41,7 @@ def test_a_run_that_is_late_is_told_on_the_writers_clock(
 
 
 def test_of_a_runs_ends_only_that_by_its_time_limit_is_told(told: list[tuple[str, str, str]]) -> None:
-    ended: dict[str, Any] = {"dag": DAG("tester_train"), "run_id": "manual__1"}
+    ended: dict[str, Any] = {"dag": DAG("tester_train", schedule=None), "run_id": "manual__1"}
     for reason in ("task_failure", "timed_out"):
         RunTimeout(make_writer())({**ended, "reason": reason})
     ((_, what, words),) = told
@@ -50,5 +50,5 @@ def test_of_a_runs_ends_only_that_by_its_time_limit_is_told(told: list[tuple[str
 
 
 def test_a_chinese_writers_are_told_in_chinese(told: list[tuple[str, str, str]]) -> None:
-    RunTimeout(make_writer("zh"))({"dag": DAG("tester_train"), "run_id": "1", "reason": "timed_out"})
+    RunTimeout(make_writer("zh"))({"dag": DAG("tester_train", schedule=None), "run_id": "1", "reason": "timed_out"})
     assert told[0][1] == "tester_train 超时，已中止。"

@@ -49,7 +49,7 @@ def context(told: dict[tuple[str, str], object], **params: str) -> Any:
 
     ti = SimpleNamespace(task_id="train", map_index=-1, log_url=LINK, xcom_pull=xcom_pull)
     conn = SimpleNamespace(get=BaseHook.get_connection)
-    return {"ti": ti, "dag": DAG("tester_train", dag_display_name="Tess <Ter>: 3 train"), "params": params, "conn": conn}
+    return {"ti": ti, "dag": DAG("tester_train", schedule=None, dag_display_name="Tess <Ter>: 3 train"), "params": params, "conn": conn}
 
 
 def test_a_failure_is_told_by_mail_and_webhook_in_the_words_for_the_person(inboxes: Inboxes) -> None:
