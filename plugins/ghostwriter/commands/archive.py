@@ -14,7 +14,7 @@ from ghostwriter.writer import load_writer
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `export answers`, `clean` and `import har`."""
+    """Add `export answers`, `clean`, `import har` and `import browser`."""
     export = commands.add_parser("export", help="print what is archived").add_subparsers(metavar="WHAT", required=True)
     parser = export.add_parser("answers", help="every archived answer as JSONL")
     parser.add_argument("writer", metavar="WRITER", help="stem of a file in writers/")
@@ -30,6 +30,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--writer", required=True, metavar="WRITER", help="stem of a file in writers/")
     parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
     parser.set_defaults(run=run_import)
+    parser = imports.add_parser("browser", help="what your own browser gets as you scroll through the answers page")
+    parser.add_argument("--writer", required=True, metavar="WRITER", help="stem of a file in writers/")
+    parser.add_argument("--port", type=int, default=9222, help="the browser's --remote-debugging-port on this machine (default: 9222)")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="folder of all state (default: var/, or GHOSTWRITER_HOME)")
+    parser.set_defaults(run=run_browser)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
@@ -58,5 +63,26 @@ def run_clean(arguments: argparse.Namespace) -> int:
 def run_import(arguments: argparse.Namespace) -> int:
     """Put the pages of a recording into the archive and say what came of it."""
     report = import_har(load_writer(arguments.writer), home_of(arguments), arguments.file)
+    print(report.statement)
+    return 0
+
+
+def run_browser(arguments: argparse.Namespace) -> int:
+    """Listen to a browser, put what it got into the archive, and say what came of it; a recording that is broken off can be imported."""
+    from ghostwriter.collecting.sources.browser import record
+
+    writer, home = load_writer(arguments.writer), home_of(arguments)
+    home.check_space()
+    file = home.path / f"browser-{writer.stem}.har"
+    print(f"What comes is kept in {file} until it is archived; `import har` reads it, if this is killed.", flush=True)
+    try:
+        pages = record(arguments.port, writer.source.account, file, lambda words: print(words, flush=True))
+    except KeyboardInterrupt:
+        pages = int(file.exists())
+    if not pages:
+        print("The browser got no page of the list. Reload the answers page while this listens, and scroll.")
+        return 1
+    report = import_har(writer, home, file)
+    file.unlink()
     print(report.statement)
     return 0
