@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mlflow.artifacts import download_artifacts
+import mlflow
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
@@ -41,9 +41,10 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ.setdefault("GHOSTWRITER_WRITERS", str(ROOT / "writers"))
     with tempfile.TemporaryDirectory(prefix="alone-") as name, mlflow_server(Path(name)) as uri, Rig(Path(name), uri, asked.base) as rig:
+        mlflow.set_tracking_uri(uri)
         rig.plant(good=1, scale=0.02)
         version, model = rig.promote("good1"), f"models:/ghostwriter-{STEM}@champion"
-        python = environment(Path(name), uri, model, asked.base)
+        python = environment(Path(name), model, asked.base)
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("GHOSTWRITER_")}
         if not asked.base.startswith(PACKAGE_PREFIX):
             own["GHOSTWRITER_BASE"] = str(rig.adapters / "models" / asked.base)
@@ -52,9 +53,9 @@ def main() -> None:
         print(f"version {version} loaded and asked three questions in {time.monotonic() - began:.0f} s")
 
 
-def environment(folder: Path, uri: str, model: str, base: str) -> Path:
+def environment(folder: Path, model: str, base: str) -> Path:
     """A fresh environment with what the model's requirements name; returns its Python."""
-    wanted = download_artifacts(artifact_uri=f"{model}/requirements.txt", dst_path=str(folder), tracking_uri=uri)
+    wanted = mlflow.artifacts.download_artifacts(artifact_uri=f"{model}/requirements.txt", dst_path=str(folder))
     print(Path(wanted).read_text().split())
     began, python = time.monotonic(), folder / "alone" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", folder / "alone"], check=True)

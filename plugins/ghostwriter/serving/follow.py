@@ -69,17 +69,10 @@ class Follow:
 
     async def look(self) -> None:
         """Ask the registry once about every writer, and act on it."""
-        writers = await asyncio.to_thread(self._writers)
-        for gone in set(self.followed) - set(writers):
-            del self.followed[gone]
         try:
-            for stem, writer in writers.items():
-                followed = self.followed.setdefault(stem, Followed(writer))
-                followed.writer = writer
-                followed.level = await asyncio.to_thread(read_level, self._registry(), stem, followed.level)
-                self._settle(followed)
+            await self._ask_all(await asyncio.to_thread(self._writers))
             self.heard, self.silence = time.monotonic(), ""
-        except MlflowSilent as silent:
+        except (MlflowSilent, OSError) as silent:  # OSError: the folder of the writers' files
             if not self.silence:
                 log.warning("%s Serving goes on with the versions that are loaded.", silent)
             self.silence = str(silent)
@@ -87,6 +80,15 @@ class Follow:
         if not self.silence:
             for stem, followed in list(self.followed.items()):
                 await self._versions.prune(stem, followed.aliased)
+
+    async def _ask_all(self, writers: Mapping[str, Writer]) -> None:
+        for gone in set(self.followed) - set(writers):
+            del self.followed[gone]
+        for stem, writer in writers.items():
+            followed = self.followed.setdefault(stem, Followed(writer))
+            followed.writer = writer
+            followed.level = await asyncio.to_thread(read_level, self._registry(), stem, followed.level)
+            self._settle(followed)
 
     def bind(self, which: Which) -> tuple[Facts, Loaded]:
         """The version that a request is given to. Raises Problem: there is none, or it is being loaded because it was asked for."""

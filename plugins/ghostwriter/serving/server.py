@@ -26,7 +26,7 @@ from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.follow import REGISTRY_SECONDS, Follow
 from ghostwriter.serving.gateway import Gateway
 from ghostwriter.serving.versions import Versions
-from ghostwriter.writer import Writer, load_writer, readable_writers
+from ghostwriter.writer import Writer, load_writer, readable_writers, writer_stems
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def serve(home: Home, engine: Engine, writers: Sequence[str], settings: Settings
     with _alone(home), _connection(settings) as listening:
         client = httpx2.AsyncClient(timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False, limits=_limits())
         versions = Versions(Exports(home, engine.form), engine, client, most=settings.most)
-        follow = Follow(_chosen(writers), lambda: Registry(tracking_uri(), REGISTRY_SECONDS), versions, partial(_tell, home))
+        follow = Follow(chosen(writers), lambda: Registry(tracking_uri(), REGISTRY_SECONDS), versions, partial(_tell, home))
         hosts = LOCAL_NAMES if is_loopback(settings.host) else None
         gateway = Gateway(follow, client, poll=settings.poll, key=key, hosts=hosts)
         config = uvicorn.Config(gateway.app, log_config=None, access_log=False, timeout_graceful_shutdown=ENDING_SECONDS, lifespan="on")
@@ -100,8 +100,18 @@ def _tell(home: Home, writer: Writer, what: str, why: str) -> None:
         log.warning("The message about %s could not be sent: %s", writer.stem, said[0])
 
 
-def _chosen(writers: Sequence[str]) -> Callable[[], Mapping[str, Writer]]:
-    return lambda: {writer.stem: writer for writer in readable_writers() if not writers or writer.stem in writers}
+def chosen(writers: Sequence[str]) -> Callable[[], Mapping[str, Writer]]:
+    """What reads these writers' files, or all. One that cannot be read, because somebody is at work on it, is as it was read before."""
+    known: dict[str, Writer] = {}
+
+    def read() -> Mapping[str, Writer]:
+        there = set(writer_stems())
+        for gone in set(known) - there:
+            del known[gone]
+        known.update({writer.stem: writer for writer in readable_writers() if not writers or writer.stem in writers})
+        return dict(known)
+
+    return read
 
 
 def _limits() -> httpx2.Limits:

@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 
 from ghostwriter.home import Home
 from ghostwriter.judging.promote import adapter_digest, alias_version, promote, roll_back
-from ghostwriter.launchers.local import training_environment, training_python
+from ghostwriter.launchers.local import YIELDING, training_environment, training_python
 from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.level import CANDIDATE, Facts
 from ghostwriter.writer import load_writer
@@ -214,7 +214,7 @@ class Training:
     def __init__(self) -> None:
         command = [str(training_python()), str(PLANT)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=ROOT, env=training_environment(), stdin=pipe, stdout=pipe, text=True)
+        self._process = subprocess.Popen(command, cwd=ROOT, env={**training_environment(), **YIELDING}, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, what: Json) -> None:
         """Have it done."""

@@ -18,7 +18,7 @@ from openai import OpenAI
 from ghostwriter.home import ROOT
 from ghostwriter.judging.promote import adapter_digest
 from ghostwriter.judging.serving import Candidate, GatewayPort, Tried
-from ghostwriter.launchers.local import training_python
+from ghostwriter.launchers.local import YIELDING, training_python
 from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, UNORDERED, Gateway, Rig, Training, has_ended, line, wait
 from tests.training.tracking.mlflow_server import free_port, mlflow_server
 
@@ -211,7 +211,7 @@ def test_a_conversation_in_a_terminal(world: World) -> None:
 
 
 def test_mlflow_loads_the_champion_where_nothing_of_ghostwriter_is(world: World, tmp_path: Path) -> None:
-    own = {**os.environ, "GHOSTWRITER_BASE": str(world.rig.adapters / "models" / "tiny"), "PYTHONPATH": ""}
+    own = {**os.environ, **YIELDING, "GHOSTWRITER_BASE": str(world.rig.adapters / "models" / "tiny"), "PYTHONPATH": ""}
     code = LOAD.format(root=str(ROOT), uri=world.rig.uri)
     done = subprocess.run([str(training_python()), "-c", code], cwd=tmp_path, env=own, capture_output=True, text=True)
     assert done.stdout.split() == ["2", "str", "True", "True"], done.stderr[-2000:]

@@ -16,8 +16,9 @@ from ghostwriter.serving.exports import Exports
 from ghostwriter.serving.follow import Follow
 from ghostwriter.serving.gateway import Gateway
 from ghostwriter.serving.llama import LlamaEngine
-from ghostwriter.serving.server import Settings, read_key, serve
+from ghostwriter.serving.server import Settings, chosen, read_key, serve
 from ghostwriter.serving.versions import Versions
+from ghostwriter.writer import writers_folder
 
 BODY = {"model": "odessa", "messages": [{"role": "user", "content": "Why?"}]}
 
@@ -45,6 +46,18 @@ def test_a_key_that_others_can_read_or_that_is_empty_is_refused(home: Home) -> N
     home.serving_key.chmod(0o600)
     with pytest.raises(ServiceError, match="is empty"):
         read_key(home, is_wanted=True)
+
+
+def test_a_writer_whose_file_is_being_edited_is_served_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "lamplight.toml"
+    file.write_bytes((writers_folder() / "lamplight.toml").read_bytes())
+    monkeypatch.setenv("GHOSTWRITER_WRITERS", str(tmp_path))
+    read = chosen([])
+    whole = read()
+    file.write_text("[source")
+    assert read() == whole != {}
+    file.unlink()
+    assert read() == {}
 
 
 def asked(key: str = "", given: str = "", host: str = "127.0.0.1:8910") -> list[httpx2.Response]:
