@@ -1,6 +1,7 @@
 """Runs a program that would outlive whoever started it: `python -m ghostwriter.serving.leash PROGRAM ...`.
 
-When standard input ends, because it was closed or the other end died, the program and all it started end too.
+When standard input ends, because it was closed or the other end died, the program and all it started end too; so they do when this
+process is told to end, and Ctrl-C is for whoever holds the other end.
 """
 
 import os
@@ -15,6 +16,9 @@ PATIENCE = 20.0
 def main() -> int:
     """Returns the program's exit status."""
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: _signal_all(program, signal.SIGTERM))
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     threading.Thread(target=_end_with_input, args=(program,), daemon=True).start()
     status = program.wait()
     _signal_all(program, signal.SIGKILL)  # what it left behind
