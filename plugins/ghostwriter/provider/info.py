@@ -3,7 +3,9 @@
 from typing import Any
 
 HOOKS = "ghostwriter.provider.hooks"
-HIDDEN = ["port", "schema", "extra"]
+HIDDEN = ["schema", "extra"]
+PORT = "0: without it the Test button of Airflow 3.3.2 answers Bad Request"
+"""Its page sends a stored connection's missing port as 0, and its API takes that for another server. What is written there is not used."""
 TEXT: dict[str, Any] = {"type": ["string", "null"]}
 
 
@@ -30,6 +32,7 @@ def _zhihu() -> dict[str, Any]:
                 "password": "z_c0=...; d_c0=...  the whole Cookie header of your browser",
                 "login": "Mozilla/5.0 ...  the User-Agent of the same browser",
                 "host": "leave it empty; only the demo has another site",
+                "port": PORT,
             },
         },
         "conn-fields": {"account": {"label": "Account", "description": account, "schema": TEXT}},
@@ -45,7 +48,7 @@ def _teacher() -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": [*HIDDEN, "login"],
             "relabeling": {"password": "Key", "host": "Base URL"},
-            "placeholders": {"password": "sk-...", "host": "https://api.example.org/v1"},
+            "placeholders": {"password": "sk-...", "host": "https://api.example.org/v1", "port": PORT},
         },
         "conn-fields": {
             "model": {"label": "Model", "description": model, "schema": TEXT},
@@ -66,7 +69,7 @@ def _stackexchange() -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": [*HIDDEN, "login"],
             "relabeling": {"password": "API key", "host": "Site"},
-            "placeholders": {"password": "optional: raises 300 requests a day to 10,000", "host": "leave it empty"},
+            "placeholders": {"password": "optional: raises 300 requests a day to 10,000", "host": "leave it empty", "port": PORT},
         },
         "conn-fields": {
             "account": {"label": "Account", "description": "For Test only: site and user id, like cooking/12345.", "schema": TEXT}
