@@ -20,14 +20,16 @@ COMMANDS = {
     "serve": ("serve",),
     "chat": ("chat",),
     "notify": ("notify",),
-    "purge": ("purge",),
+    "upkeep.backup": ("backup", "restore"),
+    "upkeep.housekeeping": ("housekeeping",),
+    "upkeep.purge": ("purge",),
     "trust": ("trust",),
     "votes": ("votes",),
     "new": ("new",),
     "doctor": ("doctor",),
     "run": ("run",),
     "up": ("up", "down"),
-    "migrate": ("migrate",),
+    "upkeep.migrate": ("migrate",),
     "panel": ("panel",),
 }
 """Modules of ghostwriter.commands and what each adds; only the one that is needed is imported: all of them take seconds."""

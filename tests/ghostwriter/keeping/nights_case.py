@@ -32,9 +32,13 @@ class Nights:
         """Before the first night."""
         shutil.copyfile(empty_store, folder / "mlflow.db")
         client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-        made = cls(folder, client, client.create_experiment(STEM, artifact_location=str(folder / "artifacts")))
+        return cls.beginning(folder, client, client.create_experiment(STEM, artifact_location=str(folder / "artifacts")))
+
+    @classmethod
+    def beginning(cls, folder: Path, client: MlflowClient, experiment: str) -> "Nights":
+        """Before the first night, in a store that is there."""
         client.create_registered_model(model_name(STEM))
-        return made
+        return cls(folder, client, experiment)
 
     def copied(self, folder: Path) -> "Nights":
         """The same in a place of its own: paths in rows and requests are moved with it."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ghostwriter.commands.migrate import give_to_training
+from ghostwriter.commands.upkeep.migrate import give_to_training
 
 
 def test_a_token_is_given_to_training_containers_and_taken_back(tmp_path: Path) -> None:
