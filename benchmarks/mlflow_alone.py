@@ -30,7 +30,7 @@ model = mlflow.pyfunc.load_model(sys.argv[2])
 import pandas
 questions = pandas.DataFrame({"question": ["What is a lighthouse for?", "Why do you write?"]})
 print(model.predict(questions, params={"temperature": 0.0, "max_new_tokens": 16}))
-print(model.predict(["What is a lighthouse for?"], params={"max_new_tokens": 16}))
+print(model.predict([{"question": "What is a lighthouse for?"}], params={"max_new_tokens": 16}))
 """
 
 

@@ -36,7 +36,7 @@ class Version:
         self._model.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> list[str]:
-        """An answer to each question: a table with a column `question`, a list of texts, or one text."""
+        """An answer to each question: a table with a column `question`, which MLflow also makes of a list of records."""
         given = model_input["question"] if hasattr(model_input, "columns") else model_input
         questions = [given] if isinstance(given, str) else list(given)
         return [self._answer(str(question), {**self._facts["answering"], **(params or {})}) for question in questions]
