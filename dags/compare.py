@@ -20,7 +20,7 @@ def compare_dag(writer: Writer) -> DAG:
         dag_id=f"{writer.stem}_compare",
         dag_display_name=f"{writer.name}: compare arms",
         schedule=None,
-        **dag_defaults(writer, "by hand", MANY_ARMS * limits.of_run("train")),
+        **dag_defaults(writer, "by hand", limits.of_run("compare")),
     )
     def compare() -> None:
         """### Dataset -> several adapters -> one table

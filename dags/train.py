@@ -45,10 +45,9 @@ def train_dag(writer: Writer) -> DAG:
         def plan_evaluation(mlflow_run: str, trained: dict) -> str:
             return stages.plan_evaluation(writer, [trained["request"]], mlflow_run)
 
-        @stoppable(execution_timeout=limits.judge, pool=TEACHER_POOL, retries=3)
+        @stoppable(execution_timeout=limits.judge, pool=TEACHER_POOL, retries=3, doc_md="Have the judge compare what both say.")
         @actionable
         def compare_content(mlflow_run: str, evaluated: dict) -> dict:
-            """Have the judge compare what the candidate and its rival say."""
             return stages.compare_content(writer, evaluated["request"], mlflow_run)
 
         @task(doc_md="Decide whether the candidate is better than the champion (the base, while there is none).")

@@ -14,14 +14,16 @@ HEAVY = {"torch", "transformers", "peft", "accelerate"}
 SHARED = {
     "training.contract",
     "training.bootstrap",
+    "training.errors",
     "training.arithmetic.data",
     "training.arithmetic.plan",
     "training.models.base_models",
     "training.network",
+    "training.remote.object_store",
     "training.remote.remote_data",
 }
 """What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, where a base
-lies, which settings it takes from a launcher, data by URL."""
+lies, which settings it takes from a launcher, data by URL and what goes wrong with it."""
 FOLDERS = ("dags", "plugins", "training", "demo", "tests")
 MOST_LINES = 80
 

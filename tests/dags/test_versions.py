@@ -49,7 +49,7 @@ def test_thirty_nights_leave_one_version_of_each_dag(home: Home) -> None:
     assert versions() == before
 
 
-def test_another_recipe_in_the_writer_file_is_another_version(home: Home) -> None:
+def test_what_changes_in_the_writer_file_is_another_version(home: Home) -> None:
     before = versions()
     file = home.path.parent / "writers" / "dusk.toml"
     file.write_text(file.read_text() + "\n[gate]\napproval = true\n")

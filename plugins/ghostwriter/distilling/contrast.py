@@ -1,9 +1,10 @@
-"""Other people's answers, which style is measured against: from files into `contrast.jsonl` of the dataset.
+"""What style is measured against: other people's answers, and plain rewrites ("twins") of the writer's, each in a file of the dataset.
 
-They stand in a file of their own that no recipe trains on, and no prompt is made of them. Names are dropped, and other personal data
-masked; what the writer wrote is left out.
+No recipe trains on them, and no prompt is made of them. Of other people names are dropped, and other personal data masked; what the
+writer wrote is left out. Twins are what the measures must tell the writer from at the same topic.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -20,6 +21,7 @@ from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
 from ghostwriter.pairs import Pair
 from ghostwriter.similarity import answers_index
+from ghostwriter.writer import beside_writers
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,25 @@ RECORDINGS = (".har", ".json")
 READABLE = (*RECORDINGS, ".jsonl", *KINDS)
 SHORTEST = 40
 """Characters of a text that says anything about who wrote it."""
+
+
+def read_twins(named: Path | None, training: Sequence[Pair]) -> list[Pair]:
+    """The training pairs that the file has a rewrite of, with the rewrite as their answer. Raises WriterFileError.
+
+    Lines about other questions, held-out ones among them, are left aside.
+    """
+    if named is None:
+        return []
+    path = beside_writers(named)
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        plain = {str(row["question"]).strip(): str(row["plain"]).strip() for row in rows}
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise WriterFileError(
+            f"evaluation.twins = {str(path)!r} cannot be read ({error}). It is a UTF-8 file with one JSON object a line: `question`,"
+            " as the writer was asked, and `plain`, the writer's answer rewritten without the voice."
+        ) from error
+    return [Pair(pair.id, pair.question_id, pair.question, plain[pair.question]) for pair in training if plain.get(pair.question)]
 
 
 def other_people(named: Path | None, collected: OtherAnswers, writer: Sequence[Pair]) -> tuple[Pair, ...]:

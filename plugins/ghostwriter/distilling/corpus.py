@@ -12,10 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from ghostwriter.collecting.other_answers import OtherAnswers
-from ghostwriter.distilling.contrast import other_people
+from ghostwriter.distilling.contrast import other_people, read_twins
 from ghostwriter.distilling.split import split
 from ghostwriter.distilling.trained_on import trained_on
-from ghostwriter.distilling.twins import read_twins
 from ghostwriter.errors import CorpusTooSmall, WriterFileError
 from ghostwriter.home import Home
 from ghostwriter.pairs import Pair, Question

@@ -7,7 +7,7 @@ again. All numbers are the file's alone: one that changed by itself would make a
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ghostwriter.collecting.sources import PAGE_SIZES
+from ghostwriter.collecting.page_sizes import PAGE_SIZES
 from ghostwriter.distilling.typical_cost import TYPICAL_ANSWER, TYPICAL_QUESTION
 from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import PURCHASES
@@ -67,6 +67,7 @@ class TimeLimits:
             "collect": self.collect,
             "distill": self.batch + self.ask,
             "train": self.train + 2 * self.examine + self.judge + self.approve,
+            "compare": MANY_ARMS * self.train + 2 * self.examine,
         }
         return work.get(stage, timedelta(0)) + SHORT
 

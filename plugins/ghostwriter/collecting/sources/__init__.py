@@ -11,9 +11,6 @@ from ghostwriter.collecting.sources.transport import Pacer
 from ghostwriter.collecting.sources.zhihu import ZhihuSource
 from ghostwriter.writer import Writer, beside_writers
 
-PAGE_SIZES = {"zhihu": ZhihuSource.page_size, "stackexchange": StackExchangeSource.page_size}
-"""Answers a page, of the sources that are read over the network."""
-
 
 def open_source(
     writer: Writer, *, cookie: str | None, user_agent: str | None, site: str | None, pace: float | None, retry: bool = True

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ghostwriter.collecting.page_sizes import PAGE_SIZES
 from ghostwriter.collecting.sources import errors
 from ghostwriter.collecting.sources.errors import BadRequest, RateLimited, SourceFailure
 from ghostwriter.collecting.sources.record import Page, Record, storable
@@ -43,7 +44,7 @@ Json = dict[str, Any]
 class StackExchangeSource:
     """The answers of `SITE/USER ID`, newest first, a hundred a page."""
 
-    page_size = 100
+    page_size = PAGE_SIZES["stackexchange"]
     complete = True
     always_full = False
 

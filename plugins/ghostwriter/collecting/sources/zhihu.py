@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ghostwriter.addresses import ip_address, is_link_local
+from ghostwriter.collecting.page_sizes import PAGE_SIZES
 from ghostwriter.collecting.sources.cookies import Cookie
 from ghostwriter.collecting.sources.errors import AddressRefused, AuthMissing, SourceFailure
 from ghostwriter.collecting.sources.record import Page
@@ -18,7 +19,7 @@ from ghostwriter.collecting.sources.zhihu_answer import list_author, to_record
 from ghostwriter.collecting.sources.zhihu_reply import has_id, judge_page
 
 SITE = "https://www.zhihu.com"
-PAGE_SIZE = 20
+PAGE_SIZE = PAGE_SIZES["zhihu"]
 DEFAULT_USER_AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 INCLUDE = (
     "data[*].is_normal,admin_closed_comment,reward_info,is_collapsed,annotation_action,annotation_detail,collapse_reason,"

@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from ghostwriter.collecting.sources import PAGE_SIZES
+from ghostwriter.collecting.page_sizes import PAGE_SIZES
 from ghostwriter.commands.first_hour.writer_file import ANSWERS
 from ghostwriter.distilling.typical_cost import typical_cost
 from ghostwriter.home import Home
