@@ -12,6 +12,8 @@ from ghostwriter.home import ROOT
 
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 SHARED = {
+    "training.errors",
+    "training.remote.object_store",
     "training.contract",
     "training.bootstrap",
     "training.errors",
