@@ -16,12 +16,10 @@ SHARED = {
     "training.remote.object_store",
     "training.contract",
     "training.bootstrap",
-    "training.errors",
     "training.arithmetic.data",
     "training.arithmetic.plan",
     "training.models.base_models",
     "training.network",
-    "training.remote.object_store",
     "training.remote.remote_data",
 }
 """What of the training side the Airflow side may import: the contract, intervals, how the multiplication check is planned, where a base
