@@ -20,7 +20,7 @@ from ghostwriter.writer import Writer
 REREAD_SECONDS = 30.0
 """How long the sum of the writer's other runs (the judge's beside the teacher's) is taken for current."""
 GRAIN = Decimal("0.000001")
-"""To which a sum of the database's is rounded up: it adds floats."""
+"""To which a sum of the database's is rounded up, but for what comes of its adding floats, which stands behind the ninth digit."""
 
 
 class MonthSpent(BudgetExceeded):
@@ -51,7 +51,7 @@ def spent_since(engine: Engine, writer: Writer, start: datetime, *, but_run: str
         chosen = chosen.where(SendRow.run == only_run)
     with engine.connect() as connection:
         found = connection.execute(chosen).scalar() or 0.0
-    return Decimal(str(found)).quantize(GRAIN, ROUND_CEILING)
+    return Decimal(f"{found:.9f}").quantize(GRAIN, ROUND_CEILING)
 
 
 class Month:
