@@ -17,7 +17,9 @@ RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} \
     --no-deps --editable /opt/ghostwriter
 # Bytecode of what every start and every task imports. Nothing can be written at run time, and compiling it then costs each process seconds.
-RUN AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, mlflow, openai, psycopg2, uvicorn.workers; \
+# Airflow asks each provider what it brings, ours among them.
+RUN --mount=type=bind,source=plugins/ghostwriter/provider/info.py,target=/opt/ghostwriter/plugins/ghostwriter/provider/info.py \
+    AIRFLOW_HOME=/tmp/airflow /opt/venv/bin/python -c "import alembic.command, mlflow, openai, psycopg2, uvicorn.workers; \
     import airflow.providers.docker.operators.docker, airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.python; \
     from airflow.api_fastapi.app import create_app; from airflow.dag_processing import processor; from airflow.executors import local_executor; \
     from airflow.jobs import dag_processor_job_runner, scheduler_job_runner, triggerer_job_runner; \
