@@ -55,6 +55,21 @@ class Terminal:
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C, and again after five seconds; returns the exit status.
+
+        Python hears one that comes between a prompt and its wait for an answer only with the next key.
+        """
+        pressed = -5.0
+        while (ended := os.waitpid(self._process, os.WNOHANG)) == (0, 0):
+            if time.monotonic() - pressed >= 5:
+                os.write(self._master, CTRL_C)
+                pressed = time.monotonic()
+            time.sleep(0.05)
+        while self._read():
+            pass
+        return os.waitstatus_to_exitcode(ended[1])
+
     def _read(self) -> bool:
         """Take in what is shown next; False at the end."""
         left = self._deadline - time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 
 from ghostwriter.home import ROOT
 from ghostwriter.writer import Writer, load_writer
-from tests.ghostwriter.commands.terminal import CTRL_C, Terminal
+from tests.ghostwriter.commands.terminal import Terminal
 from tests.teacher_server import KEY, MODEL, TeacherServer
 from tests.zhihu_site import ACCOUNT, COOKIE, FaultySite, answers, error
 
@@ -96,8 +96,8 @@ def test_it_ends_with_what_the_first_run_costs_and_takes(hour: Hour) -> None:
     end = hour.screen.partition("Written: ")[2]
     for words in (
         "Collecting: about a minute for 45 answers",
-        "for 256 answers",
-        "0.1089 for 256 (cap 20",
+        "for 288 answers",
+        "0.1225 for 288 (cap 20",
         "at most 240 seconds",
         "doctor lao",
     ):
@@ -117,7 +117,7 @@ def writer(hour: Hour, monkeypatch: pytest.MonkeyPatch) -> Writer:
 
 def test_the_writer_asks_for_no_more_answers_than_are_trained_on(writer: Writer) -> None:
     assert (writer.name, writer.language, writer.source.account) == ("老程", "zh", ACCOUNT)
-    assert (writer.teacher.answers, writer.training.recipe) == (256, "smollm2-135m-demo")
+    assert (writer.teacher.answers, writer.training.recipe) == (288, "smollm2-135m-demo")
 
 
 def test_doctor_finds_everything_with_one_request_each(hour: Hour) -> None:
@@ -145,8 +145,9 @@ def test_commands_by_hand_use_the_connections(hour: Hour) -> None:
 
 def test_ctrl_c_in_the_middle_leaves_nothing(hour: Hour) -> None:
     with Terminal([*hour.command, "new", "--site", hour.site.url], hour.environment, ROOT) as terminal:
-        terminal.answer((r"name: ", "Lao"), (r"\[lao\]: ", ""), (r"\[lao\]: ", "other"), (r"or word: ", "zh"), (r"or word: ", CTRL_C))
-        assert terminal.end() == 130
+        terminal.answer((r"name: ", "Lao"), (r"\[lao\]: ", ""), (r"\[lao\]: ", "other"), (r"or word: ", "zh"))
+        terminal.wait_for(r"or word: ")
+        assert terminal.interrupt() == 130
     assert "there is a writer 'lao' already" in terminal.screen
     assert "Stopped. No writer was made" in terminal.screen
     assert "Traceback" not in terminal.screen
