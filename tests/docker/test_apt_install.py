@@ -7,14 +7,14 @@ from pathlib import Path
 from ghostwriter.home import ROOT
 
 DEB822 = """Types: deb
-URIs: http://deb.example.org/debian
+URIs: http://one.example.org/stable
 Suites: bookworm bookworm-updates
 Signed-By: /usr/share/keyrings/archive.gpg
 
 Types: deb
-URIs: http://security.example.org/debian-security
+URIs: http://two.example.org/stable-updates
 """
-ONE_LINE = "deb [trusted=yes] https://deb.example.org/debian bookworm main\n# deb http://deb.example.org/debian old main\n"
+ONE_LINE = "deb [trusted=yes] https://one.example.org/stable bookworm main\n# deb http://one.example.org/stable old main\n"
 
 
 def install(tmp_path: Path, **settings: str) -> tuple[str, list[str]]:
@@ -35,10 +35,10 @@ def install(tmp_path: Path, **settings: str) -> tuple[str, list[str]]:
 
 
 def test_apt_looks_at_the_mirror_while_it_installs_and_the_image_keeps_its_own_sources(tmp_path: Path) -> None:
-    seen, calls = install(tmp_path, APT_MIRROR="https://mirror.example.net/")
-    assert "URIs: https://mirror.example.net/debian\n" in seen
-    assert "URIs: https://mirror.example.net/debian-security\n" in seen
-    assert "deb [trusted=yes] https://mirror.example.net/debian bookworm main\n" in seen
+    seen, calls = install(tmp_path, APT_MIRROR="https://near.example.net/")
+    assert "URIs: https://near.example.net/stable\n" in seen
+    assert "URIs: https://near.example.net/stable-updates\n" in seen
+    assert "deb [trusted=yes] https://near.example.net/stable bookworm main\n" in seen
     assert calls == ["update", "install -y --no-install-recommends tini gcc"]
 
 

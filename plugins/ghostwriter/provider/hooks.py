@@ -5,6 +5,7 @@ server of one's own, a teacher's key to an address of a preset, of this network,
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from ghostwriter.teacher.trial import first_reply, models
 Tested = tuple[bool, str]
 
 
-class _Hook(BaseHook):
+class _Hook(BaseHook, ABC):
     """Airflow makes one with the connection's id; `test_connection` is what its button calls."""
 
     conn_name_attr = "connection_id"
@@ -43,9 +44,9 @@ class _Hook(BaseHook):
         except GhostwriterError as error:
             return False, str(error)
 
+    @abstractmethod
     def tried(self, connection: Any) -> str:
         """What works, in words. Raises GhostwriterError."""
-        raise NotImplementedError
 
 
 class ZhihuHook(_Hook):
