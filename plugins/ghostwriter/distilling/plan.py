@@ -1,6 +1,7 @@
 """The calls a dataset needs, in the order they are made, and what is known about them before any is sent."""
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -22,7 +23,7 @@ from ghostwriter.writer_settings import Mode, Teacher
 NEVER_ASKED = "never asked"
 
 
-class Planner:
+class Planner(ABC):
     """Takes calls off the walk over `questions`, a batch at a time; each shows the teacher `shown` pairs. `wanted` are to be accepted."""
 
     def __init__(self, writer: Writer, questions: Sequence[Question], prompt: Prompt, mode: Mode, *, wanted: int, shown: int) -> None:
@@ -36,14 +37,14 @@ class Planner:
         self._ahead: deque[Call] = deque()
         self._walk = walk(questions, writer.teacher.seed)
 
+    @abstractmethod
     def _examples(self, question: Question, sample: int) -> tuple[Pair, ...]:
         """The pairs shown for one sample of a question. Raises CorpusTooSmall when there are none fit for it."""
-        raise NotImplementedError
 
-    def _keep(self, calls: Sequence[Call]) -> None:
+    def _keep(self, calls: Sequence[Call]) -> None:  # noqa: B027  (not every planner has something to keep)
         """These calls were taken."""
 
-    def settle(self, accepted: Iterable[Call]) -> None:
+    def settle(self, accepted: Iterable[Call]) -> None:  # noqa: B027  (nor goes by what was accepted)
         """These calls' answers are accepted, all that are so far."""
 
     def peek(self, number: int) -> list[Call]:
