@@ -17,8 +17,10 @@ def versions_line() -> str:
     installed = {name: _installed(name) for name in SEEN_ON_A_GPU}
     here = ", ".join(f"{name} {found}" if found else f"no {name}" for name, found in installed.items())
     unseen = [name for name, found in installed.items() if found and not was_seen(name, found)]
+    if not any(installed.values()):
+        return f"None of {', '.join(installed)} is installed here: run it in the training environment."
     if not unseen:
-        return f"Runs on {here}; all of it was seen on a GPU."
+        return f"Runs on {here}; {'all of it' if all(installed.values()) else 'what is there'} was seen on a GPU."
     named = ", ".join(f"{name} {installed[name]} ({' and '.join(SEEN_ON_A_GPU[name])} was)" for name in unseen)
     return f"Runs on {here}. Never seen on a GPU: {named}."
 
