@@ -1,6 +1,7 @@
 """Which rows each optimizer step sees: a pure function of seed and step, so a resumed run needs nothing saved to go on."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 
@@ -23,9 +24,14 @@ def steps_an_epoch(rows: int, batch: int) -> int:
 def rows_of_step(rows: Sequence[Row], recipe: Recipe, step: int) -> list[Row]:
     """The rows of optimizer step `step` (from 0), over all processes; each epoch has its own shuffle."""
     epoch, position = divmod(step, steps_an_epoch(len(rows), recipe.batch))
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(rows), generator=generator).tolist()
+    order = _shuffled(len(rows), recipe.seed * 1_000_003 + epoch)
     return [rows[index] for index in order[position * recipe.batch : (position + 1) * recipe.batch]]
+
+
+@lru_cache(maxsize=4)  # after each step all that are still to come are asked for, an epoch after the other
+def _shuffled(rows: int, seed: int) -> tuple[int, ...]:
+    """The order of so many rows."""
+    return tuple(torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).tolist())
 
 
 def most_tokens(rows: Sequence[Row], recipe: Recipe, process_count: int) -> int:

@@ -2,6 +2,9 @@
 
 from collections import Counter
 
+import pytest
+import torch
+
 from tests.training.conftest import recipe
 from training.rows.data import Row
 from training.rows.order import count_steps, micro_batches, most_tokens, rows_of_step
@@ -24,6 +27,15 @@ def test_each_epoch_shows_each_row_once_in_another_order() -> None:
 def test_the_order_depends_on_seed_and_step_alone() -> None:
     assert sources(4) == sources(4)
     assert [row.source for row in rows_of_step(ROWS, recipe(batch=4, seed=1), 0)] != sources(0)
+
+
+def test_an_epoch_is_shuffled_once_however_many_of_its_steps_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each step the tokens of all that are to come are counted: of 10,000 rows that took a fifth of a second each time."""
+    shuffle, shuffled = torch.randperm, list[int]()
+    monkeypatch.setattr("torch.randperm", lambda rows, **how: shuffled.append(rows) or shuffle(rows, **how))
+    many, settings = [Row("a", [0], 0)] * 10_000, recipe(batch=32, epochs=2, seed=2026)
+    assert sum(len(rows_of_step(many, settings, step)) for step in range(count_steps(len(many), settings))) == 20_000
+    assert shuffled == [10_000, 10_000]
 
 
 def test_the_last_step_of_an_epoch_has_what_is_left() -> None:
