@@ -1,6 +1,7 @@
 """Writer files: one TOML in writers/ for each writer, and the typed settings it becomes.
 
-A file names only what differs from the defaults of ghostwriter.writer_settings. Secrets never stand in it: it names Airflow connections.
+A file names only what differs from the defaults of ghostwriter.writer_settings, model_settings and keep_settings. Secrets never stand in
+it: it names Airflow connections.
 """
 
 import os
@@ -16,27 +17,9 @@ from pydantic_core import ErrorDetails
 from ghostwriter.errors import WriterFileError
 from ghostwriter.home import ROOT
 from ghostwriter.keep_settings import Keep
-from ghostwriter.writer_settings import (
-    LEDGER_SUFFIX,
-    MODE_OF_ARM,
-    MODES,
-    Budget,
-    Chat,
-    Evaluation,
-    Gate,
-    Judge,
-    Language,
-    Limits,
-    Mode,
-    Notify,
-    Schedule,
-    Section,
-    Serving,
-    Source,
-    Student,
-    Teacher,
-    Training,
-)
+from ghostwriter.model_settings import Budget, Judge, Student, Teacher
+from ghostwriter.modes import LEDGER_SUFFIX, MODE_OF_ARM, MODES, Mode
+from ghostwriter.writer_settings import Chat, Evaluation, Gate, Language, Limits, Notify, Schedule, Section, Serving, Source, Training
 from training.contract import Answering
 
 NO_STUDENT = (

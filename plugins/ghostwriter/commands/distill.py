@@ -22,10 +22,10 @@ from ghostwriter.distilling.batch import apply_batch, batch_status, forget_batch
 from ghostwriter.distilling.distill import Endpoint, distill, estimate
 from ghostwriter.errors import ConnectionMissing, SnapshotError
 from ghostwriter.home import Home
+from ghostwriter.modes import MODES, Mode
 from ghostwriter.snapshot import newest, read_manifest, set_current
 from ghostwriter.teacher.progress import LogLines, Progress
 from ghostwriter.writer import Writer, load_writer
-from ghostwriter.writer_settings import MODES, Mode
 
 LINE_SECONDS = 5.0
 POLL_SECONDS = 60.0

@@ -34,6 +34,7 @@ from ghostwriter.distilling.purchase import Purchase, purchases_of
 from ghostwriter.errors import BudgetExceeded, TeacherError
 from ghostwriter.home import Home
 from ghostwriter.lock import only_one
+from ghostwriter.modes import MODES, PURCHASES, Mode
 from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend, owner_of
 from ghostwriter.teacher.budget import Prices, Purse
 from ghostwriter.teacher.buy import ADVICE
@@ -42,7 +43,6 @@ from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connect
 from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
 from ghostwriter.teacher.month import Month
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import MODES, PURCHASES, Mode
 
 log = logging.getLogger(__name__)
 

@@ -27,6 +27,8 @@ from ghostwriter.distilling.tracker import Tracker
 from ghostwriter.errors import ConnectionMissing, GhostwriterError, HomeError
 from ghostwriter.home import Home
 from ghostwriter.lock import only_one
+from ghostwriter.model_settings import Teacher as Settings
+from ghostwriter.modes import PURCHASES, Mode
 from ghostwriter.teacher.batch_ledger import BatchLedger
 from ghostwriter.teacher.budget import Prices, Purse, money
 from ghostwriter.teacher.buy import Buyer
@@ -38,7 +40,6 @@ from ghostwriter.teacher.month import Month
 from ghostwriter.teacher.progress import Listener, LogLines, duration
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PURCHASES, Mode, Teacher as Settings
 
 __all__ = ["Endpoint", "Estimate", "distill", "estimate"]
 

@@ -15,13 +15,13 @@ from ghostwriter.distilling.corpus import Corpus
 from ghostwriter.distilling.filters import Candidate, Judge, Lengths, clean_answer
 from ghostwriter.distilling.plan import NEVER_ASKED, Planner, reasons_to_buy
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.model_settings import Teacher
 from ghostwriter.teacher.budget import Message, Prices, Usage, money
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Answer, Ledger, Spending
 from ghostwriter.teacher.month import month_start, spent_since
 from ghostwriter.tokens import estimate_tokens
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Teacher
 
 ENOUGH_HISTORY = 20
 AGAIN_SHARE, FEW_CALLS = 0.2, 50

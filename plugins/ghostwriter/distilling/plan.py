@@ -12,13 +12,14 @@ from typing import Any
 from ghostwriter.distilling.corpus import Corpus
 from ghostwriter.distilling.prompt import Prompt, load_prompt
 from ghostwriter.distilling.sampling import Rotation, walk
+from ghostwriter.model_settings import Teacher
+from ghostwriter.modes import Mode
 from ghostwriter.pairs import Pair, Question
 from ghostwriter.snapshot import read_manifest
 from ghostwriter.teacher.budget import Message
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Ledger, request_key
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Mode, Teacher
 
 NEVER_ASKED = "never asked"
 

@@ -10,9 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from ghostwriter.errors import WriterFileError
+from ghostwriter.model_settings import PROMPTS, prompt_names
 from ghostwriter.pairs import Pair
 from ghostwriter.teacher.budget import Message
-from ghostwriter.writer_settings import PROMPTS, Language, prompt_names
+from ghostwriter.writer_settings import Language
 
 PARTS = ("before", "example", "after")
 

@@ -12,9 +12,9 @@ from ghostwriter.distilling.corpus import Corpus
 from ghostwriter.distilling.harvest import Counts, Harvest
 from ghostwriter.distilling.plan import Planner, run_name
 from ghostwriter.distilling.rewrite import planner_of
+from ghostwriter.modes import PURCHASES, Mode
 from ghostwriter.teacher.ledger import Ledger, Spending
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PURCHASES, Mode
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from ghostwriter.distilling.filters import Candidate, Judge, Lengths, copied_sha
 from ghostwriter.distilling.harvest import Accepted, Harvest
 from ghostwriter.distilling.plan import AnswerPlanner, Planner
 from ghostwriter.distilling.prompt import Prompt, load_plain_prompt, load_prompt
+from ghostwriter.modes import Mode
 from ghostwriter.pairs import Pair, Question
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Ledger
 from ghostwriter.tokens import words
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Language, Mode
+from ghostwriter.writer_settings import Language
 from training.contract import with_notes
 
 SHORTEST, LONGEST = 0.5, 1.5

@@ -22,6 +22,7 @@ from ghostwriter.distilling.prompt import Prompt, fill
 from ghostwriter.home import Home
 from ghostwriter.judging.content import ORDERS, Compared, Content, Preference, agreement_pairs, read_verdict, sum_up
 from ghostwriter.lock import only_one
+from ghostwriter.model_settings import PROMPTS, Judge, Teacher as Settings
 from ghostwriter.pairs import Question
 from ghostwriter.snapshot import read_rows
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
@@ -33,7 +34,6 @@ from ghostwriter.teacher.ledger import Answer, Ledger, request_key
 from ghostwriter.teacher.month import Month
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PROMPTS, Judge, Teacher as Settings
 from training.contract import EvaluateRequest, EvaluateResult
 
 log = logging.getLogger(__name__)

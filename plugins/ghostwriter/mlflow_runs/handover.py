@@ -14,10 +14,10 @@ from ghostwriter.files import write_durably
 from ghostwriter.home import Home
 from ghostwriter.judging.gate import BASE
 from ghostwriter.judging.promote import Champion, adapter_digest
+from ghostwriter.modes import MODE_OF_ARM
 from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import read_manifest, read_rows
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import MODE_OF_ARM
 from training.contract import (
     HELDOUT_FILE,
     INVERSE_FILE,

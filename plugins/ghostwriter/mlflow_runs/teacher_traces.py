@@ -19,11 +19,11 @@ from ghostwriter.distilling.rewrite import prompt_of
 from ghostwriter.errors import TrackingError
 from ghostwriter.mlflow_runs.experiment import experiment_of
 from ghostwriter.mlflow_runs.traces import AnswerTrace, find_traces, kind_of, write_trace
+from ghostwriter.modes import PURCHASES, Mode
 from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import read_manifest, read_rows
 from ghostwriter.teacher.ledger import CHUNK, AnswerRow, SendRow
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PURCHASES, Mode
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Engine, delete, select
 from ghostwriter.collecting.archive import Answer, AntiBotStop, Crawl, Revision
 from ghostwriter.collecting.clean import clean
 from ghostwriter.database import erasing
+from ghostwriter.modes import LEDGER_SUFFIX
 from ghostwriter.teacher.ledger import AnswerRow, ExamplesRow
 from ghostwriter.votes.removal import find_votes_on, remove_all_votes, remove_votes
-from ghostwriter.writer_settings import LEDGER_SUFFIX
 
 CHUNK = 500
 """Keys in one IN clause: below every database's limit of parameters."""

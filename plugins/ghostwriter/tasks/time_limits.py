@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from ghostwriter.collecting.page_sizes import PAGE_SIZES
 from ghostwriter.distilling.typical_cost import TYPICAL_ANSWER, TYPICAL_QUESTION
+from ghostwriter.modes import PURCHASES
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import PURCHASES
 from training.contract import load_recipe
 
 FACTOR = 3

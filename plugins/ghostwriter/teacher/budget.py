@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol, TypedDict
 
 from ghostwriter.errors import BudgetExceeded
-from ghostwriter.writer_settings import Budget
+from ghostwriter.model_settings import Budget
 
 MILLION = Decimal(1_000_000)
 CHATML_TOKENS_A_MESSAGE = 16

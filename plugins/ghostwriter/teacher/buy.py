@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ghostwriter.errors import GhostwriterError, TeacherError
+from ghostwriter.model_settings import Teacher as Settings
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
@@ -23,7 +24,6 @@ from ghostwriter.teacher.ledger import Answer, answer_row
 from ghostwriter.teacher.stop import STOP, Stop
 from ghostwriter.teacher.throttle import Throttle
 from ghostwriter.tokens import estimate_tokens
-from ghostwriter.writer_settings import Teacher as Settings
 
 log = logging.getLogger(__name__)
 

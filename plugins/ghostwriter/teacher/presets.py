@@ -7,7 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ghostwriter.writer_settings import Parameters, Section
+from ghostwriter.model_settings import Parameters
+from ghostwriter.writer_settings import Section
 
 PRESETS = Path(__file__).parent / "presets.toml"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import ghostwriter.distilling.prompt
-import ghostwriter.writer_settings
+import ghostwriter.model_settings
 from ghostwriter.distilling.prompt import load_prompt, prompt_names
 from ghostwriter.errors import WriterFileError
 from ghostwriter.pairs import Pair
@@ -46,5 +46,5 @@ def test_a_prompt_without_a_part_says_which_it_needs(tmp_path: Path, monkeypatch
 
 
 def _use_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (ghostwriter.distilling.prompt, ghostwriter.writer_settings):
+    for module in (ghostwriter.distilling.prompt, ghostwriter.model_settings):
         monkeypatch.setattr(module, "PROMPTS", folder)

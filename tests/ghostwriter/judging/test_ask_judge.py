@@ -15,11 +15,11 @@ from ghostwriter.errors import BudgetExceeded
 from ghostwriter.home import Home
 from ghostwriter.judging.ask_judge import judge_content
 from ghostwriter.judging.content import Content
+from ghostwriter.model_settings import Judge
 from ghostwriter.pairs import Pair
 from ghostwriter.snapshot import write_snapshot
 from ghostwriter.teacher.client import TeacherKeyRefused
 from ghostwriter.teacher.ledger import SendRow
-from ghostwriter.writer_settings import Judge
 from tests.distill_case import PRICES, endpoint, make_writer
 from tests.ghostwriter.judging.evaluations import evaluation
 from tests.teacher_server import TeacherScript, TeacherServer

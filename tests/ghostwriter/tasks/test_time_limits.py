@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from ghostwriter.model_settings import Judge
 from ghostwriter.tasks.time_limits import SHORT, TimeLimits, longest, time_limits
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Judge, Limits, Source
+from ghostwriter.writer_settings import Limits, Source
 from tests.distill_case import make_writer
 from training.contract import load_recipe
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from ghostwriter.errors import BudgetExceeded
+from ghostwriter.model_settings import Budget
 from ghostwriter.teacher.budget import Message, Prices, Purse, Usage
-from ghostwriter.writer_settings import Budget
 
 PRICES = Prices(input=Decimal("0.28"), cached_input=Decimal("0.028"), output=Decimal("0.42"))
 

@@ -11,10 +11,11 @@ from ghostwriter.database import open_database
 from ghostwriter.distilling.batch import open_batch
 from ghostwriter.distilling.distill import distill, estimate
 from ghostwriter.home import Home
+from ghostwriter.model_settings import Budget, Judge
 from ghostwriter.teacher.ledger import SendRow
 from ghostwriter.teacher.month import GRAIN, Month, MonthSpent, month_start
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Budget, Judge, Schedule
+from ghostwriter.writer_settings import Schedule
 from tests.batch_teacher import BatchTeacher
 from tests.distill_case import PRICES, answers_of, distilled, endpoint, make_writer, pairs
 from tests.teacher_server import TeacherServer

@@ -16,11 +16,11 @@ from ghostwriter.collecting.sources.record import Source
 from ghostwriter.errors import LaunchError
 from ghostwriter.home import ROOT, Home
 from ghostwriter.launchers.local import training_python
+from ghostwriter.model_settings import Teacher as TeacherSettings
 from ghostwriter.teacher.client import Endpoint, TeacherModelUnknown
 from ghostwriter.teacher.presets import Preset
 from ghostwriter.teacher.trial import models, one_call
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Teacher as TeacherSettings
 
 RECIPES = (("qwen2.5-7b-style", 70), ("qwen2.5-7b-style-48gb", 44), ("qwen2.5-7b-style-24gb", 22), ("smollm2-135m", 4))
 """Recipes and the GPU memory (GiB) each needs, the best first."""
