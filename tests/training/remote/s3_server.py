@@ -1,5 +1,10 @@
-"""A real S3 server over HTTP for tests (moto's), with a versioned bucket, so that a rewritten object shows."""
+"""A real S3 server over HTTP for tests (moto's), with a versioned bucket, so that a rewritten object shows.
 
+As a program (for tests of the Airflow side, which has no moto) it writes its environment as JSON and serves until its input ends.
+"""
+
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,3 +77,10 @@ def s3_server(folder: Path) -> Iterator[Bucket]:
         yield Bucket(environment, client)
     finally:
         server.stop()
+
+
+if __name__ == "__main__":
+    with s3_server(Path(sys.argv[1])) as served:
+        sys.stdout.write(json.dumps(served.environment) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ghostwriter.commands.options import home_of
 from ghostwriter.keeping.backup import Backup, BackupError, back_up
 from ghostwriter.keeping.restore import restore
 from ghostwriter.mlflow_runs.server import mlflow_client
 from ghostwriter.writer import load_writer
+
+if TYPE_CHECKING:
+    from training.remote.object_store import Store
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,10 +39,11 @@ def run_backup(arguments: argparse.Namespace) -> int:
         return 0
     home.check_space()
     with TemporaryDirectory(dir=home.path) as scratch, _in_words():
-        from training.remote.object_store import Store
-
+        store, name = _store(place)
+        if name in store.folders(""):
+            raise BackupError(f"{place} holds a backup already. Name a new folder: each backup is whole by itself.")
         made = back_up(home, mlflow_client(), Path(scratch) / "backup")
-        Store(place.rpartition("/")[0]).send_folder(Path(scratch) / "backup", place.rpartition("/")[2])
+        store.send_folder(Path(scratch) / "backup", name)
         _say("Backed up", made, place)
     return 0
 
@@ -50,9 +56,8 @@ def run_restore(arguments: argparse.Namespace) -> int:
     else:
         home.path.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=home.path) as scratch, _in_words():
-            from training.remote.object_store import Store
-
-            if not Store(place.rpartition("/")[0]).fetch_folder(place.rpartition("/")[2], Path(scratch) / "backup"):
+            store, name = _store(place)
+            if not store.fetch_folder(name, Path(scratch) / "backup"):
                 raise BackupError(f"{place} holds no whole backup. Name the URL that `backup` was given.")
             done = restore(Path(scratch) / "backup", home, mlflow_client())
     _say("Restored", done, place)
@@ -60,6 +65,16 @@ def run_restore(arguments: argparse.Namespace) -> int:
     print(f"Secrets are in no backup. Make these Airflow connections again: {', '.join(connections) or 'none'}.")
     print("Then switch <writer>_collect on: the next night goes on from here.")
     return 0
+
+
+def _store(url: str) -> tuple["Store", str]:
+    """The store that a URL's last folder lies in, and that folder's name."""
+    from training.remote.object_store import Store
+
+    if not urlsplit(url).path.strip("/"):
+        raise BackupError(f"{url} names no folder. Name one, like {url.rstrip('/')}/2026-12-01.")
+    above, _, name = url.rstrip("/").rpartition("/")
+    return Store(above), name
 
 
 @contextmanager
