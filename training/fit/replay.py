@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,14 @@ def _ask(base: Base, model: Any, answering: Answering, look: Look, asked: Sequen
 
 def is_near(one: str, other: str) -> bool:
     """Whether two questions ask nearly the same."""
-    left, right = (_threes(text) for text in (one, other))
-    return len(left & right) >= NEAR * len(left | right)
+    left, right = _threes(one), _threes(other)
+    shared = len(left & right)
+    return shared >= NEAR * (len(left) + len(right) - shared)
 
 
-def _threes(text: str) -> set[str]:
+@lru_cache(maxsize=4096)  # each of 4,000 pairs is compared with each held-out question
+def _threes(text: str) -> frozenset[str]:
     """Three letters or digits in a row; two of a text as short as a Chinese question."""
     letters = "".join(filter(str.isalnum, text.lower()))
     length = 3 if letters.isascii() else 2
-    return {letters[start : start + length] for start in range(max(1, len(letters) - length + 1))}
+    return frozenset(letters[start : start + length] for start in range(max(1, len(letters) - length + 1)))
