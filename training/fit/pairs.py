@@ -56,6 +56,7 @@ def load_pairs(request: TrainRequest, base: Base, model: Any, processes: Process
     heldout, dropped = heldout_questions(request.dataset), dict[str, int]()
     kept = []
     for source, row in found:
+        look()
         if reason := _reason(row, heldout, base):
             dropped[reason] = dropped.get(reason, 0) + 1
             continue

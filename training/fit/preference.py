@@ -24,6 +24,7 @@ from training.processes import Processes
 from training.rows.data import IGNORED, Row, collate
 from training.rows.order import micro_batches
 from training.rows.packing import group_by_tokens, pack
+from training.signals import Look, no_look
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ LOOKS = 10
 """How often in a training the likelihood of better answers nobody trains on is looked at."""
 AT_ONCE = 4
 """Rows whose nats are taken together, outside of the training."""
+SORTED = 64
+"""Pairs whose rows are put in order of their lengths for it; between them a signal is looked for."""
 MakeRows = Callable[[Sequence[Row]], Any]
 RunRows = Callable[[Any], torch.Tensor]
 """Tensors of some rows to the cross-entropy of each one's answer, in nats."""
@@ -113,9 +116,14 @@ def preference_loss(nats: torch.Tensor, reference: torch.Tensor, tokens: torch.T
     return (LIKELIHOOD * likelihood - logsigmoid(BETA * (better - worse))).sum()
 
 
-def with_reference(nats: Callable[[Sequence[Row]], list[float]], pairs: Sequence[PreferencePair]) -> list[PreferencePair]:
-    """The pairs with the nats that the model gives their answers now."""
-    found = nats([row for pair in pairs for row in (pair.better, pair.worse)])
+def with_reference(
+    nats: Callable[[Sequence[Row]], list[float]], pairs: Sequence[PreferencePair], look: Look = no_look
+) -> list[PreferencePair]:
+    """The pairs with the nats that the model gives their answers now. `look` is called now and then, and may raise."""
+    found = list[float]()
+    for start in range(0, len(pairs), SORTED):
+        look()
+        found += nats([row for pair in pairs[start : start + SORTED] for row in (pair.better, pair.worse)])
     return [replace(pair, reference=(found[2 * place], found[2 * place + 1])) for place, pair in enumerate(pairs)]
 
 

@@ -52,7 +52,7 @@ class Session:
     path: ForwardPath
     total_steps: int
     identity: str
-    watch: Callable[[State], State] = unwatched
+    watch: Callable[[State], State]
     """Looks at the training after a step, and may end it there."""
 
 
@@ -76,17 +76,8 @@ def prepare_session(request: TrainRequest, processes: Processes, look: Look) -> 
     rows = Rows([*rows.rows, *replay_rows(request, base, len(rows.rows), processes, look).rows], rows.dropped)
     model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
     largest = most_tokens(rows.rows, recipe, processes.count)
-    return Session(
-        request=request,
-        processes=processes,
-        base=base,
-        rows=rows,
-        model=model,
-        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        path=choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute),
-        total_steps=_planned_steps(request, len(rows.rows)),
-        identity=_identity(request, base, rows),
-    )
+    path = choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute)
+    return _session(request, processes, base, rows, model, path)
 
 
 def _prepare_pairs(request: TrainRequest, processes: Processes, base: Base, look: Look) -> Session:
@@ -97,30 +88,42 @@ def _prepare_pairs(request: TrainRequest, processes: Processes, base: Base, look
     found = load_pairs(request, base, model, processes, look)
     model.train()
     pair_path = preference_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, recipe.recompute)
-    pairs = _with_kept_reference(request, processes, [*found.training, *found.watched], pair_path.nats)
+    pairs = _with_kept_reference(request, processes, [*found.training, *found.watched], pair_path.nats, look)
     training, watched = pairs[: len(found.training)], pairs[len(found.training) :]
-    rows, total = Rows([*training], found.dropped), _planned_steps(request, len(training))
-    better = [pair.better for pair in watched]
+    better, total = [pair.better for pair in watched], _planned_steps(request, len(training))
+    watch = Watch(watched, total, lambda: pair_path.nats(better), processes)
+    return _session(request, processes, base, Rows([*training], found.dropped), model, pair_path.path, watch)
+
+
+def _session(
+    request: TrainRequest,
+    processes: Processes,
+    base: Base,
+    rows: Rows,
+    model: Any,
+    path: ForwardPath,
+    watch: Callable[[State], State] = unwatched,
+) -> Session:
     return Session(
         request=request,
         processes=processes,
         base=base,
         rows=rows,
         model=model,
-        optimizer=MasterAdamW(trainable(model), recipe.weight_decay),
-        path=pair_path.path,
-        total_steps=total,
+        optimizer=MasterAdamW(trainable(model), request.recipe.weight_decay),
+        path=path,
+        total_steps=_planned_steps(request, len(rows.rows)),
         identity=_identity(request, base, rows),
-        watch=Watch(watched, total, lambda: pair_path.nats(better), processes),
+        watch=watch,
     )
 
 
 def _with_kept_reference(
-    request: TrainRequest, processes: Processes, pairs: list[PreferencePair], nats: Callable[[Sequence[Row]], list[float]]
+    request: TrainRequest, processes: Processes, pairs: list[PreferencePair], nats: Callable[[Sequence[Row]], list[float]], look: Look
 ) -> list[PreferencePair]:
     path = request.run_folder / REFERENCE_FILE
     if processes.is_main and not path.exists():
-        write_file(path, json.dumps([pair.reference for pair in with_reference(nats, pairs)]) + "\n")
+        write_file(path, json.dumps([pair.reference for pair in with_reference(nats, pairs, look)]) + "\n")
     processes.wait()
     kept = json.loads(path.read_bytes())
     if len(kept) != len(pairs):

@@ -3,7 +3,7 @@
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from tests.training.conftest import pair, recipe, sentence, write_dataset
 from tests.training.fit.test_train import assert_equal, interrupt
 from training.contract import PAIRS_FILE, VOTES_FILE, TrainRequest, write_json
-from training.errors import DatasetError
+from training.errors import DatasetError, Stopped
 from training.fit.checkpoint import State
 from training.fit.loss import token_losses
 from training.fit.preference import (
@@ -195,6 +195,23 @@ def test_votes_are_trained_on_without_those_that_ask_a_heldout_question(preferre
     (bad.run_folder / VOTES_FILE).write_text('{"prompt": "Why?", "chosen": "a", "rejected": "b"}\n')
     with pytest.raises(DatasetError, match=r"votes\.jsonl:1 is no pair of the form"):
         train(bad, StopFlag())
+
+
+def test_a_signal_is_seen_while_the_reference_is_taken() -> None:
+    taken = list[int]()
+
+    def nats(rows: Sequence[Row]) -> list[float]:
+        taken.append(len(rows))
+        return [0.0] * len(rows)
+
+    def look() -> None:
+        if taken:
+            raise Stopped("in the middle")
+
+    with pytest.raises(Stopped):
+        with_reference(nats, PAIRS * 100, look)
+    assert taken == [128]
+    assert len(with_reference(nats, PAIRS * 100)) == 300
 
 
 def test_it_ends_itself_when_better_answers_become_less_likely_than_at_the_beginning() -> None:
