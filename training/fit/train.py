@@ -30,8 +30,11 @@ ADAPTER = "adapter"
 EPOCH_ADAPTER = "adapter-epoch-{}"
 
 
-def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
-    """Train, or go on training, and write the result last. Raises TrainingError, or Stopped after saving a checkpoint."""
+def train(request: TrainRequest, stop: StopFlag, shown: Path | None = None) -> TrainResult:
+    """Train, or go on training, and write the result last. Raises TrainingError, or Stopped after saving a checkpoint.
+
+    How far it is stands in the folder `shown`; by default in the run folder.
+    """
     result_path = request.run_folder / RESULT_FILE
     if result_path.exists():
         log.info("Already trained: %s", result_path)
@@ -44,7 +47,8 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
     with open_run(request.tracking if processes.is_main else None, folder) as run:
         session = prepare_session(request, processes, _before_training(processes, stop))
         train_tracking.start(run, asked, session.base, session.rows, session.path.name)
-        state = run_steps(session, _resume(session) or _start(session), run, folder, stop)
+        progress_folder = _folder_of_process(shown, processes) if shown else folder
+        state = run_steps(session, _resume(session) or _start(session), run, progress_folder, stop)
         result = _finish(session, state, run)
     if earlier:
         result = joined(earlier, result)
@@ -59,12 +63,12 @@ def train(request: TrainRequest, stop: StopFlag) -> TrainResult:
 
 
 def _train_first_stage(request: TrainRequest, processes: Processes, stop: StopFlag) -> TrainResult:
-    """Its run folder has a request of its own, by which it is known for one."""
+    """Its run folder has a request of its own, by which it is known for one; how far it is stands in that of the whole."""
     first = first_stage(request)
     if processes.is_main:
         first.run_folder.mkdir(parents=True, exist_ok=True)
         write_json(first, first.run_folder / REQUEST_FILE)
-    return train(first, stop)
+    return train(first, stop, shown=request.run_folder)
 
 
 def _before_training(processes: Processes, stop: StopFlag) -> Look:

@@ -1,5 +1,6 @@
 """Arm `staged`: the teacher's answers first, then the writer's own from that adapter; killed anywhere it ends the same."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.training.fit.test_train import adapter, assert_equal, interrupt, loss
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json, write_json
 from training.fit.staged import FIRST_FOLDER, first_stage, second_stage
 from training.fit.train import train
+from training.progress import PROGRESS_FILE
 from training.signals import StopFlag
 
 Make = Callable[..., TrainRequest]
@@ -52,6 +54,8 @@ def test_killed_in_either_stage_it_ends_like_an_undisturbed_run(staged: Make) ->
     first.run_folder.mkdir()
     for of_stage, after_step in ((first, 5), (killed, 3)):
         assert interrupt(killed, after_step, signal.SIGKILL, of_stage)[0] == -signal.SIGKILL
+        assert json.loads((killed.run_folder / PROGRESS_FILE).read_text())["total"] == 18  # of the stage at work
+        assert not (first.run_folder / PROGRESS_FILE).exists()
     train(killed, StopFlag())
     assert_equal(whole, killed)
     assert losses(first_stage(whole)) == losses(first)
