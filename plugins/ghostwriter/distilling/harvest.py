@@ -11,8 +11,8 @@ from ghostwriter.distilling.corpus import Corpus
 from ghostwriter.distilling.filters import Candidate, Judge, Lengths, clean_answer
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.similarity import answers_index
-from ghostwriter.teacher.buy import Failure, Outcome
 from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.health import Failure, Outcome
 from ghostwriter.teacher.ledger import Answer
 from ghostwriter.writer_settings import Language
 

@@ -11,8 +11,9 @@ from typing import Self
 from ghostwriter.distilling.harvest import Harvest
 from ghostwriter.distilling.plan import Planner
 from ghostwriter.teacher.budget import Purse
-from ghostwriter.teacher.buy import Deliver, Outcome
+from ghostwriter.teacher.buy import Deliver
 from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.health import Outcome
 from ghostwriter.teacher.progress import Listener, Progress
 from ghostwriter.teacher.throttle import Throttle
 

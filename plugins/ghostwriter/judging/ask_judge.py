@@ -26,9 +26,10 @@ from ghostwriter.model_settings import PROMPTS, Judge, Teacher as Settings
 from ghostwriter.pairs import Question
 from ghostwriter.snapshot import read_rows
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
-from ghostwriter.teacher.buy import Buyer, Outcome
+from ghostwriter.teacher.buy import Buyer
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.client import Endpoint, Teacher
+from ghostwriter.teacher.health import Outcome
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, Ledger, request_key
 from ghostwriter.teacher.month import Month

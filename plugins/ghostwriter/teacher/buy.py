@@ -8,17 +8,16 @@ ends the task there are five seconds until it kills: what has not come after thr
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from ghostwriter.errors import GhostwriterError, TeacherError
+from ghostwriter.errors import GhostwriterError
 from ghostwriter.model_settings import Teacher as Settings
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
 from ghostwriter.teacher.call import Call
-from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown, TeacherUnfit
+from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown
+from ghostwriter.teacher.health import Failure, Health, Outcome
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, answer_row
 from ghostwriter.teacher.stop import STOP, Stop
@@ -29,8 +28,6 @@ log = logging.getLogger(__name__)
 
 TRIES = 5
 """Sends of one call that may end in a fault of its own before it counts as failed."""
-FIRST_FAILURES = 10
-"""Failed calls without a single answer after which the teacher, not the call, is at fault."""
 UNBOUNDED_THOUGHTS = (
     "%s thinks before it answers: its thoughts are paid for, but neither in the estimate nor within teacher.max_tokens, so the cap may be"
     " crossed by them. Turn them off or bound them under [teacher]: parameters = { enable_thinking = false }, or thinking_budget = 512."
@@ -46,16 +43,6 @@ NAMED = 12
 OVERLOAD = frozenset({"rate_limit", "server_error", "unreachable"})
 """Faults of the teacher, not of the call: they use up no try unless other calls succeed meanwhile."""
 
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that has failed for good: the fault's short name and its words."""
-
-    code: str
-    message: str
-
-
-Outcome = Answer | Failure
 Deliver = Callable[[Call, Outcome], None]
 
 
@@ -99,10 +86,8 @@ class Buyer:
         self._plan = plan
         self._settings = settings
         self._prices = prices
-        self._answers = 0
-        self._failures = 0
+        self._health = Health(settings)
         self._told_of_thoughts = False
-        self._last_answer = time.monotonic()
         self._stopped: GhostwriterError | None = None
         self._stop_asked = stop
         self._asking: set[asyncio.Task[None]] = set()
@@ -112,7 +97,7 @@ class Buyer:
 
     async def buy(self, calls: Sequence[Call], deliver: Deliver) -> None:
         """Obtain every call and hand each outcome to `deliver` as it comes. Raises the error that ended the run early, if one did."""
-        self._last_answer = time.monotonic()
+        self._health.heard()
         queue = iter(calls)
         number = min(self._settings.concurrency + self._settings.concurrency // WRITING, len(calls))
         workers = [asyncio.create_task(self._work(queue, deliver)) for _ in range(number)]
@@ -158,7 +143,7 @@ class Buyer:
             try:
                 outcome = await self._obtain(call)
                 deliver(call, outcome)
-                self._count(outcome)
+                self._health.count(outcome, self._plan.planned)
             except GhostwriterError as error:
                 self._stop(error)
             if self._stopped:
@@ -172,17 +157,17 @@ class Buyer:
         messages = self._plan.messages(call)
         tries = 0
         for number in range(10_000):
-            answers_before = self._answers
+            answers_before = self._health.answers
             try:
                 return await self._send(call, messages)
             except CallFault as fault:
                 if fault.ends_run:
                     raise fault.ends_run(f"{fault.message}. {ADVICE[fault.code]} What was bought is kept.") from None
-                if fault.code not in OVERLOAD or (fault.code != "rate_limit" and self._answers > answers_before):
+                if fault.code not in OVERLOAD or (fault.code != "rate_limit" and self._health.answers > answers_before):
                     tries += 1
                 if not fault.again or tries >= TRIES:
                     return Failure(fault.code, fault.message)
-                self._check_outage(fault)
+                self._health.check_outage(fault)
                 await self._throttle.pause(_pause(number) if fault.retry_after is None else 0)
         raise TeacherDown(
             "The teacher refused one call 10,000 times. Lower teacher.concurrency, and run again later: what was bought is kept."
@@ -208,7 +193,7 @@ class Buyer:
                 await self._journal.settle(send, "perhaps_paid", None, "interrupted")
                 raise self._interrupted() from None
             self._throttle.answered(expected, reply.usage.prompt + reply.usage.completion if reply.usage else expected)
-            self._last_answer = time.monotonic()
+            self._health.heard()
         finally:
             await self._throttle.leave()
         return await self._settle_reply(call, send, reply, worst)
@@ -238,7 +223,7 @@ class Buyer:
 
     async def _settle_fault(self, send: str, fault: CallFault, worst: Decimal, started: float) -> None:
         if fault.code in OVERLOAD:
-            self._throttle.refused(started, None if self._too_long(fault) else fault.retry_after)
+            self._throttle.refused(started, None if self._health.asks_too_long(fault) else fault.retry_after)
         try:
             await self._journal.settle(send, "perhaps_paid" if fault.perhaps_paid else "free", None, fault.code)
         finally:
@@ -257,42 +242,8 @@ class Buyer:
             await self._purse.settle(worst, cost)
         return answer
 
-    def _count(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Answer):
-            self._answers += 1
-            return
-        self._failures += 1
-        if not self._answers:
-            if self._failures < FIRST_FAILURES:
-                return
-            raise TeacherError(
-                f"The first {self._failures} calls all failed, the last with {outcome.code}: {outcome.message}. "
-                "Look at the teacher's settings in the writer file."
-            )
-        if self._failures > self._settings.failed_share * self._plan.planned:
-            share = self._settings.failed_share
-            raise TeacherUnfit(
-                f"{self._failures} of {self._plan.planned} calls failed, more than teacher.failed_share = {share:g} allows. "
-                f"The last one: {outcome.code}: {outcome.message}. What was bought is kept; run again when the teacher is well."
-            )
-
     def _interrupted(self) -> Interrupted:
         return Interrupted(f"{self._stop_asked.why}; what was bought is kept, run again to go on.")
-
-    def _too_long(self, fault: CallFault) -> bool:
-        return (fault.retry_after or 0) > self._settings.outage_seconds
-
-    def _check_outage(self, fault: CallFault) -> None:
-        if self._too_long(fault):
-            raise TeacherDown(
-                f"The teacher asks to wait {fault.retry_after:.0f} s ({fault.code}: {fault.message}), longer than "
-                f"teacher.outage_seconds = {self._settings.outage_seconds:g}. What was bought is kept; run again then."
-            )
-        silent = time.monotonic() - self._last_answer
-        if silent > self._settings.outage_seconds:
-            raise TeacherDown(
-                f"No answer for {silent:.0f} s, the last error was {fault.code}: {fault.message}. What was bought is kept; run again later."
-            )
 
 
 ADVICE = {

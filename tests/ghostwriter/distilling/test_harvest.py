@@ -9,8 +9,8 @@ from ghostwriter.distilling.corpus import read_corpus
 from ghostwriter.distilling.harvest import Counts, CountsDiffer, Harvest
 from ghostwriter.home import Home
 from ghostwriter.pairs import Question
-from ghostwriter.teacher.buy import Failure
 from ghostwriter.teacher.call import Call
+from ghostwriter.teacher.health import Failure
 from ghostwriter.teacher.ledger import Answer
 from tests.distill_case import answers_of, make_writer, pairs
 from tests.teacher_server import invent
