@@ -1,9 +1,6 @@
 """What the training DAG's tasks do with a finished evaluation: decision to MLflow, champion moved or not, a true final status."""
 
 import json
-import shutil
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,82 +9,24 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from mlflow import MlflowClient
 
-from ghostwriter.home import ROOT, Home
 from ghostwriter.judging.gate import Decision, decide
-from ghostwriter.judging.promote import ADAPTER_FILE, alias_version
+from ghostwriter.judging.promote import alias_version
 from ghostwriter.judging.serving import ServingSilent
 from ghostwriter.mlflow_runs.comparison import comparison_table
 from ghostwriter.mlflow_runs.pipeline_run import shown_again
 from ghostwriter.mlflow_runs.server import tracking_uri
 from ghostwriter.snapshot import read_manifest, write_snapshot
-from ghostwriter.tasks import stages
-from ghostwriter.tasks.chain import mark_trained
-from ghostwriter.tasks.stages import close_run, judge, promote, record_answer, roll_back
-from ghostwriter.writer import Writer, load_writer
+from ghostwriter.tasks.stages import close_run, record_answer, roll_back
+from ghostwriter.writer import Writer
 from ghostwriter.writer_settings import Gate, Serving
 from tests.ghostwriter.judging.evaluations import evaluation
+from tests.ghostwriter.tasks.finished_night import Night, new_run
 from tests.training.tracking.mlflow_server import free_port
-from training.contract import ArmRequest, EvaluateRequest, EvaluateResult, Recipe, Tracking, TrainRequest, TrainResult, write_json
+from training.contract import Recipe, TrainRequest, write_json
 
 REJECTED = {"chosen_options": ["Reject"], "params_input": {"why": "too bland"}, "responded_by_user": {"id": "1", "name": "ada"}}
 APPROVED = {"chosen_options": ["Approve"], "params_input": {"why": ""}, "responded_by_user": {"id": "1", "name": "ada"}}
 BY_HAND = SimpleNamespace(run_type="manual", triggering_user_name="ada")
-NIGHTLY = SimpleNamespace(run_type="asset_triggered", triggering_user_name=None)
-
-
-@pytest.fixture
-def client(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setenv("GHOSTWRITER_HOME", str(tmp_path / "home"))
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    client.create_experiment("lamplight", artifact_location=str(tmp_path / "artifacts"))
-    return client
-
-
-@pytest.fixture
-def writer() -> Writer:
-    return load_writer("lamplight").model_copy(update={"gate": Gate()})
-
-
-def new_run(client: MlflowClient, **tags: str) -> str:
-    experiment = client.get_experiment_by_name("lamplight")
-    assert experiment
-    return str(client.create_run(experiment.experiment_id, tags=tags).info.run_id)
-
-
-class Night:
-    """A finished training and evaluation, as the stages before leave them."""
-
-    def __init__(self, client: MlflowClient, folder: Path, weights: bytes, result: EvaluateResult, base: str = "tiny") -> None:
-        adapter, evaluated = folder / "adapter", folder / "evaluation"
-        adapter.mkdir(parents=True)
-        evaluated.mkdir()
-        (adapter / ADAPTER_FILE).write_bytes(weights)
-        self.dataset = write_snapshot(folder, "dataset", "lamplight", {"direct.jsonl": [{"id": weights.decode()}]})
-        tags = {"ghostwriter.recipe": "tiny", "ghostwriter.commit": "c0ffee", "ghostwriter.image": "training@sha256:1"}
-        training_run, self.run_id = new_run(client, **tags), new_run(client, **{"mlflow.note.content": "Airflow run: x"})
-        client.log_artifacts(training_run, str(adapter), "adapter")
-        recipe = Recipe(base=base, revision="r1")
-        write_json(
-            TrainRequest(run_folder=folder, dataset=self.dataset, arm="distilled", recipe=recipe, models=folder), folder / "request.json"
-        )
-        facts = {"rows": 1, "dropped": {}, "steps": 1, "tokens": 1, "seconds": 1, "first_loss": 1, "last_loss": 1}
-        write_json(TrainResult.model_validate({"adapter": adapter, "base": base, "run_id": training_run, **facts}), folder / "result.json")
-        arms = tuple(ArmRequest(name=name, adapter=adapter if name == "distilled" else None) for name in result.scores if name != "writer")
-        request = EvaluateRequest(
-            run_folder=evaluated, dataset=self.dataset, base=base, revision="r1", arms=arms, candidate="distilled", models=folder
-        )
-        write_json(request, evaluated / "request.json")
-        write_json(result, evaluated / "result.json")
-        self.trained = {"request": str(folder / "request.json"), "run_folder": str(folder), "run_id": training_run}
-        self.evaluation = str(evaluated / "request.json")
-
-    def judged(self, writer: Writer) -> dict[str, Any]:
-        return judge(writer, self.evaluation, self.run_id, None)
-
-    def promoted(self, writer: Writer, dag_run: Any = NIGHTLY, approval: dict[str, Any] | None = None) -> str:
-        return promote(writer, self.trained, self.judged(writer), approval, self.run_id, dag_run)
 
 
 def test_a_verdict_stands_in_mlflow_with_every_figure_and_reason(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
@@ -186,20 +125,6 @@ def test_a_rejection_and_its_reason_stand_in_mlflow(client: MlflowClient, writer
     assert tags["ghostwriter.decision"] == f"Not promoted: rejected by ada: too bland. The gate said: {verdict.summary}"
 
 
-def test_a_training_run_is_tagged_with_the_code_that_trains_it(
-    client: MlflowClient, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files: dict[str, list[dict[str, object]]] = {"direct.jsonl": [{"id": "a"}], "distilled.jsonl": [{"id": "b"}]}
-    dataset = write_snapshot(tmp_path, "dataset", "lamplight", files, facts={"mode": "distilled"})
-    monkeypatch.setenv("GHOSTWRITER_IMAGE", "training@sha256:1")
-    request = TrainRequest.model_validate_json(Path(stages.plan_arm(writer, dataset, "distilled", "tiny", "run")).read_bytes())
-    assert isinstance(request.tracking, Tracking)
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    assert request.tracking.tags["ghostwriter.commit"].removesuffix("-dirty") == commit
-    assert request.tracking.tags["ghostwriter.image"] == "training@sha256:1"
-    assert request.run_folder.parent == Home.default().runs("lamplight")
-
-
 def test_the_comparison_is_one_table_of_arms_by_measures() -> None:
     table = comparison_table(evaluation("few-shot", withheld={"ability": "not asked for"}))
     head, *rows = table.split("\n\n")[1].splitlines()
@@ -253,57 +178,6 @@ def test_a_run_is_finished_when_its_verdict_was_carried_out_and_marks_what_the_n
     close_run(writer, run_id, form, tasks)
     assert (dataset / "trained.json").exists() == (status == "FINISHED" and recipe is None)
     assert client.get_run(run_id).info.status == status
-
-
-def test_a_woken_run_takes_the_newest_dataset_once(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
-    datasets = Home.default().datasets("lamplight")
-    older, newer = (
-        write_snapshot(datasets, "dataset", "lamplight", {"direct.jsonl": [{"id": text}]}, parents=(text,)) for text in ("a", "b")
-    )
-    woken, by_hand = (SimpleNamespace(run_type=kind, dag_id="lamplight_train", run_id="1") for kind in ("asset_triggered", "manual"))
-    assert stages.dataset_to_train(writer, None, woken) == newer
-    mark_trained(newer, "run")
-    with pytest.raises(AirflowSkipException, match=f"{newer} was trained on already"):
-        stages.dataset_to_train(writer, None, woken)
-    assert stages.dataset_to_train(writer, None, by_hand) == newer
-    assert stages.dataset_to_train(writer, str(older), by_hand) == older
-
-
-def test_a_run_that_is_cleared_works_on_what_it_trained_on(client: MlflowClient, writer: Writer) -> None:
-    dataset = write_snapshot(Home.default().datasets("lamplight"), "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]}, parents=("a",))
-    cleared, another = (SimpleNamespace(run_type="asset_triggered", dag_id="lamplight_train", run_id=name) for name in ("1", "2"))
-    mark_trained(dataset, new_run(client, **{"ghostwriter.airflow_run": "lamplight_train/1"}))
-    assert stages.dataset_to_train(writer, None, cleared) == dataset
-    with pytest.raises(AirflowSkipException, match="was trained on already"):
-        stages.dataset_to_train(writer, None, another)
-
-
-def test_what_an_earlier_version_trained_on_is_known_from_its_mlflow_run(client: MlflowClient, writer: Writer) -> None:
-    dataset = write_snapshot(Home.default().datasets("lamplight"), "dataset", "lamplight", {"direct.jsonl": [{"id": "a"}]}, parents=("a",))
-    woken = SimpleNamespace(run_type="asset_triggered", dag_id="lamplight_train", run_id="1")
-    run_id = new_run(client, **{"ghostwriter.kind": "candidate"})
-    for name, value in {"dataset": dataset.name, "arm": writer.training.arm, "recipe": writer.training.recipe}.items():
-        client.log_param(run_id, name, value)
-    assert stages.dataset_to_train(writer, None, woken) == dataset
-    client.set_terminated(run_id)
-    with pytest.raises(AirflowSkipException, match="was trained on already"):
-        stages.dataset_to_train(writer, None, woken)
-    assert json.loads((dataset / "trained.json").read_text())["mlflow_run"] == run_id
-
-
-def test_a_cleared_run_that_finds_a_newer_dataset_has_an_mlflow_run_of_its_own(
-    client: MlflowClient, writer: Writer, tmp_path: Path
-) -> None:
-    """MLflow refuses to change a parameter, so the first would have failed for good."""
-    files: dict[str, list[dict[str, object]]] = {"direct.jsonl": [{"id": "a"}], "distilled.jsonl": [{"id": "b"}]}
-    datasets = [
-        write_snapshot(tmp_path, "dataset", "lamplight", {**files, "heldout.jsonl": [{"id": text}]}, facts={"mode": "distilled"})
-        for text in ("one", "two")
-    ]
-    airflow_run = SimpleNamespace(dag_id="lamplight_train", run_id="r", run_after=datetime(2026, 1, 1, tzinfo=UTC))
-    first, second, again = (stages.plan_training(writer, datasets[n], "distilled", "tiny", airflow_run)["run_id"] for n in (0, 1, 1))
-    assert first != second == again
-    assert [client.get_run(run).data.params["dataset"] for run in (first, second)] == [folder.name for folder in datasets]
 
 
 def test_a_writer_that_must_be_served_is_not_promoted_while_no_gateway_answers(
