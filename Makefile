@@ -42,7 +42,7 @@ test-commands:
 	$(AFTER_E2E) .venv/bin/python -m pytest tests/ghostwriter/commands tests/demo tests/requirements tests/dags tests/guard tests/docker/test_make_secrets.py tests/docker/test_apt_install.py
 
 test-training:
-	$(AFTER_E2E) .venv-training/bin/python -m pytest tests/training
+	$(AFTER_E2E) .venv-training/bin/python -m pytest tests/training tests/benchmarks
 
 test-e2e: install-dev chromium ## Only the nights, the chain and the screens: real Airflow, real MLflow, real browser
 	$(ONE_THREAD) .venv/bin/python -m pytest tests/e2e

@@ -33,9 +33,9 @@ from training.contract import (
 from training.measure.ability import ability
 from training.measure.answered import Answered, AnsweredArm, Answers, save_embeddings, sums_of
 from training.measure.contrast import language_of, other_writers
+from training.measure.measures import BASE, WRITER
 from training.measure.style_distance import embed
 from training.measure.style_transfer import hears_transfer, transfer_gains
-from training.measure.text_figures import BASE, WRITER
 from training.models.model import Base
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
@@ -66,7 +66,7 @@ class Exam:
 
 
 @dataclass(frozen=True)
-class _ArmAnswers:
+class ArmAnswers:
     """What one arm gave, with the tokens of its answers."""
 
     answers: list[Answer]
@@ -88,7 +88,7 @@ def answer(request: EvaluateRequest, exam: Exam, run_id: str | None, stop: StopF
     """Ask all arms and write what they gave, `answered.json` last. Raises TrainingError, or Stopped with finished batches kept."""
     began = time.monotonic()
     shared = SharedBase(request, stop)
-    limit = _limit(request, exam, shared.base)
+    limit = limit_of(request, exam, shared.base)
     arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
     _embed(request, exam, arms, shared.base, lambda: stop.raise_if_set(KEPT))
     transfer = _transfer(request, exam, arms, shared) if hears_transfer(shared.base.model.num_parameters()) else {}
@@ -126,7 +126,7 @@ def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
     return {place: plain[question] for place, question in enumerate(asked) if question in plain}
 
 
-def _limit(request: EvaluateRequest, exam: Exam, base: Base) -> int:
+def limit_of(request: EvaluateRequest, exam: Exam, base: Base) -> int:
     """Tokens an answer may have. Raises DatasetError."""
     heldout, training = ([len(ids) for ids in base.chat.encode(texts)] for texts in (exam.writer, last_answers(exam.training)))
     limit = answer_limit(request.max_new_tokens, [*heldout, *training], heldout, may_cut=request.cut_answers)
@@ -140,16 +140,22 @@ def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[
     given: dict[str, AnsweredArm] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
-            began = time.monotonic()
-            asked = _with_notes(exam, _notes(request, arm, exam, shared))
-            with shared.arm(arm) as loaded:
-                answers = _ask_arm(request, arm, asked, loaded, progress, index * of_each)
+            answers = ask_arm(request, arm, exam, shared, progress, index * of_each)
             given[arm.name] = answers.kept
             if arm.name == request.candidate and arm.adapter:
                 reloaded = _reloaded(request, arm, exam, answers.answers, shared.base)
                 given[arm.name] = given[arm.name].model_copy(update={"reloaded": reloaded})
-            _say_pace(arm.name, time.monotonic() - began, loaded)
     return given
+
+
+def ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, shared: SharedBase, progress: Progress, before: int = 0) -> ArmAnswers:
+    """Have one arm answer all questions on a base that is loaded; `before` answers were given by others. `max_new_tokens` is set."""
+    began = time.monotonic()
+    asked = _with_notes(exam, _notes(request, arm, exam, shared))
+    with shared.arm(arm) as loaded:
+        answers = _ask_loaded(request, arm, asked, loaded, progress, before)
+    _say_pace(arm.name, time.monotonic() - began, loaded)
+    return answers
 
 
 def _notes(request: EvaluateRequest, arm: ArmRequest, exam: Exam, shared: SharedBase) -> list[str] | None:
@@ -184,7 +190,7 @@ def _say_pace(name: str, seconds: float, loaded: LoadedArm) -> None:
     log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", name, seconds, loaded.pace.seconds, loaded.pace.per_second)
 
 
-def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: LoadedArm, progress: Progress, before: int) -> _ArmAnswers:
+def _ask_loaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: LoadedArm, progress: Progress, before: int) -> ArmAnswers:
     chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
@@ -200,7 +206,7 @@ def _ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: Load
         figures |= ability(loaded)
     if not arm.examples:
         figures |= loaded.lm_eval(request.lm_eval)
-    return _ArmAnswers(answers, greedy, figures)
+    return ArmAnswers(answers, greedy, figures)
 
 
 def _reloaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, answers: Sequence[Answer], base: Base) -> float:

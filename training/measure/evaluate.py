@@ -18,10 +18,10 @@ from training.measure import tracked as evaluate_tracking
 from training.measure.answered import Answered, is_answered, read_answered, read_embeddings
 from training.measure.asking import Exam, answer, last_answers, load_exam
 from training.measure.contrast import language_of, other_writers
-from training.measure.measures import Measures, differences, scores
+from training.measure.measures import BASE, WRITER, Measures, differences, scores
 from training.measure.style_distance import style_distance
 from training.measure.style_transfer import Gains
-from training.measure.text_figures import BASE, WRITER, TextFigures, Texts, text_figures
+from training.measure.text_figures import TextFigures, Texts, text_figures
 from training.signals import StopFlag
 from training.tracking.run import TrackedRun, open_run
 

@@ -21,6 +21,9 @@ from collections.abc import Iterable, Mapping
 from training.bootstrap import Measured, difference, estimate
 from training.contract import Estimate
 
+BASE, WRITER = "base", "writer"
+"""Names of an arm that is always there, and of the writer's own answers beside the arms."""
+
 HIGHER_IS_BETTER = {
     "heldout_loss": False,
     "style": True,

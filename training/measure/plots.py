@@ -21,7 +21,7 @@ def save_plots(
     losses = {arm: figures["heldout_loss"] for arm, figures in scores.items() if "heldout_loss" in figures}
     drawn = [_boxes(lengths, "words (Chinese: characters) an answer", folder / "length.png")]
     drawn.append(_boxes(repeated, "share of repeated 4-grams", folder / "repetition.png"))
-    drawn.append(_bars(losses, "loss on the writer's answers, nats a token", folder / "heldout_loss.png"))
+    drawn.append(save_bars(losses, "loss on the writer's answers, nats a token", folder / "heldout_loss.png"))
     if style:
         drawn.insert(0, _boxes(style, "style: 0 other writers, 1 the writer", folder / "style.png", lines=(0.0, 1.0)))
     return drawn
@@ -39,7 +39,8 @@ def _boxes(values: Values, title: str, path: Path, lines: Sequence[float] = ()) 
     return path
 
 
-def _bars(values: Mapping[str, Estimate], title: str, path: Path) -> Path:
+def save_bars(values: Mapping[str, Estimate], title: str, path: Path) -> Path:
+    """Draw each figure with its interval."""
     figure = Figure(figsize=(8, 0.8 + 0.5 * len(values)), layout="constrained")
     axes = figure.add_subplot()
     for place, one in enumerate(values.values()):

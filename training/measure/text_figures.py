@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from training.bootstrap import Measured, mean
 from training.measure.degeneration import degeneration
+from training.measure.measures import BASE, WRITER
 from training.measure.memorisation import memorisation
 from training.measure.phrases import Phrases, find_phrases
 
 if TYPE_CHECKING:
     from training.measure.style_transfer import Gains
     from training.measure.views import Views
-
-BASE, WRITER = "base", "writer"
 
 
 @dataclass(frozen=True)
