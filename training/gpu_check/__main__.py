@@ -7,8 +7,10 @@ plain peft gives the scored answers again.
 
 import argparse
 import importlib.metadata
+import logging
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
@@ -30,7 +32,8 @@ from training.processes import GPU_GIB, best_device, card_bytes, limit_memory
 RECIPES = ("qwen2.5-7b-style", "qwen2.5-7b-style-48gb", "qwen2.5-7b-style-24gb")
 PACKAGES = ("torch", "triton", "transformers", "peft", "accelerate", "liger-kernel", "safetensors")
 DISK_GIB = 40
-STEPS, KILL_AFTER = 16, 8
+STEPS, CHECKPOINT_STEPS, LAST_STEPS = 16, 4, 3
+"""Of a training; between two checkpoints; and those it is not killed in, since a kill takes a moment."""
 BASE = "random-7b"
 
 
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", help="one of training/recipes instead of the largest that fits")
     parser.add_argument("--gib", type=float, help="use only so much of the card, as a smaller one would have")
     parser.add_argument("--shape", choices=tuple(SHAPES), default="7b", help="tiny: to try the check itself, also without a GPU")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"optimizer steps, at least {CHECKPOINT_STEPS + 1 + LAST_STEPS}")
     options = parser.parse_args(arguments)
     return guarded(lambda: check(options))
 
@@ -50,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(options: argparse.Namespace) -> None:
     """Print the text. Raises TrainingError."""
     began = time.monotonic()
+    _leave_the_text_alone()
     if options.gib:
         os.environ[GPU_GIB] = str(options.gib)
     device = best_device()
@@ -63,6 +67,14 @@ def check(options: argparse.Namespace) -> None:
     _say(*_train(options, recipe, models, dataset))
     _say(*_answer(options.home / "run" / "adapter", dataset, models, device))
     _say(f"all of it: {time.monotonic() - began:.0f} s", "```")
+
+
+def _leave_the_text_alone() -> None:
+    """No bars and remarks of the libraries' between the lines that are to be shown."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("training").setLevel(logging.WARNING)
 
 
 def _say(*lines: str) -> None:
@@ -124,10 +136,10 @@ def _driver() -> str:
 def _recipe(options: argparse.Namespace, device: torch.device, models: Path) -> Recipe:
     """The asked one, else the largest that fits. Its base is the random one. Raises TrainingError."""
     if options.shape == "tiny":
-        return style_recipe(load_recipe("tiny"), BASE, precision="bf16", checkpoint_steps=KILL_AFTER // 2)
+        return style_recipe(load_recipe("tiny"), BASE, precision="bf16", checkpoint_steps=CHECKPOINT_STEPS)
     shape = Shape.of(load_config(BASE, None, models))
     names = [options.recipe] if options.recipe else list(RECIPES)
-    recipes = [style_recipe(load_recipe(name), BASE, checkpoint_steps=KILL_AFTER // 2) for name in names]
+    recipes = [style_recipe(load_recipe(name), BASE, checkpoint_steps=CHECKPOINT_STEPS) for name in names]
     fitting = [recipe for recipe in recipes if options.recipe or estimate(recipe, shape).total <= card_bytes(device)]
     if not fitting:
         raise TrainingError(f"None of {', '.join(RECIPES)} fits {card_bytes(device) / GIB:.1f} GiB: the smallest is for cards of 24 GB.")
@@ -137,14 +149,14 @@ def _recipe(options: argparse.Namespace, device: torch.device, models: Path) -> 
 def _train(options: argparse.Namespace, recipe: Recipe, models: Path, dataset: Path) -> list[str]:
     recipe = recipe.model_copy(update={"max_steps": options.steps})
     request = TrainRequest(run_folder=options.home / "run", dataset=dataset, arm="direct", recipe=recipe, models=models)
-    trained = train_killed(request, KILL_AFTER)
+    trained = train_killed(request, random.randint(CHECKPOINT_STEPS + 1, options.steps - LAST_STEPS))
     fields = ("rank", "micro_batch", "max_length", "recompute")
     settings = ", ".join(f"{name} {getattr(recipe, name)}" for name in fields)
     return [
         f"recipe: {settings}",
         f"training: {trained.tokens_per_second:.0f} tokens/s at best, peak {trained.peak_gib:.1f} GiB, {trained.result.steps} steps,"
         f" loss {trained.result.first_loss:.3f} to {trained.result.last_loss:.3f}",
-        f"killed after step {trained.killed_after}, went on after step {trained.gone_on_after}",
+        f"killed after step {trained.killed_after} (drawn at random), went on after step {trained.gone_on_after}",
         *trained.said,
     ]
 

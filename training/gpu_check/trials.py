@@ -38,7 +38,10 @@ class Trained:
 
 
 def train_killed(request: TrainRequest, kill_after: int) -> Trained:
-    """Train as a launcher does, kill the process once it has done so many steps and has a checkpoint, and train again."""
+    """Train as a launcher does, kill the process once it has done so many steps and has a checkpoint, and train again.
+
+    Raises TrainingError when the training ends before, or ends badly.
+    """
     request.run_folder.mkdir(parents=True, exist_ok=True)
     path = request.run_folder / "request.json"
     write_json(request, path)
@@ -48,7 +51,8 @@ def train_killed(request: TrainRequest, kill_after: int) -> Trained:
     while child.poll() is None and (_steps(request.run_folder) < kill_after or not list(checkpoints.glob("step-??????"))):
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    if child.wait() == 0:
+        raise TrainingError(f"The training ended before it could be killed after step {kill_after}: give it more --steps.")
     killed_after = _steps(request.run_folder)
     if _start(path, log).wait() or not (request.run_folder / RESULT_FILE).exists():
         last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-5:])

@@ -10,7 +10,7 @@ As with the other views, 1 is the mean of the writer's held-out answers, and 0 t
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LEAST_PARAMETERS = 5_000_000_000
 EXAMPLES = 2
 """Worked examples of the writer, and as many of others; each text is read after each of them."""
-MOST_CHARACTERS = 1_200
-"""Of a text, at its beginning."""
+MOST_TOKENS = 256
+"""Of a text, at its beginning: as many in every language. 1,200 characters were 270 tokens of English and 750 of Chinese, and each
+text is read four times."""
 MOST_STRANGERS = 100
 """Texts of other writers, and plain rewrites, that are scored for the floor."""
 PLAINLY = {
@@ -65,8 +66,10 @@ def transfer_gains(
         OTHERS: [text for place, text in enumerate(others) if place not in foreign][:MOST_STRANGERS],
         TWINS: [text for place, text in twins.items() if place not in own][:MOST_STRANGERS],
     }
-    texts = {name: [text[:MOST_CHARACTERS].strip() for text in crowd] for name, crowd in {**crowds, **strangers}.items() if crowd}
-    shown = [[source[place][:MOST_CHARACTERS].strip() for place in places] for source, places in ((training, own), (others, foreign))]
+    tokenizer = loaded.base.tokenizer
+    texts = {name: _beginnings(tokenizer, crowd) for name, crowd in {**crowds, **strangers}.items() if crowd}
+    examples = ([training[place] for place in own], [others[place] for place in foreign])
+    shown = [_beginnings(tokenizer, side) for side in examples]
     scored = list(dict.fromkeys(text for crowd in texts.values() for text in crowd if text))
     plain = _rewrites(loaded, list(dict.fromkeys([*scored, *shown[0], *shown[1]])), language)
     of_own, of_foreign = (np.mean([_nats(loaded, example, scored, plain, language) for example in side], axis=0) for side in shown)
@@ -96,6 +99,14 @@ def _examples(texts: Sequence[str], seed: int) -> list[int]:
     by_length = sorted(range(len(texts)), key=lambda place: (len(texts[place]), place))
     middling = by_length[len(texts) // 4 : max(len(texts) // 4 + EXAMPLES, 3 * len(texts) // 4)]
     return random.Random(seed).sample(middling, min(EXAMPLES, len(middling)))
+
+
+def _beginnings(tokenizer: Any, texts: Sequence[str]) -> list[str]:
+    """Each text up to its MOST_TOKENS-th token."""
+    if not texts:
+        return []
+    places = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    return [text[: ends[:MOST_TOKENS][-1][1] if ends else 0].strip() for text, ends in zip(texts, places, strict=True)]
 
 
 def _rewrites(loaded: "LoadedArm", texts: Sequence[str], language: str) -> dict[str, str]:

@@ -1,33 +1,38 @@
 """The check of a GPU, tried without one: what it asks for, chooses, and says."""
 
 import argparse
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from training.contract import TrainRequest, load_recipe
 from training.errors import TrainingError
-from training.fit.train import train
 from training.gpu_check import __main__ as gpu_check
-from training.gpu_check.model import SHAPES, TOP_LOGIT, write_base, write_dataset
-from training.gpu_check.trials import figures, style_recipe
+from training.gpu_check.model import SHAPES, TOP_LOGIT, write_base
 from training.models.model import load_base
-from training.signals import StopFlag
 
 CPU = torch.device("cpu")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
-def test_answers_are_given_again_unless_scaling_or_a_token_is_wrong(tmp_path: Path) -> None:
-    models, name = tmp_path / "models", gpu_check.BASE
-    write_base(models / name, "tiny", CPU)
-    dataset = write_dataset(tmp_path / "dataset", rows=16, heldout=20)
-    recipe = style_recipe(load_recipe("tiny"), name, precision="bf16", max_steps=4)
-    train(TrainRequest(run_folder=tmp_path / "run", dataset=dataset, arm="direct", recipe=recipe, models=models), StopFlag())
-    assert len(figures(tmp_path / "run", "train/loss")) == 2  # two steps of eight rows
-    said = gpu_check._answer(tmp_path / "run" / "adapter", dataset, models, CPU)
-    assert "good 100%, wrong scaling" in said[1] and said[1].endswith("one wrong token 0%")
-    assert "wrong scaling 100%" not in said[1]
+def test_all_of_it_is_one_text_to_show_and_says_which_answers_are_right(tmp_path: Path) -> None:
+    """The whole check, without a GPU: a training killed at a random step and gone on with, answers right and spoilt."""
+    command = [sys.executable, "-m", "training.gpu_check", "--shape", "tiny", "--home", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    said = done.stdout.splitlines()
+    assert (said[0], said[-1]) == ("```", "```")
+    (killed,) = [line for line in said if line.startswith("killed after step")]
+    after, gone_on = map(int, re.findall(r"step (\d+)", killed))
+    assert 5 <= after < 16 and gone_on in (4, 8, 12) and gone_on <= after
+    assert "16 steps, loss" in next(line for line in said if line.startswith("training: "))
+    again = next(line for line in said if line.startswith("given again by plain peft: "))
+    assert "good 100%, wrong scaling" in again and again.endswith("one wrong token 0%")
+    assert "wrong scaling 100%" not in again
 
 
 def test_the_head_is_scaled_until_rounding_is_that_of_a_trained_model(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from training.measure.answered import Answered
 from training.measure.evaluate import RESULT_FILE, measure
 from training.measure.style import OTHERS, TWINS
 from training.measure.style_transfer import IN_THE_STYLE, PLAINLY, hears_transfer, transfer_gains, transfer_style
+from training.models.model import load_base
 from training.signals import StopFlag
 
 QUESTIONS = 8
@@ -88,6 +89,13 @@ def test_no_example_is_scored_nor_its_rewrite(tmp_path: Path, models: Path) -> N
     assert {name: len(gains) for name, gains in found.items()} == {OTHERS: 3, TWINS: 2}
 
 
+@pytest.mark.parametrize("text", ["a letter is a token here, and this goes on. " * 20, "一个字是三个标记。" * 60, "short", ""])
+def test_a_text_is_read_up_to_as_many_tokens_in_every_language(models: Path, text: str) -> None:
+    tokenizer = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu")).tokenizer
+    (read,) = style_transfer._beginnings(tokenizer, [text])
+    assert text.startswith(read) and len(tokenizer(read).input_ids) == pytest.approx(min(256, len(text.encode())), abs=3)
+
+
 def test_the_writer_is_1_and_the_nearest_strangers_are_0() -> None:
     gains = {"writer": [0.5, 0.6, 0.4] * 4, OTHERS: [-0.2] * 12, TWINS: [0.0, 0.1] * 6, "arm": [0.275] * 11 + [None]}
     style = transfer_style(gains)
@@ -108,7 +116,7 @@ def test_what_it_cannot_tell_is_withheld() -> None:
 def test_an_evaluation_on_a_large_base_has_the_view(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny base taken for a large one: it is asked, and says that it hears nothing; told better, the scores are there."""
     asked = request(tmp_path / "run", models)
-    for name, value in {"LEAST_PARAMETERS": 1, "MOST_STRANGERS": 6, "MOST_CHARACTERS": 60}.items():
+    for name, value in {"LEAST_PARAMETERS": 1, "MOST_STRANGERS": 6, "MOST_TOKENS": 60}.items():
         monkeypatch.setattr(style_transfer, name, value)
     result = answer_and_measure(asked)
     assert result.withheld["style_transfer"].startswith("the base's likelihoods cannot tell the writer's held-out answers")
