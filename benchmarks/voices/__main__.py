@@ -10,6 +10,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from training.errors import TrainingError
+
 FOLDER = Path("var") / "voices"
 
 
@@ -29,7 +31,10 @@ def main() -> None:
     options = parser.parse_args()
     options.folder, options.out = options.folder.resolve(), (options.out or options.folder / "out").resolve()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    {"data": _data, "choose": _choose, "run": _run, "measure": _measure}[options.step](options)
+    try:
+        {"data": _data, "choose": _choose, "run": _run, "measure": _measure}[options.step](options)
+    except TrainingError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _data(options: argparse.Namespace) -> None:
