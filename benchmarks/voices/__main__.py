@@ -10,7 +10,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from training.errors import TrainingError
+from training.errors import Stopped, TrainingError
 
 FOLDER = Path("var") / "voices"
 
@@ -33,7 +33,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         {"data": _data, "choose": _choose, "run": _run, "measure": _measure}[options.step](options)
-    except TrainingError as error:
+    except (TrainingError, Stopped) as error:
         raise SystemExit(str(error)) from error
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "new": ("new",),
     "doctor": ("doctor",),
     "run": ("run",),
+    "compare": ("compare",),
     "up": ("up", "down"),
     "upkeep.migrate": ("migrate",),
     "panel": ("panel",),

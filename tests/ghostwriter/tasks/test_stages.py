@@ -22,7 +22,7 @@ from ghostwriter.writer_settings import Gate, Serving
 from tests.ghostwriter.judging.evaluations import evaluation
 from tests.ghostwriter.tasks.finished_night import Night, new_run
 from tests.training.tracking.mlflow_server import free_port
-from training.contract import Recipe, TrainRequest, write_json
+from training.contract import EvaluateRequest, Recipe, TrainRequest, read_json, write_json
 
 REJECTED = {"chosen_options": ["Reject"], "params_input": {"why": "too bland"}, "responded_by_user": {"id": "1", "name": "ada"}}
 APPROVED = {"chosen_options": ["Approve"], "params_input": {"why": ""}, "responded_by_user": {"id": "1", "name": "ada"}}
@@ -100,6 +100,16 @@ def test_a_champion_that_came_after_the_evaluation_is_not_overrun(client: Mlflow
     assert late.judged(writer)["summary"] == (
         "Not promoted: version 1 became the champion after the evaluation. Trigger this DAG again: nothing is trained twice."
     )
+
+
+def test_what_was_examined_in_two_passes_is_not_promoted(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
+    night = Night(client, tmp_path / "night", b"one", evaluation("base"))
+    request = read_json(EvaluateRequest, Path(night.evaluation))
+    noted = [arm.model_copy(update={"notes": "draft"}) if arm.adapter else arm for arm in request.arms]
+    write_json(request.model_copy(update={"arms": tuple(noted)}), Path(night.evaluation))
+    assert "in two passes), and a champion answers in one" in night.judged(writer)["summary"]
+    with pytest.raises(AirflowSkipException, match="not be served as it was scored"):
+        night.promoted(writer)
 
 
 def test_a_champion_on_another_base_is_not_replaced_unseen(client: MlflowClient, writer: Writer, tmp_path: Path) -> None:
