@@ -229,9 +229,7 @@ def _not_comparable(client: "MlflowClient", writer: Writer, request: EvaluateReq
     """A refusal when the candidate is the champion, or was not compared with it; None when the figures decide."""
     champion, rival = alias_version(client, writer.stem, CHAMPION), rival_of(result)
     if any(arm.name == request.candidate and arm.notes != "none" for arm in request.arms):
-        why = (
-            "it was examined with notes (in two passes), and a champion answers in one: it would not be served as it was scored."
-        )
+        why = "it was examined with notes, in two passes, and a champion answers in one: it would not be served as it was scored."
         return Decision.refused(result.candidate, rival, why)
     if is_champion(client, writer.stem, _candidate(request)):
         return Decision.refused(result.candidate, rival, "this adapter is the champion already.")

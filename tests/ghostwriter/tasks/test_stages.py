@@ -107,7 +107,7 @@ def test_what_was_examined_in_two_passes_is_not_promoted(client: MlflowClient, w
     request = read_json(EvaluateRequest, Path(night.evaluation))
     noted = [arm.model_copy(update={"notes": "draft"}) if arm.adapter else arm for arm in request.arms]
     write_json(request.model_copy(update={"arms": tuple(noted)}), Path(night.evaluation))
-    assert "in two passes), and a champion answers in one" in night.judged(writer)["summary"]
+    assert "in two passes, and a champion answers in one" in night.judged(writer)["summary"]
     with pytest.raises(AirflowSkipException, match="not be served as it was scored"):
         night.promoted(writer)
 
