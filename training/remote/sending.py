@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from training.contract import ANSWERED_FILE, REQUEST_FILE, RESULT_FILE
@@ -30,6 +30,10 @@ SENDING = "sending-"
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 SEND_SECONDS = 10.0
 """Pause between two sendings without a new checkpoint, and after one that failed."""
+TRIES, TRIES_WHEN_STOPPED = 7, 2
+"""How often the end of a stage tries: a minute of a store that takes nothing. Whoever asks a stage to
+stop kills it after a minute at most.
+"""
 ANSWERS = "answers"
 """In the models folder: what models answered before (training.kept_rows)."""
 
@@ -43,11 +47,11 @@ def sending(request: Request, home: Path, url: str) -> Iterator[None]:
         yield
     except BaseException:
         sender.stop()
-        sender.try_send()
+        with suppress(RemoteDataError):  # it was said, and the next attempt does with what is there
+            sender.send_patiently(TRIES_WHEN_STOPPED)
         raise
     sender.stop()
-    sender.send()
-    sender.send_result()
+    sender.send_patiently(TRIES, result=True)
 
 
 class _Sender:
@@ -62,6 +66,8 @@ class _Sender:
 
     def begin(self) -> None:
         """Fetch kept answers, put the request back (which shows that writing is allowed), and start looking."""
+        for left in (self._run / CHECKPOINTS).glob(f"{SENDING}*"):  # by a kill: as large as a checkpoint
+            shutil.rmtree(left)
         if self._answers:
             self._answers.fetch()
         self._store.send_file(self._run / REQUEST_FILE, f"{self._run_name}/{REQUEST_FILE}")
@@ -84,14 +90,24 @@ class _Sender:
             self._answers.send()
         self._send_checkpoints()
 
-    def try_send(self) -> bool:
-        """The same; a failure is only said, as the next attempt may do."""
+    def try_send(self, *, result: bool = False) -> RemoteDataError | None:
+        """The same, and at the end the result; a failure is said and returned, as the next attempt may do."""
         try:
             self.send()
+            if result:
+                self.send_result()
         except RemoteDataError as error:
             log.warning("Not sent yet: %s", error)
-            return False
-        return True
+            return error
+        return None
+
+    def send_patiently(self, tries: int, *, result: bool = False) -> None:
+        """Send all that is left. Raises RemoteDataError when the store takes it at none of so many tries."""
+        while failed := self.try_send(result=result):
+            tries -= 1
+            if not tries:
+                raise failed
+            time.sleep(SEND_SECONDS)
 
     def send_result(self) -> None:
         """Send the result; after it no checkpoint is needed."""
@@ -103,7 +119,7 @@ class _Sender:
         next_time, well = time.monotonic(), True
         while not self._stopping.wait(LOOK_SECONDS):
             if time.monotonic() >= next_time or (well and self._new_checkpoints()):
-                well = self.try_send()
+                well = self.try_send() is None
                 next_time = time.monotonic() + SEND_SECONDS
 
     def _send_checkpoints(self) -> None:

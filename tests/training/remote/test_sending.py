@@ -1,6 +1,7 @@
 """Stages that send their work to an S3 server: killed, gone on with in another empty home, asked to end."""
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.child import Child
+from tests.training.relay import relay
 from tests.training.remote.conftest import BASE, DATASET, RUN, ask_training, start
 from tests.training.remote.s3_server import Bucket
 from training.contract import (
@@ -26,13 +28,14 @@ from training.contract import (
     read_json,
     write_json,
 )
+from training.files import whole_folder
 from training.fit import checkpoint
 from training.fit.checkpoint import State
 from training.fit.train import train
 from training.measure.answered import Answered
 from training.remote.object_store import list_files
 from training.remote.remote_data import RemoteDataError, download_results, fetch_inputs, upload_inputs
-from training.remote.sending import _Sender
+from training.remote.sending import _Sender, sending
 from training.signals import StopFlag
 
 LONG = {"epochs": 100, "checkpoint_steps": 40}  # 300 steps
@@ -191,6 +194,48 @@ def test_a_checkpoint_arrives_though_training_removes_it_meanwhile(home: Path) -
     assert store.arrived == {"step-000030": ["optimizer.pt", "state.json"]}  # 20 was never worth its bytes
     names = sorted(path.name for path in (asked.run_folder / "checkpoints").iterdir())
     assert names == ["step-000020", "step-000030"]
+
+
+def test_what_a_kill_left_of_a_sending_is_removed(bucket: Bucket, home: Path) -> None:
+    asked = read_json(TrainRequest, ask_training(home))
+    checkpoint.save(asked.run_folder, replace(STATE, step=10), {"w": torch.zeros(4)})
+    folder = asked.run_folder / "checkpoints"
+    shutil.copytree(folder / "step-000010", folder / "sending-step-000005")
+    with sending(asked, home, bucket.url):
+        assert [path.name for path in folder.iterdir()] == ["step-000010"]
+
+
+def test_the_end_waits_for_a_store_that_is_away_in_the_middle_of_an_adapter(
+    bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A twentieth of half a minute away, and of the pause between two tries; whole: `python -m benchmarks.hiccup`."""
+    monkeypatch.setattr("training.remote.sending.SEND_SECONDS", 0.5)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore waits for some ten seconds itself
+    asked = read_json(TrainRequest, ask_training(home))
+    with relay(bucket.environment["AWS_ENDPOINT_URL"]) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
+        with sending(asked, home, bucket.url):
+            whole_adapter = os.urandom(20_000_000)
+            with whole_folder(asked.run_folder / "adapter") as folder:
+                (folder / "adapter_model.safetensors").write_bytes(whole_adapter)
+            (asked.run_folder / RESULT_FILE).write_text("{}")
+            way.cut_for(1.5, after=10_000_000)
+        assert way.was_cut
+    assert "Not sent yet" in caplog.text
+    assert f"{RUN}/{RESULT_FILE}" in bucket.names()
+    assert bucket.read(f"{RUN}/adapter/adapter_model.safetensors") == whole_adapter
+
+
+def test_a_store_that_takes_nothing_any_more_is_said(bucket: Bucket, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.remote.sending.SEND_SECONDS", 0.1)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr("training.remote.sending.TRIES", 2)
+    asked = read_json(TrainRequest, ask_training(home))
+    with relay(bucket.environment["AWS_ENDPOINT_URL"]) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
+        with pytest.raises(RemoteDataError, match="Check AWS_ENDPOINT_URL"), sending(asked, home, bucket.url):
+            (asked.run_folder / "adapter.txt").write_text("new")
+            way.cut()
 
 
 def test_asked_to_end_it_sends_its_checkpoint_first(bucket: Bucket, home: Path) -> None:

@@ -3,13 +3,11 @@
 import os
 import socket
 import subprocess
-import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -24,10 +22,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """The address of a running server with its state in `folder`."""
+def mlflow_server(
+    folder: Path, *, program: Path = ROOT / ".venv" / "bin" / "mlflow", artifacts: str = "", told: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The address of a running server with its state in `folder`, and its artifacts there or at a URL.
+
+    `told` are further environment variables.
+    """
     port = free_port()
-    program = ROOT / ".venv" / "bin" / "mlflow"
     arguments = [
         "server",
         "--host",
@@ -39,10 +41,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         "--backend-store-uri",
         f"sqlite:///{folder}/mlflow.db",
     ]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **(told or {})}
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(
-            [program, *arguments, "--artifacts-destination", str(folder / "artifacts")],
+            [program, *arguments, "--artifacts-destination", artifacts or str(folder / "artifacts")],
             stdout=log,
             stderr=log,
             env=environment,
@@ -54,30 +56,6 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         finally:
             os.killpg(server.pid, 15)
             server.wait(30)
-
-
-@contextmanager
-def reached_at(port: int, uri: str) -> Iterator[None]:
-    """While the block runs, the server at `uri` answers at this port of this machine too."""
-    server = urllib.parse.urlsplit(uri)
-
-    def carry(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):  # either end's end
-            while data := source.recv(65_536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def accept(listener: socket.socket) -> None:
-        with suppress(OSError):  # the listener's end
-            while True:
-                client, _ = listener.accept()
-                onward = socket.create_connection((server.hostname, server.port))
-                for source, target in ((client, onward), (onward, client)):
-                    threading.Thread(target=carry, args=(source, target), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        threading.Thread(target=accept, args=(listener,), daemon=True).start()
-        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What reaches a real MLflow server: one run across restarts, a true status, the adapter byte for byte; and what happens without one."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.training.child import Child
-from tests.training.tracking.mlflow_server import free_port, reached_at, silent_server
+from tests.training.relay import relay
+from tests.training.tracking.mlflow_server import free_port, silent_server
 from training.contract import Tracking, TrainRequest, write_json
 from training.errors import DatasetError, TrainingError
 from training.fit.train import train
@@ -161,7 +163,7 @@ def test_without_a_server_training_goes_on_and_is_sent_later(request_training: M
     assert f"python -m training send {request.run_folder}" in caplog.text
     with pytest.raises(TrainingError, match="does not answer"):
         send_rest(request.run_folder)
-    with reached_at(port, server):
+    with relay(server, port):
         send_rest(request.run_folder)
         run = run_of(uri, request.run_folder)
         assert run.info.status == "FINISHED"
@@ -172,6 +174,25 @@ def test_a_server_that_never_answers_does_not_hold_the_training(request_training
     with silent_server() as uri:
         result = train(tracked(request_training(), uri), StopFlag())
     assert (result.steps, result.run_id) == (3, None)
+
+
+def test_a_large_file_arrives_whole_though_the_server_was_away_in_the_middle_of_it(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thirtieth of half a minute away, and of the waiting that goes with it; whole: `python -m benchmarks.hiccup`."""
+    monkeypatch.setattr("training.tracking.run.CLOSE_SECONDS", 2.0)
+    monkeypatch.setattr("training.tracking.sender.AGAIN_SECONDS", 0.5)
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(os.urandom(20_000_000))
+    with relay(server) as way:
+        with open_run(tracking(way.url), tmp_path) as run:
+            run.artifact(path, "adapter")
+            way.cut_for(1.0, after=10_000_000)
+        assert way.was_cut
+    assert "does not take what is sent" in caplog.text and "has not got everything" not in caplog.text
+    done = run_of(server, tmp_path)
+    fetched = MlflowClient(server).download_artifacts(done.info.run_id, f"adapter/{path.name}", str(tmp_path))
+    assert (done.info.status, Path(fetched).read_bytes() == path.read_bytes()) == ("FINISHED", True)
 
 
 def test_a_line_cut_by_a_kill_is_forgotten(tmp_path: Path) -> None:
