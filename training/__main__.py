@@ -45,8 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("request", type=Path)
         stage.add_argument("--data-url", help="fsspec URL to fetch what the request names from, and to send results to")
         stage.set_defaults(command=command, stage=name)
+        if name in ("train", "evaluate"):
+            stage.add_argument("--processes", type=int, help=f"processes to {name} with on each machine (one for each GPU)")
         if name == "train":
-            stage.add_argument("--processes", type=int, help="processes to train with on each machine (one for each GPU)")
             stage.add_argument("--nodes", type=int, default=1, help=f"machines that train together; {INDEX} says which of them this is")
             stage.add_argument("--rendezvous", help="HOST:PORT of the first of several machines")
     export = commands.add_parser("export", help="write an adapter for other programs as a request file says")
@@ -123,8 +124,13 @@ def _train_in_several(request: "TrainRequest", path: Path, count: int, nodes: No
 def _evaluate(options: argparse.Namespace) -> None:
     from training.contract import EvaluateRequest
     from training.measure.evaluate import evaluate
+    from training.measure.several_gpus import ask_in_several, ask_own_arms
 
-    evaluate(_request(EvaluateRequest, options.request), StopFlag().listen())
+    request, stop = _request(EvaluateRequest, options.request), StopFlag().listen()
+    if "LOCAL_RANK" in os.environ:
+        ask_own_arms(request, stop)
+    else:
+        evaluate(request, stop, lambda: ask_in_several(request, options.request, options.processes, stop))
 
 
 def _measure(options: argparse.Namespace) -> None:

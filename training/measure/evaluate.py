@@ -7,7 +7,7 @@ them, so that the GPU is given back before, and measuring again needs none.
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from training.answer import lm_eval_tasks
@@ -31,8 +31,11 @@ SAMPLES_FILE = "samples.jsonl"
 KEPT = "All answers are kept; run the same command again to measure them."
 
 
-def evaluate(request: EvaluateRequest, stop: StopFlag) -> None:
-    """Ask all arms, and write what they answered last. Raises TrainingError, or Stopped with finished batches kept."""
+def evaluate(request: EvaluateRequest, stop: StopFlag, ask_before: Callable[[], None] = lambda: None) -> None:
+    """Ask all arms, and write what they answered last. Raises TrainingError, or Stopped with finished batches kept.
+
+    What `ask_before` has asked elsewhere, and kept, is not asked again.
+    """
     if _earlier(request):
         return
     if is_answered(request.run_folder):
@@ -42,6 +45,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag) -> None:
     request.run_folder.mkdir(parents=True, exist_ok=True)
     with open_run(request.tracking, request.run_folder) as run:
         evaluate_tracking.start(run, request)
+        ask_before()
         answer(request, load_exam(request), run.run_id, stop)
 
 

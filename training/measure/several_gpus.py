@@ -1,0 +1,42 @@
+"""The arms of one evaluation on several GPUs: a process a GPU asks some of them, with the base loaded on each.
+
+What they answer is kept beside the base models (training.answer.kept_rows), where the process that goes
+on when all have ended finds it. So nothing is sent between them, and a killed one costs its last batch.
+"""
+
+from pathlib import Path
+
+from training.answer.arms import SharedBase
+from training.contract import EvaluateRequest
+from training.fit.ranks import Nodes, count_ranks, run_ranks
+from training.measure.asking import ask_arm, limit_of, load_exam
+from training.processes import Processes, leave
+from training.progress import Progress
+from training.signals import StopFlag
+
+
+def ask_in_several(request: EvaluateRequest, path: Path, processes: int | None, stop: StopFlag) -> None:
+    """Have the arms asked by as many processes as told, by default one a GPU; one alone need not be started.
+
+    Raises TrainingError when one of them failed, Stopped after a signal.
+    """
+    count = min(count_ranks(processes), len(request.arms))
+    if count > 1:
+        run_ranks(count, ["evaluate", str(path)], Nodes())
+        stop.listen()  # torch's agent has listened meanwhile
+
+
+def ask_own_arms(request: EvaluateRequest, stop: StopFlag) -> None:
+    """In one of several processes: ask this one's arms. Raises TrainingError, or Stopped with finished batches kept."""
+    processes, exam = Processes(), load_exam(request)
+    shared = SharedBase(request, stop)
+    request = request.model_copy(update={"max_new_tokens": limit_of(request, exam, shared.base)})
+    arms = request.arms[processes.rank :: processes.count]
+    folder = request.run_folder if processes.is_main else request.run_folder / f"process-{processes.rank}"
+    folder.mkdir(parents=True, exist_ok=True)
+    of_each = len(exam.heldout) * (2 if request.answers_greedily_too else 1)
+    total, every = of_each * len(arms), request.batch or 1
+    with Progress(folder, "evaluate", total, "answers", line_every=every, silent=not processes.is_main) as progress:
+        for index, arm in enumerate(arms):
+            ask_arm(request, arm, exam, shared, progress, index * of_each)
+    leave()
