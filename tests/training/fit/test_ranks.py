@@ -1,8 +1,11 @@
 """Several processes, here over gloo on the CPU: the same training as one, also after one of them died, also in another number."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.training.child import Child
-from tests.training.conftest import write_dataset
+from tests.training.conftest import ROOT, environment, write_dataset
 from tests.training.fit.test_train import LONG, adapter, interrupt, losses, steps_done
 from training.contract import RESULT_FILE, TrainRequest, TrainResult, read_json
-from training.errors import LOST_STATUS, CheckpointError, TrainingError
-from training.fit.checkpoint import State
+from training.errors import LOST_STATUS, TrainingError
 from training.fit.ranks import Nodes, count_ranks, describe
-from training.fit.train import same_everywhere, train
+from training.fit.train import train
+from training.processes import Processes
 from training.signals import StopFlag
 
 Make = Callable[..., TrainRequest]
@@ -72,26 +75,16 @@ def test_two_processes_train_like_one_though_one_dies_and_their_number_changes(
         assert float((tensor.float() - adapter(shared)[name].float()).abs().max()) < 2e-2
 
 
-class OneBehind:
-    """Two processes, of which the other one could not read the newest checkpoint."""
-
-    def gather(self, fact: str) -> list[str]:
-        return [fact, fact.replace("step 10", "step 5")]
-
-
-def test_processes_that_would_go_on_from_different_steps_stop_with_words() -> None:
-    state = State("abc", step=10, micro_batch=1, tokens=0, seconds=0.0, first_loss=0.0, last_loss=0.0)
-    with pytest.raises(CheckpointError, match=r"process 1 at step 10 of abc; process 2 at step 5 of abc\. See that all of them read"):
-        same_everywhere(OneBehind(), state, "abc")  # type: ignore[arg-type]
-    same_everywhere(OneBehind(), None, "abc")  # type: ignore[arg-type]
+def rendezvous() -> str:
+    """An address of this machine where nobody listens yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def on_two_nodes(request: TrainRequest, others: str) -> list[Child]:
     """The same command on two machines, here both this one, with one process each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    arguments = ("train", request.run_folder / "request.json", "--processes", "1", "--nodes", "2", "--rendezvous", address)
+    arguments = ("train", request.run_folder / "request.json", "--processes", "1", "--nodes", "2", "--rendezvous", rendezvous())
     told = {"OMP_NUM_THREADS": "1"}
     return [
         Child(request.run_folder.with_suffix(f".{others}{index}.txt"), *arguments, environment={**told, "JOB_COMPLETION_INDEX": index})
@@ -118,6 +111,47 @@ def test_two_nodes_train_like_one_and_one_that_dies_ends_the_other_which_goes_on
     assert "Trained 30 steps" in first.said.read_text()
     assert "Trained" not in second.said.read_text()
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+
+
+def test_processes_that_would_go_on_from_different_steps_stop_with_words(request_training: Make) -> None:
+    """Two machines, of which the second sees the same folder without the newest checkpoint: here other folders of the same name."""
+    ahead, behind = request_training("ahead", **LONG), request_training("behind", **LONG)
+    assert interrupt(ahead, 20, signal.SIGKILL)[0] == -signal.SIGKILL
+    older, newer = sorted((ahead.run_folder / "checkpoints").glob("step-??????"))
+    shutil.copytree(older, behind.run_folder / "checkpoints" / older.name)
+    command = [sys.executable, "-m", "training", "train", "request.json", "--processes", "1", "--nodes", "2", "--rendezvous", rendezvous()]
+    told = {**environment(), "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen(
+            command,
+            cwd=seen.run_folder,
+            env={**told, "JOB_COMPLETION_INDEX": index},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index, seen in (("0", ahead), ("1", behind))
+    ]
+    said = [process.communicate(timeout=90)[0] for process in both]
+    places = [f"process {number} at step {int(step.name[-6:])} of" for number, step in ((1, newer), (2, older))]
+    for words in said:
+        assert "The processes would go on from different places" in words and "See that all of them read" in words
+        assert all(place in words for place in places)
+    assert all(process.returncode for process in both)
+    assert steps_done(behind) == 0
+    assert not [seen for seen in (ahead, behind) if (seen.run_folder / RESULT_FILE).exists()]
+
+
+def test_there_is_a_result_only_after_all_processes_have_come_to_the_end(request_training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    request, there = request_training(), list[tuple[bool, bool]]()
+
+    def wait(_processes: Processes) -> None:
+        there.append(((request.run_folder / "adapter").exists(), (request.run_folder / RESULT_FILE).exists()))
+
+    monkeypatch.setattr(Processes, "wait", wait)
+    train(request, StopFlag())
+    assert there[-1] == (True, False)
+    assert (request.run_folder / RESULT_FILE).exists()
 
 
 def test_a_node_must_know_which_it_is_and_where_the_first_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
