@@ -29,6 +29,14 @@ from training.tracking.run import open_run
 
 NAME = "adapter_model.safetensors"
 CHUNK = 2**24
+IMAGE = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "TQDM_DISABLE": "1",
+}
+"""As docker/training.Dockerfile has it: everything passes through MLflow's server, behind its login."""
 
 
 def main() -> None:
@@ -39,10 +47,11 @@ def main() -> None:
     parser.add_argument("--away", type=float, default=30.0, help="seconds")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    for name in ("werkzeug", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="hiccup-") as name:
         folder = Path(name)
-        os.environ["TMPDIR"] = str(folder)  # of the server's uploads, too
+        os.environ |= {**IMAGE, "TMPDIR": str(folder)}  # of the server's uploads, too
         adapter = folder / "adapter" / NAME
         adapter.parent.mkdir()
         _write(adapter, options.bytes)
