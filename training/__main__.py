@@ -124,13 +124,21 @@ def _train_in_several(request: "TrainRequest", path: Path, count: int, nodes: No
 def _evaluate(options: argparse.Namespace) -> None:
     from training.contract import EvaluateRequest
     from training.measure.evaluate import evaluate
-    from training.measure.several_gpus import ask_in_several, ask_own_arms
+    from training.measure.several_gpus import ask_own_arms
 
     request, stop = _request(EvaluateRequest, options.request), StopFlag().listen()
     if "LOCAL_RANK" in os.environ:
         ask_own_arms(request, stop)
     else:
-        evaluate(request, stop, lambda: ask_in_several(request, options.request, options.processes, stop))
+        evaluate(request, stop, lambda: _ask_in_several(request, options, stop))
+
+
+def _ask_in_several(request: "EvaluateRequest", options: argparse.Namespace, stop: StopFlag) -> None:
+    """Have the arms asked by a process a GPU, or as many as told; one alone need not be started."""
+    count = min(count_ranks(options.processes), len(request.arms))
+    if count > 1:
+        run_ranks(count, ["evaluate", str(options.request)], Nodes())
+        stop.listen()  # torch's agent has listened meanwhile
 
 
 def _measure(options: argparse.Namespace) -> None:

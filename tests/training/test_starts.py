@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.training.conftest import ROOT, environment
 
 PROGRAM = """
 import sys
+from pathlib import Path
 import training.arithmetic.examine, training.fit.train, training.measure.evaluate
-from training.models.model import without_scipy
+from training.models.model import load_config, without_scipy
+load_config(sys.argv[1], None, Path(sys.argv[1]))
 with without_scipy():
     from transformers import AutoModelForCausalLM
 print(sorted({"matplotlib", "mlflow", "pandas", "peft", "scipy", "sklearn"} & set(sys.modules)))
@@ -17,8 +20,10 @@ print(sklearn.linear_model.LogisticRegression.__name__)
 """
 
 
-def test_pictures_and_classifier_are_imported_after_the_model() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment(), capture_output=True, text=True)
+def test_pictures_and_classifier_are_imported_after_the_model(models: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, models / "tiny-random-qwen2"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
     assert done.stdout.splitlines() == ["[]", "LogisticRegression"], done.stderr
 
 

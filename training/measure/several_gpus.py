@@ -4,26 +4,12 @@ What they answer is kept beside the base models (training.answer.kept_rows), whe
 on when all have ended finds it. So nothing is sent between them, and a killed one costs its last batch.
 """
 
-from pathlib import Path
-
 from training.answer.arms import SharedBase
 from training.contract import EvaluateRequest
-from training.fit.ranks import Nodes, count_ranks, run_ranks
 from training.measure.asking import ask_arm, limit_of, load_exam
 from training.processes import Processes, leave
 from training.progress import Progress
 from training.signals import StopFlag
-
-
-def ask_in_several(request: EvaluateRequest, path: Path, processes: int | None, stop: StopFlag) -> None:
-    """Have the arms asked by as many processes as told, by default one a GPU; one alone need not be started.
-
-    Raises TrainingError when one of them failed, Stopped after a signal.
-    """
-    count = min(count_ranks(processes), len(request.arms))
-    if count > 1:
-        run_ranks(count, ["evaluate", str(path)], Nodes())
-        stop.listen()  # torch's agent has listened meanwhile
 
 
 def ask_own_arms(request: EvaluateRequest, stop: StopFlag) -> None:

@@ -76,11 +76,12 @@ def without_scipy() -> Iterator[None]:
 
 def load_config(name: str, revision: str | None, models: Path) -> Any:
     """The configuration of a base model, without its weights. Raises BaseModelError."""
-    from transformers import AutoConfig
-
     location = prepare(name, models)
     try:
-        return AutoConfig.from_pretrained(location, revision=revision)
+        with without_scipy():  # a configuration imports what models are loaded with
+            from transformers import AutoConfig
+
+            return AutoConfig.from_pretrained(location, revision=revision)
     except (OSError, ValueError) as error:
         raise _cannot_load(name, location, error) from error
 
