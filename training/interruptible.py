@@ -21,14 +21,14 @@ def in_child(
 ) -> Returned:
     """What `work` returns. Raises Stopped, saying what is kept, as soon as a signal arrives, and TrainingError when the process dies."""
     context = multiprocessing.get_context("forkserver")  # a fork of this process, which has OpenMP threads, may hang
-    there, here = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(here, work, arguments, named), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(sender, work, arguments, named), daemon=True)
     process.start()
-    here.close()
+    sender.close()
     try:
-        while not there.poll(LOOK_SECONDS):
+        while not receiver.poll(LOOK_SECONDS):
             stop.raise_if_set(kept)
-        returned: Returned = there.recv()
+        returned: Returned = receiver.recv()
     except EOFError:
         process.join()
         stop.raise_if_set(kept)  # it went to the whole process group

@@ -12,7 +12,7 @@ from benchmarks.voices.run import ALL_QUESTIONS, read_voices
 from benchmarks.voices.table import table
 from training.bootstrap import Measured, difference, estimate, ratio
 from training.contract import ArmRequest, EvaluateRequest
-from training.measure.asking import Exam, last_answers, load_exam
+from training.measure.asking import Corpus, last_answers, load_corpus
 from training.measure.contrast import language_of, other_writers
 from training.measure.measures import BASE, WRITER
 from training.measure.memorisation import memorisation
@@ -27,19 +27,19 @@ COPIED = "copied_from_notes"
 
 def measure(data: Path, out: Path) -> Path:
     """Write the three files; returns the table's path."""
-    rows, exam = read_voices(out), load_exam(_request(data))
-    runs = _measured(data, exam, rows)
+    rows, corpus = read_voices(out), load_corpus(_request(data))
+    runs = _measured(data, corpus, rows)
     writer = runs.pop((WRITER, 0))
     by_voice = defaultdict(list)
     for (voice, _), figures in runs.items():
         by_voice[voice].append(figures)
     voices = {voice: over_seeds(of_voice) for voice, of_voice in by_voice.items()}
     found = {
-        "questions": len(exam.heldout),
+        "questions": len(corpus.heldout),
         "seeds": {voice: len(of_voice) for voice, of_voice in by_voice.items()},
         "scores": {name: _estimates(figures) for name, figures in {**voices, WRITER: writer}.items()},
         "by_seed": {voice: [_values(one) for one in of_voice] for voice, of_voice in by_voice.items()},
-        "apart": _apart(exam, {**voices, WRITER: writer}),
+        "apart": _apart(corpus, {**voices, WRITER: writer}),
         "against_distilled": {name: _against(figures, voices[DISTILLED], writer) for name, figures in voices.items()},
         "differences": _differences(voices),
         "training": {f"{row['voice']}, seed {row['seed']}": {**(row["training"] or {}), "took": row["seconds"]} for row in rows},
@@ -56,25 +56,25 @@ def _request(data: Path) -> EvaluateRequest:
     return EvaluateRequest(run_folder=data, dataset=data, base=RECIPE.base, arms=arms, candidate=BASE, questions=ALL_QUESTIONS, models=data)
 
 
-def _measured(data: Path, exam: Exam, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], dict[str, Measured]]:
+def _measured(data: Path, corpus: Corpus, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], dict[str, Measured]]:
     """Voice and seed to figures; the base of the first seed is what the views learn as the base."""
     base = next(row for row in rows if row["voice"] == BASE)
     named = {f"{row['voice']} {row['seed']}": row for row in rows}
-    training = last_answers(exam.training)
+    training = last_answers(corpus.training)
     texts = Texts(
         training=training,
-        teacher=exam.teacher,
-        twins=exam.twins,
+        teacher=corpus.teacher,
+        twins=corpus.twins,
         others=other_writers(data, language_of(training)),
         language=language_of(training),
-        answers={**{name: row["texts"] for name, row in named.items()}, BASE: base["texts"], WRITER: exam.writer},
-        finished={**{name: row["finished"] for name, row in named.items()}, BASE: base["finished"], WRITER: [True] * len(exam.writer)},
+        answers={**{name: row["texts"] for name, row in named.items()}, BASE: base["texts"], WRITER: corpus.writer},
+        finished={**{name: row["finished"] for name, row in named.items()}, BASE: base["finished"], WRITER: [True] * len(corpus.writer)},
     )
     of_texts = text_figures(texts, 0)
     if of_texts.views.withheld:
         raise SystemExit(f"A view of style is withheld: {of_texts.views.withheld}")
     print(f"AUC by view: {of_texts.views.separation}; shuffled sentences: {of_texts.views.shuffled}")
-    copied = memorisation({name: row["texts"] for name, row in named.items()}, exam.writer)
+    copied = memorisation({name: row["texts"] for name, row in named.items()}, corpus.writer)
     found = {(WRITER, 0): dict(of_texts.measured[WRITER])}
     for name, row in named.items():
         figures = {key: ratio(*sums) for key, sums in row["figures"].items()}
@@ -134,11 +134,11 @@ def _differences(voices: Mapping[str, Figures]) -> dict[str, Any]:
     }
 
 
-def _apart(exam: Exam, voices: Mapping[str, Figures]) -> dict[str, Any]:
+def _apart(corpus: Corpus, voices: Mapping[str, Figures]) -> dict[str, Any]:
     """Both views on the demo's own held-out questions and on those written for the experiment."""
     listed = (ROOT / "demo" / "heldout.txt").read_text(encoding="utf-8")
-    old = [place for place, question in enumerate(exam.questions) if question in listed]
-    new = [place for place in range(len(exam.questions)) if place not in set(old)]
+    old = [place for place, question in enumerate(corpus.questions) if question in listed]
+    new = [place for place in range(len(corpus.questions)) if place not in set(old)]
     return {
         f"{len(places)} questions": {
             name: {view: _short(estimate(of_questions(figures[view], places))) for view in GAP_SHARES} for name, figures in voices.items()

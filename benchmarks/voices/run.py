@@ -31,7 +31,7 @@ from training.contract import (
 )
 from training.fit.staged import FIRST_FOLDER
 from training.fit.train import train
-from training.measure.asking import Exam, ask_arm, limit_of, load_exam
+from training.measure.asking import Corpus, ask_arm, limit_of, load_corpus
 from training.measure.selection import select
 from training.progress import Progress
 from training.signals import StopFlag
@@ -64,26 +64,26 @@ class Runner:
         """Do what is not written yet, until the time is up; returns what is left."""
         began, newest = time.monotonic(), deque([0.0], maxlen=NEWEST)
         self.out.mkdir(parents=True, exist_ok=True)
-        shared, exam = SharedBase(self._request(jobs[0]), self.stop), load_exam(self._request(jobs[0]))
-        limit, left = limit_of(self._request(jobs[0]), exam, shared.base), self._waiting(jobs)
+        shared, corpus = SharedBase(self._request(jobs[0]), self.stop), load_corpus(self._request(jobs[0]))
+        limit, left = limit_of(self._request(jobs[0]), corpus, shared.base), self._waiting(jobs)
         while left and time.monotonic() - began + max(newest) < seconds:
             self.stop.raise_if_set(KEPT)
             job, started = left.pop(0), time.monotonic()
             self._note_begun(job)
-            self._write(job, self._voice(job, shared, exam, limit))
+            self._write(job, self._voice(job, shared, corpus, limit))
             newest.append(time.monotonic() - started)
         log.info("%d of %d voices written in %.0f s.", len(jobs) - len(left), len(jobs), time.monotonic() - began)
         return left
 
-    def _voice(self, job: Job, shared: SharedBase, exam: Exam, limit: int) -> dict[str, Any]:
+    def _voice(self, job: Job, shared: SharedBase, corpus: Corpus, limit: int) -> dict[str, Any]:
         """The line of one voice."""
         began = time.monotonic()
         trained = self._train(job.training) if job.training else None
         between = time.monotonic()
         request = self._request(job).model_copy(update={"max_new_tokens": limit})
         arm = ArmRequest(name=job.voice, adapter=trained and trained.adapter, examples=job.examples, notes=job.notes)
-        with Progress(self.work, "evaluate", len(exam.heldout), "answers") as progress:
-            answers = ask_arm(request, arm, exam, shared, progress).kept
+        with Progress(self.work, "evaluate", len(corpus.heldout), "answers") as progress:
+            answers = ask_arm(request, arm, corpus, shared, progress).kept
         seconds = {"train": round(between - began, 1), "answer": round(time.monotonic() - between, 1)}
         log.info("%s, seed %d: %s", job.voice, job.seed, seconds)
         facts = trained.model_dump(mode="json", exclude={"adapter", "epoch_adapters", "base", "run_id"}) if trained else None

@@ -28,6 +28,28 @@ def test_a_folder_that_is_not_finished_leaves_the_one_before(tmp_path: Path) -> 
     assert [each.name for each in tmp_path.iterdir()] == ["adapter"]
 
 
+def test_all_of_it_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is synced, and with which names there."""
+    sync, synced = os.fsync, list[tuple[str, list[str]]]()
+
+    def note(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, sorted(path.name for path in tmp_path.iterdir())))
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", note)
+    with whole_folder(tmp_path / "adapter") as folder:
+        (folder / "weights").write_text("all")
+    half, whole = ["adapter.unfinished"], ["adapter"]
+    assert synced == [("weights", half), ("adapter.unfinished", half), (tmp_path.name, whole)]
+    synced.clear()
+    write_file(tmp_path / "result.json", "{}")
+    assert synced == [("result.json.unfinished", [*whole, "result.json.unfinished"]), (tmp_path.name, [*whole, "result.json"])]
+    write_file(tmp_path / "progress.json", "{}", synced=False)
+    assert len(synced) == 2
+
+
 def test_what_a_kill_left_is_swept_away(tmp_path: Path) -> None:
     write_file(tmp_path / "kept", "whole")
     (tmp_path / "file.unfinished").touch()

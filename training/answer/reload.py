@@ -28,11 +28,12 @@ PLACES_AT_ONCE = 512
 
 
 class Compared(NamedTuple):
-    """For each token of an answer, in nats: how far `behind` the model's choice with the same luck it is (0 when it is that), and how
-    far `ahead` of all others without any luck (negative when it is not the likeliest)."""
+    """For each token of an answer, in nats: its `gap` to the model's choice with the same luck (0 when
+    it is that), and its `lead` over all others without any luck (negative when it is not the likeliest).
+    """
 
-    behind: torch.Tensor
-    ahead: torch.Tensor
+    gap: torch.Tensor
+    lead: torch.Tensor
 
 
 def reloaded_share(
@@ -48,17 +49,17 @@ def reloaded_share(
     differ by is rounding. One forward pass over prompt and answer each, so a near tie that fell otherwise changes nothing after it.
     The adapter is read from its folder onto `base`, unmerged, and taken off again.
     """
-    given = sample(prompts, answers, base.chat.end_id)
+    answered = sample(prompts, answers, base.chat.end_id)
     model = load_adapter(base, adapter)
     try:
-        first = compare(model, given, "sdpa", answering)
-        second = compare(model, given, "eager", answering)
+        first = compare(model, answered, "sdpa", answering)
+        second = compare(model, answered, "eager", answering)
     finally:
         model.unload()
     allowed = tolerance(first, second, base.model.dtype)
-    furthest = max(float(each.behind.max()) for each in first)
+    furthest = max(float(each.gap.max()) for each in first)
     log.info("Reload check: up to %.3f nats are rounding here; tokens are at most %.3f behind.", allowed, furthest)
-    return sum(float(each.behind.max()) <= allowed for each in first) / len(first)
+    return sum(float(each.gap.max()) <= allowed for each in first) / len(first)
 
 
 def sample(prompts: Sequence[list[int]], answers: Sequence[Answer], end_id: int) -> list[tuple[list[int], list[int]]]:
@@ -71,34 +72,34 @@ def sample(prompts: Sequence[list[int]], answers: Sequence[Answer], end_id: int)
 
 def tolerance(first: Sequence[Compared], second: Sequence[Compared], dtype: torch.dtype) -> float:
     """How far behind, in nats, rounding may put a token, from the same answers compared in two ways."""
-    leads = [torch.cat([each.ahead for each in compared]) for compared in (first, second)]
+    leads = [torch.cat([each.lead for each in compared]) for compared in (first, second)]
     usual = float((leads[0] - leads[1]).square().mean().sqrt())
     return min(max(ROUNDINGS * usual, LEAST[dtype]), MOST)
 
 
-def compare(model: Any, given: Sequence[tuple[list[int], list[int]]], attention: str, answering: Answering = GREEDY) -> list[Compared]:
+def compare(model: Any, answered: Sequence[tuple[list[int], list[int]]], attention: str, answering: Answering = GREEDY) -> list[Compared]:
     """The tokens of each answer, behind its prompt, with what transformers' own layers choose there; logits are made in float32."""
     causal = causal_model(model)
     before = causal.config._attn_implementation
     causal.set_attn_implementation(attention)
     try:
         head = causal.get_output_embeddings().weight.float()
-        return [_compare(causal, head, prompt, ids, answering) for prompt, ids in given]
+        return [_compare(causal, head, prompt, ids, answering) for prompt, ids in answered]
     finally:
         causal.set_attn_implementation(before)
 
 
 @torch.inference_mode()
-def _compare(causal: Any, head: torch.Tensor, prompt: list[int], given: list[int], answering: Answering) -> Compared:
-    ids = torch.tensor([[*prompt, *given]], device=causal.device)
+def _compare(causal: Any, head: torch.Tensor, prompt: list[int], answered: list[int], answering: Answering) -> Compared:
+    ids = torch.tensor([[*prompt, *answered]], device=causal.device)
     hidden = causal.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0, len(prompt) - 1 : -1]
-    choice = Choice(answering, [prompt], len(given), len(head), causal.device)
-    behind, ahead = [], []
-    for first in range(0, len(given), PLACES_AT_ONCE):
+    choice = Choice(answering, [prompt], len(answered), len(head), causal.device)
+    gaps, leads = [], []
+    for first in range(0, len(answered), PLACES_AT_ONCE):
         part = slice(first, first + PLACES_AT_ONCE)
         logits, chosen = hidden[part].float() @ head.T, ids[0, len(prompt) :][part]
-        behind.append(choice.gaps(logits, chosen, first).cpu())
+        gaps.append(choice.gaps(logits, chosen, first).cpu())
         own = logits.gather(1, chosen[:, None])[:, 0]
         others = logits.scatter(1, chosen[:, None], -torch.inf).amax(dim=1)
-        ahead.append((own - others).cpu())
-    return Compared(torch.cat(behind), torch.cat(ahead))
+        leads.append((own - others).cpu())
+    return Compared(torch.cat(gaps), torch.cat(leads))

@@ -44,11 +44,11 @@ class Answerer(Protocol):
 ROUNDED = 3
 """Answers that say how much is rounding, in a second way of computing them; somebody waits."""
 
-Given = Sequence[tuple[list[int], list[int]]]
+Answered = Sequence[tuple[list[int], list[int]]]
 """Prompts with the export's answers, as token ids."""
 
 
-def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Given:
+def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Answered:
     """The export's answers. Raises ExportError when it writes a prompt otherwise than training did, or has nothing to say."""
     asked: list[list[Message]] = [[{"role": "user", "content": question}] for question in questions]
     for messages in (*asked, *PROBES):
@@ -65,7 +65,7 @@ def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> Gi
     return list(zip(prompts, answers, strict=True))
 
 
-def prove(base: Base, adapter: Path | None, given: Given) -> ExportProof:
+def prove(base: Base, adapter: Path | None, answered: Answered) -> ExportProof:
     """Compare an export's answers with plain peft's and the base's; `base` is in float32, so that only true near ties are allowed for.
 
     The adapter is read from its folder onto `base`, unmerged, and taken off again. Raises ExportError when an answer is not the
@@ -73,20 +73,20 @@ def prove(base: Base, adapter: Path | None, given: Given) -> ExportProof:
     """
     model = load_adapter(base, adapter) if adapter else base.model
     try:
-        first, second = compare(model, given, "sdpa"), compare(model, given[:ROUNDED], "eager")
+        first, second = compare(model, answered, "sdpa"), compare(model, answered[:ROUNDED], "eager")
     finally:
         if adapter:
             model.unload()
     near = tolerance(first[:ROUNDED], second, base.model.dtype)
     proof = ExportProof(
-        questions=len(given),
+        questions=len(answered),
         agree=_within(near, first),
-        like_base=_within(near, compare(base.model, given, "sdpa")),
-        furthest=round(max(float(each.behind.max()) for each in first), 6),
+        like_base=_within(near, compare(base.model, answered, "sdpa")),
+        furthest=round(max(float(each.gap.max()) for each in first), 6),
         near_tie=round(near, 6),
-        tokens=sum(len(ids) for _, ids in given),
-        answers=tuple(base.tokenizer.decode(ids) for _, ids in given),
-        ids=tuple(tuple(ids) for _, ids in given),
+        tokens=sum(len(ids) for _, ids in answered),
+        answers=tuple(base.tokenizer.decode(ids) for _, ids in answered),
+        ids=tuple(tuple(ids) for _, ids in answered),
     )
     _check(proof, "adapter in plain peft" if adapter else "base in plain transformers")
     if adapter and proof.like_base == proof.questions:
@@ -98,8 +98,8 @@ def prove(base: Base, adapter: Path | None, given: Given) -> ExportProof:
 
 
 def _within(near: float, compared: Sequence[Compared]) -> int:
-    """Answers none of whose tokens is further behind than `near`, in nats."""
-    return sum(float(each.behind.max()) <= near for each in compared)
+    """Answers none of whose tokens has a larger gap than `near`, in nats."""
+    return sum(float(each.gap.max()) <= near for each in compared)
 
 
 def _check(proof: ExportProof, what: str) -> None:

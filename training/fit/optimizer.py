@@ -25,7 +25,7 @@ class MasterAdamW:
     def __init__(self, parameters: dict[str, nn.Parameter], weight_decay: float) -> None:
         self._parameters = parameters
         self._masters = {name: parameter.detach().float().clone() for name, parameter in parameters.items()}
-        self._buckets = [_Bucket(some) for some in _divide(parameters)]
+        self._buckets = [_Bucket(part) for part in _divide(parameters)]
         for bucket in self._buckets:
             for name, total in bucket.totals():
                 self._masters[name].grad = total
@@ -130,12 +130,13 @@ class _Bucket:
 
     def collect(self) -> None:
         """Add the gradients that are there to `total`, in two kernels however many they are, and forget them."""
-        there = {part: one.grad for part, one in zip(self._parts, self.parameters.values(), strict=True) if one.grad is not None}
-        if not there:
+        parts = zip(self._parts, self.parameters.values(), strict=True)
+        gradients = {part: parameter.grad for part, parameter in parts if parameter.grad is not None}
+        if not gradients:
             return
-        if len(there) < len(self._parts):
+        if len(gradients) < len(self._parts):
             self._pass.zero_()
-        torch._foreach_copy_(list(there), list(there.values()))
+        torch._foreach_copy_(list(gradients), list(gradients.values()))
         self.total += self._pass
         self.drop()
 
@@ -147,7 +148,8 @@ class _Bucket:
 
     def _views(self, flat: torch.Tensor) -> list[torch.Tensor]:
         sizes = [parameter.numel() for parameter in self.parameters.values()]
-        return [part.view_as(one) for part, one in zip(torch.split(flat, sizes), self.parameters.values(), strict=True)]
+        parts = zip(torch.split(flat, sizes), self.parameters.values(), strict=True)
+        return [part.view_as(parameter) for part, parameter in parts]
 
 
 def _fresh_state(master: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -118,22 +118,23 @@ def reload_shares(base: Base, adapter: Path, prompts: Any, answers: list[Answer]
 
 def gap_facts(base: Base, adapter: Path, prompts: Any, answers: list[Answer]) -> dict[str, float]:
     """How far scored tokens are behind plain peft's first choice, and what the check takes for rounding, in nats."""
-    given = sample(prompts, answers, base.chat.end_id)
+    answered = sample(prompts, answers, base.chat.end_id)
     model = load_adapter(base, adapter)
     try:
-        first, second = (compare(model, given, attention) for attention in ("sdpa", "eager"))
+        first, second = (compare(model, answered, attention) for attention in ("sdpa", "eager"))
     finally:
         model.unload()
-    behind = torch.cat([each.behind for each in first])
-    facts = {"tokens": len(behind), "furthest behind": float(behind.max()), "over 0.25": float((behind > 0.25).float().mean())}
+    gaps = torch.cat([each.gap for each in first])
+    over = float((gaps > 0.25).float().mean())
+    facts = {"tokens": len(gaps), "furthest behind": float(gaps.max()), "over 0.25": over}
     return {**facts, "allowed": tolerance(first, second, base.model.dtype)}
 
 
-def _spoilt(given: Answer) -> Answer:
+def _spoilt(right: Answer) -> Answer:
     """The answer with one token in its middle replaced by the next number."""
-    place = len(given.ids) // 2
-    ids = [*given.ids[:place], (given.ids[place] + 1) % 200, *given.ids[place + 1 :]] if given.ids else given.ids
-    return Answer(given.text, ids, given.finished)
+    place = len(right.ids) // 2
+    ids = [*right.ids[:place], (right.ids[place] + 1) % 200, *right.ids[place + 1 :]] if right.ids else right.ids
+    return Answer(right.text, ids, right.finished)
 
 
 def style_recipe(recipe: Recipe, base: str, **changes: object) -> Recipe:

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Exam:
+class Corpus:
     """The held-out conversations all arms are asked, the writer's own training pairs, and what the teacher answered for training."""
 
     heldout: list[list[Message]]
@@ -76,27 +76,28 @@ class ArmAnswers:
     @property
     def kept(self) -> AnsweredArm:
         figures = {name: sums_of(figure) for name, figure in self.figures.items()}
-        given, greedy = _texts_of(self.answers), None if self.greedy is None else _texts_of(self.greedy)
-        return AnsweredArm(texts=given.texts, finished=given.finished, figures=figures, greedy=greedy)
+        answers = _texts_of(self.answers)
+        greedy = None if self.greedy is None else _texts_of(self.greedy)
+        return AnsweredArm(texts=answers.texts, finished=answers.finished, figures=figures, greedy=greedy)
 
 
 def _texts_of(answers: Sequence[Answer]) -> Answers:
     return Answers(texts=tuple(answer.text for answer in answers), finished=tuple(answer.finished for answer in answers))
 
 
-def answer(request: EvaluateRequest, exam: Exam, run_id: str | None, stop: StopFlag) -> None:
+def answer(request: EvaluateRequest, corpus: Corpus, run_id: str | None, stop: StopFlag) -> None:
     """Ask all arms and write what they gave, `answered.json` last. Raises TrainingError, or Stopped with finished batches kept."""
     began = time.monotonic()
     shared = SharedBase(request, stop)
-    limit = limit_of(request, exam, shared.base)
-    arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), exam, shared)
-    _embed(request, exam, arms, shared.base, lambda: stop.raise_if_set(KEPT))
-    transfer = _transfer(request, exam, arms, shared) if hears_transfer(shared.base.model.num_parameters()) else {}
+    limit = limit_of(request, corpus, shared.base)
+    arms = _ask_arms(request.model_copy(update={"max_new_tokens": limit}), corpus, shared)
+    _embed(request, corpus, arms, shared.base, lambda: stop.raise_if_set(KEPT))
+    transfer = _transfer(request, corpus, arms, shared) if hears_transfer(shared.base.model.num_parameters()) else {}
     shared.prune()
     seconds = round(time.monotonic() - began, 3)
     answered = Answered(
         arms=arms,
-        questions=tuple(exam.questions),
+        questions=tuple(corpus.questions),
         answering=request.answering,
         limit=limit,
         transfer=transfer,
@@ -104,17 +105,17 @@ def answer(request: EvaluateRequest, exam: Exam, run_id: str | None, stop: StopF
         run_id=run_id,
     )
     write_json(answered, request.run_folder / ANSWERED_FILE)
-    log.info("%s answered %d questions in %.0f s.", ", ".join(arms), len(exam.heldout), seconds)
+    log.info("%s answered %d questions in %.0f s.", ", ".join(arms), len(corpus.heldout), seconds)
 
 
-def load_exam(request: EvaluateRequest) -> Exam:
+def load_corpus(request: EvaluateRequest) -> Corpus:
     """The questions: all held-out rows, or a seeded choice of `questions` of them, in the file's order. Raises DatasetError."""
     heldout = [messages for _, messages in read_messages(request.dataset, [HELDOUT_FILE])]
     chosen = sorted(random.Random(request.seed).sample(range(len(heldout)), min(request.questions, len(heldout))))
     training = [messages for _, messages in read_messages(request.dataset, TRAINING_FILES["direct"])]
     others = [name for name in TRAINING_FILES["distilled"] if (request.dataset / name).exists()]
     teacher = last_answers([messages for _, messages in read_messages(request.dataset, others)])
-    return Exam([heldout[index] for index in chosen], training, teacher, _twins(request.dataset, training))
+    return Corpus([heldout[index] for index in chosen], training, teacher, _twins(request.dataset, training))
 
 
 def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
@@ -126,58 +127,65 @@ def _twins(dataset: Path, training: Sequence[list[Message]]) -> dict[int, str]:
     return {place: plain[question] for place, question in enumerate(asked) if question in plain}
 
 
-def limit_of(request: EvaluateRequest, exam: Exam, base: Base) -> int:
+def limit_of(request: EvaluateRequest, corpus: Corpus, base: Base) -> int:
     """Tokens an answer may have. Raises DatasetError."""
-    heldout, training = ([len(ids) for ids in base.chat.encode(texts)] for texts in (exam.writer, last_answers(exam.training)))
+    heldout, training = ([len(ids) for ids in base.chat.encode(texts)] for texts in (corpus.writer, last_answers(corpus.training)))
     limit = answer_limit(request.max_new_tokens, [*heldout, *training], heldout, may_cut=request.cut_answers)
     log.info("Answers may have %d tokens.", limit)
     return limit
 
 
-def _ask_arms(request: EvaluateRequest, exam: Exam, shared: SharedBase) -> dict[str, AnsweredArm]:
-    of_each = len(exam.heldout) * (2 if request.answers_greedily_too else 1)
+def _ask_arms(request: EvaluateRequest, corpus: Corpus, shared: SharedBase) -> dict[str, AnsweredArm]:
+    of_each = len(corpus.heldout) * (2 if request.answers_greedily_too else 1)
     total = len(request.arms) * of_each
-    given: dict[str, AnsweredArm] = {}
+    answers_by_arm: dict[str, AnsweredArm] = {}
     with Progress(request.run_folder, "evaluate", total, "answers", line_every=request.batch or 1) as progress:
         for index, arm in enumerate(request.arms):
-            answers = ask_arm(request, arm, exam, shared, progress, index * of_each)
-            given[arm.name] = answers.kept
+            answers = ask_arm(request, arm, corpus, shared, progress, index * of_each)
+            answers_by_arm[arm.name] = answers.kept
             if arm.name == request.candidate and arm.adapter:
-                reloaded = _reloaded(request, arm, exam, answers.answers, shared.base)
-                given[arm.name] = given[arm.name].model_copy(update={"reloaded": reloaded})
-    return given
+                reloaded = _reloaded(request, arm, corpus, answers.answers, shared.base)
+                answers_by_arm[arm.name] = answers_by_arm[arm.name].model_copy(update={"reloaded": reloaded})
+    return answers_by_arm
 
 
-def ask_arm(request: EvaluateRequest, arm: ArmRequest, exam: Exam, shared: SharedBase, progress: Progress, before: int = 0) -> ArmAnswers:
+def ask_arm(
+    request: EvaluateRequest,
+    arm: ArmRequest,
+    corpus: Corpus,
+    shared: SharedBase,
+    progress: Progress,
+    before: int = 0,
+) -> ArmAnswers:
     """Have one arm answer all questions on a base that is loaded; `before` answers were given by others. `max_new_tokens` is set."""
     began = time.monotonic()
-    asked = _with_notes(exam, _notes(request, arm, exam, shared))
+    asked = _with_notes(corpus, _notes(request, arm, corpus, shared))
     with shared.arm(arm) as loaded:
         answers = _ask_loaded(request, arm, asked, loaded, progress, before)
     _say_pace(arm.name, time.monotonic() - began, loaded)
     return answers
 
 
-def _notes(request: EvaluateRequest, arm: ArmRequest, exam: Exam, shared: SharedBase) -> list[str] | None:
+def _notes(request: EvaluateRequest, arm: ArmRequest, corpus: Corpus, shared: SharedBase) -> list[str] | None:
     """The notes under each question, of an arm that gets some; the base drafts them without an adapter, once for all such arms."""
     if arm.notes == "none":
         return None
     if arm.notes == "answer":
-        return exam.writer
+        return corpus.writer
     assert request.max_new_tokens
     with shared.arm(ArmRequest(name=f"{arm.name}: drafts")) as loaded:
-        asked = [[*messages[:-2], {"role": "user", "content": asking_for_notes(messages[-2]["content"])}] for messages in exam.heldout]
+        asked = [[*messages[:-2], {"role": "user", "content": asking_for_notes(messages[-2]["content"])}] for messages in corpus.heldout]
         prompts = [loaded.base.chat.prompt(messages) for messages in asked]
         drafts = loaded.answers(prompts, [request.max_new_tokens] * len(prompts), answering=request.answering)
     texts = [draft.text for draft in drafts]
     return [*texts[1:], texts[0]] if arm.notes == "another draft" else texts
 
 
-def _with_notes(exam: Exam, notes: Sequence[str] | None) -> Exam:
+def _with_notes(corpus: Corpus, notes: Sequence[str] | None) -> Corpus:
     """The same questions, each with its notes; those that have no text stay without."""
     if notes is None:
-        return exam
-    return replace(exam, heldout=[_noted(messages, one) for messages, one in zip(exam.heldout, notes, strict=True)])
+        return corpus
+    return replace(corpus, heldout=[_noted(messages, one) for messages, one in zip(corpus.heldout, notes, strict=True)])
 
 
 def _noted(messages: list[Message], notes: str) -> list[Message]:
@@ -190,8 +198,10 @@ def _say_pace(name: str, seconds: float, loaded: LoadedArm) -> None:
     log.info("%s: %.0f s, of which %.0f s answering, at %d tokens/s", name, seconds, loaded.pace.seconds, loaded.pace.per_second)
 
 
-def _ask_loaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: LoadedArm, progress: Progress, before: int) -> ArmAnswers:
-    chat, conversations = loaded.base.chat, _with_examples(arm, exam, request.seed)
+def _ask_loaded(
+    request: EvaluateRequest, arm: ArmRequest, corpus: Corpus, loaded: LoadedArm, progress: Progress, before: int
+) -> ArmAnswers:
+    chat, conversations = loaded.base.chat, _with_examples(arm, corpus, request.seed)
     prompts = [chat.prompt(messages[:-1]) for messages in conversations]
     rows = [Row("heldout", prompt + chat.answer(messages), len(prompt)) for prompt, messages in zip(prompts, conversations, strict=True)]
     assert request.max_new_tokens
@@ -209,35 +219,35 @@ def _ask_loaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, loaded: L
     return ArmAnswers(answers, greedy, figures)
 
 
-def _reloaded(request: EvaluateRequest, arm: ArmRequest, exam: Exam, answers: Sequence[Answer], base: Base) -> float:
+def _reloaded(request: EvaluateRequest, arm: ArmRequest, corpus: Corpus, answers: Sequence[Answer], base: Base) -> float:
     """Share of some answers that the adapter, read again by plain peft, gives again."""
     assert arm.adapter is not None
-    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, exam, request.seed)]
+    prompts = [base.chat.prompt(messages[:-1]) for messages in _with_examples(arm, corpus, request.seed)]
     return reloaded_share(base, arm.adapter, prompts, answers, request.answering)
 
 
-def _with_examples(arm: ArmRequest, exam: Exam, seed: int) -> list[list[Message]]:
+def _with_examples(arm: ArmRequest, corpus: Corpus, seed: int) -> list[list[Message]]:
     """Each held-out conversation, after the arm's example pairs (the same for all) as earlier turns."""
-    pairs = random.Random(seed).sample(exam.training, min(arm.examples, len(exam.training)))
+    pairs = random.Random(seed).sample(corpus.training, min(arm.examples, len(corpus.training)))
     earlier = [message for pair in pairs for message in pair]
-    return [[*earlier, *messages] for messages in exam.heldout]
+    return [[*earlier, *messages] for messages in corpus.heldout]
 
 
 def _transfer(
-    request: EvaluateRequest, exam: Exam, arms: Mapping[str, AnsweredArm], shared: SharedBase
+    request: EvaluateRequest, corpus: Corpus, arms: Mapping[str, AnsweredArm], shared: SharedBase
 ) -> dict[str, tuple[float | None, ...]]:
     """What each answer gains by an example of the writer, by the base's own likelihood."""
-    training = last_answers(exam.training)
+    training = last_answers(corpus.training)
     language = language_of(training)
-    crowds = {**{name: arm.texts for name, arm in arms.items()}, WRITER: exam.writer}
+    crowds = {**{name: arm.texts for name, arm in arms.items()}, WRITER: corpus.writer}
     with shared.arm(ArmRequest(name=BASE)) as loaded:
-        return transfer_gains(loaded, crowds, training, other_writers(request.dataset, language), exam.twins, language, request.seed)
+        return transfer_gains(loaded, crowds, training, other_writers(request.dataset, language), corpus.twins, language, request.seed)
 
 
-def _embed(request: EvaluateRequest, exam: Exam, arms: dict[str, AnsweredArm], base: Base, look: Look) -> None:
+def _embed(request: EvaluateRequest, corpus: Corpus, arms: dict[str, AnsweredArm], base: Base, look: Look) -> None:
     """Write the embeddings of as many training answers as there are questions, of the writer's answers and of each arm's."""
-    training = random.Random(request.seed).sample(exam.training, min(len(exam.training), len(exam.heldout)))
-    crowds: dict[str, Sequence[str]] = {"training": last_answers(training), WRITER: exam.writer}
+    training = random.Random(request.seed).sample(corpus.training, min(len(corpus.training), len(corpus.heldout)))
+    crowds: dict[str, Sequence[str]] = {"training": last_answers(training), WRITER: corpus.writer}
     crowds |= {name: arm.texts for name, arm in arms.items()}
     rows = iter(embed(base, [text for texts in crowds.values() for text in texts], look))
     tables: dict[str, Any] = {name: np.array([next(rows) for _ in texts]) for name, texts in crowds.items()}

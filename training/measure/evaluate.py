@@ -16,7 +16,7 @@ from training.contract import ANSWERED_FILE, RESULT_FILE, Estimate, EvaluateRequ
 from training.interruptible import in_child
 from training.measure import tracked as evaluate_tracking
 from training.measure.answered import Answered, is_answered, read_answered, read_embeddings
-from training.measure.asking import Exam, answer, last_answers, load_exam
+from training.measure.asking import Corpus, answer, last_answers, load_corpus
 from training.measure.contrast import language_of, other_writers
 from training.measure.measures import BASE, WRITER, Measures, differences, scores
 from training.measure.style_distance import style_distance
@@ -46,7 +46,7 @@ def evaluate(request: EvaluateRequest, stop: StopFlag, ask_before: Callable[[], 
     with open_run(request.tracking, request.run_folder) as run:
         evaluate_tracking.start(run, request)
         ask_before()
-        answer(request, load_exam(request), run.run_id, stop)
+        answer(request, load_corpus(request), run.run_id, stop)
 
 
 def measure(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
@@ -55,7 +55,7 @@ def measure(request: EvaluateRequest, stop: StopFlag) -> EvaluateResult:
         return done
     read_answered(request.run_folder)
     with open_run(request.tracking, request.run_folder) as run:
-        result = _measure(request, load_exam(request), run, stop)
+        result = _measure(request, load_corpus(request), run, stop)
     return _finish(request, result)
 
 
@@ -75,14 +75,14 @@ def _finish(request: EvaluateRequest, result: EvaluateResult) -> EvaluateResult:
     return result
 
 
-def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFlag) -> EvaluateResult:
+def _measure(request: EvaluateRequest, corpus: Corpus, run: TrackedRun, stop: StopFlag) -> EvaluateResult:
     began, answered = time.monotonic(), read_answered(request.run_folder)
-    answered.check(request, exam.questions, request.run_folder / ANSWERED_FILE)
-    log.info("Measuring %d answers of each of %d arms ...", len(exam.questions), len(answered.arms))
-    given = {name: (arm.texts, arm.finished) for name, arm in answered.arms.items()}
-    of_texts = in_child(stop, KEPT, text_figures, _texts(request, exam, given, answered.transfer), request.seed)
+    answered.check(request, corpus.questions, request.run_folder / ANSWERED_FILE)
+    log.info("Measuring %d answers of each of %d arms ...", len(corpus.questions), len(answered.arms))
+    answers_by_arm = {name: (arm.texts, arm.finished) for name, arm in answered.arms.items()}
+    of_texts = in_child(stop, KEPT, text_figures, _texts(request, corpus, answers_by_arm, answered.transfer), request.seed)
     measured, withheld = _join(request, answered, of_texts)
-    samples = _samples(exam, answered)
+    samples = _samples(corpus, answered)
     result = EvaluateResult(
         samples=_write_samples(request.run_folder, samples),
         candidate=request.candidate,
@@ -91,10 +91,10 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
         withheld=withheld,
         separation=of_texts.views.separation,
         shuffled=of_texts.views.shuffled,
-        greedy=_greedy_scores(request, exam, answered, stop),
+        greedy=_greedy_scores(request, corpus, answered, stop),
         phrases=of_texts.phrases,
         reloaded=answered.arms[request.candidate].reloaded,
-        questions=len(exam.heldout),
+        questions=len(corpus.heldout),
         run_id=run.run_id,
         seconds=round(answered.seconds + time.monotonic() - began, 3),
     )
@@ -103,30 +103,33 @@ def _measure(request: EvaluateRequest, exam: Exam, run: TrackedRun, stop: StopFl
 
 
 def _texts(
-    request: EvaluateRequest, exam: Exam, given: Mapping[str, tuple[Sequence[str], Sequence[bool]]], transfer: Gains | None = None
+    request: EvaluateRequest,
+    corpus: Corpus,
+    answers_by_arm: Mapping[str, tuple[Sequence[str], Sequence[bool]]],
+    transfer: Gains | None = None,
 ) -> Texts:
     """All that is compared, with each arm's answers and whether they came to their end; the writer's have all ended."""
-    training = last_answers(exam.training)
+    training = last_answers(corpus.training)
     language = language_of(training)
     return Texts(
         training=training,
-        teacher=exam.teacher,
-        twins=exam.twins,
+        teacher=corpus.teacher,
+        twins=corpus.twins,
         others=other_writers(request.dataset, language),
         language=language,
-        answers={**{name: texts for name, (texts, _) in given.items()}, WRITER: exam.writer},
-        finished={**{name: finished for name, (_, finished) in given.items()}, WRITER: (True,) * len(exam.writer)},
+        answers={**{name: texts for name, (texts, _) in answers_by_arm.items()}, WRITER: corpus.writer},
+        finished={**{name: finished for name, (_, finished) in answers_by_arm.items()}, WRITER: (True,) * len(corpus.writer)},
         transfer=transfer or {},
     )
 
 
-def _greedy_scores(request: EvaluateRequest, exam: Exam, answered: Answered, stop: StopFlag) -> dict[str, dict[str, Estimate]]:
+def _greedy_scores(request: EvaluateRequest, corpus: Corpus, answered: Answered, stop: StopFlag) -> dict[str, dict[str, Estimate]]:
     """The figures of texts that greedy answers of all arms would have had, measured apart from those that count."""
     greedy = {name: arm.greedy for name, arm in answered.arms.items() if arm.greedy}
     if not greedy:
         return {}
-    given = {name: (found.texts, found.finished) for name, found in greedy.items()}
-    measured = in_child(stop, KEPT, text_figures, _texts(request, exam, given), request.seed).measured
+    answers_by_arm = {name: (found.texts, found.finished) for name, found in greedy.items()}
+    measured = in_child(stop, KEPT, text_figures, _texts(request, corpus, answers_by_arm), request.seed).measured
     return scores({name: measured[name] for name in greedy}, request.seed)
 
 
@@ -143,10 +146,10 @@ def _join(request: EvaluateRequest, answered: Answered, of_texts: TextFigures) -
     return measured, {**of_texts.views.withheld, **{name: why for name, why in reasons.items() if why}}
 
 
-def _samples(exam: Exam, answered: Answered) -> list[dict[str, str]]:
+def _samples(corpus: Corpus, answered: Answered) -> list[dict[str, str]]:
     return [
         {"question": pair[-2]["content"], WRITER: pair[-1]["content"], **{name: arm.texts[index] for name, arm in answered.arms.items()}}
-        for index, pair in enumerate(exam.heldout)
+        for index, pair in enumerate(corpus.heldout)
     ]
 
 

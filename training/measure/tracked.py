@@ -28,7 +28,13 @@ def _what(arm: ArmRequest) -> str:
     return str(arm.adapter) if arm.notes == "none" else f"{arm.adapter}, notes: {arm.notes}"
 
 
-def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str, str]], result: EvaluateResult, manner: "Style") -> None:
+def end(
+    run: TrackedRun,
+    request: EvaluateRequest,
+    samples: Sequence[Mapping[str, str]],
+    result: EvaluateResult,
+    style_scores: "Style",
+) -> None:
     """Tell the figures of each arm, and show tables, pictures and the page."""
     from training.measure.plots import save_plots  # matplotlib comes with it
 
@@ -40,7 +46,7 @@ def end(run: TrackedRun, request: EvaluateRequest, samples: Sequence[Mapping[str
         run.tags({"ghostwriter.notes": " ".join(f"{measure} is withheld: {why}." for measure, why in result.withheld.items())})
     run.table(figures_table(result), FIGURES_TABLE)
     run.table({name: [sample[name] for sample in samples] for name in samples[0]}, SAMPLES_TABLE)
-    style = {arm: [float(value) for value in values] for arm, values in manner.scores.items()}
+    style = {arm: [float(value) for value in values] for arm, values in style_scores.scores.items()}
     pictures = save_plots(samples, style, result.scores, request.run_folder)
     page = request.run_folder / REPORT_FILE
     page.write_text(report(result, samples, style, [picture.read_bytes() for picture in pictures]), encoding="utf-8")

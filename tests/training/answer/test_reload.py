@@ -65,8 +65,8 @@ def test_how_far_a_token_is_ahead_or_behind(models: Path) -> None:
     best, second = logits.topk(2).indices.tolist()
     ahead = float(logits[best] - logits[second])
     (first,), (other,) = (compare(model, [(PROMPTS[0], [token])], "eager") for token in (best, second))
-    assert [first.ahead.item(), other.ahead.item()] == pytest.approx([ahead, -ahead], rel=1e-4)
-    assert [first.behind.item(), other.behind.item()] == pytest.approx([0.0, ahead], rel=1e-4)
+    assert [first.lead.item(), other.lead.item()] == pytest.approx([ahead, -ahead], rel=1e-4)
+    assert [first.gap.item(), other.gap.item()] == pytest.approx([0.0, ahead], rel=1e-4)
 
 
 def test_what_counts_as_rounding_grows_with_the_logits() -> None:

@@ -15,7 +15,7 @@ from tests.training.measure.conftest import request
 from training.answer.arms import SharedBase
 from training.contract import ANSWERED_FILE, GREEDY, RESULT_FILE, Answering, ArmRequest, EvaluateRequest, Notes, last_file
 from training.errors import AdapterError, DatasetError, Stopped
-from training.measure.asking import load_exam
+from training.measure.asking import load_corpus
 from training.measure.evaluate import evaluate
 from training.models.model import load_base
 from training.notes import PLAINLY
@@ -50,7 +50,7 @@ def test_in_two_passes_the_adapter_is_asked_with_the_bases_own_draft_as_notes(
     asked = request(tmp_path / "run", models, dataset, adapter, arms=arms, candidate="one pass")
     result = answer_and_measure(asked)
     samples = [json.loads(line) for line in result.samples.read_text().splitlines()]
-    assert [sample["question"] for sample in samples] == [pair[-2]["content"] for pair in load_exam(asked).heldout]
+    assert [sample["question"] for sample in samples] == [pair[-2]["content"] for pair in load_corpus(asked).heldout]
     shared = SharedBase(asked, StopFlag())
 
     def answers(arm: ArmRequest, questions: list[str]) -> list[str]:
@@ -104,7 +104,7 @@ def test_the_loss_is_that_of_the_model_itself(tmp_path: Path, models: Path, data
     asked = request(tmp_path / "run", models, dataset, adapter, arms=(ArmRequest(name="base"),), candidate="base")
     base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
     total, tokens = 0.0, 0
-    for messages in load_exam(asked).heldout:
+    for messages in load_corpus(asked).heldout:
         prompt, answer = base.chat.prompt(messages[:-1]), base.chat.answer(messages)
         labels = torch.tensor([[-100] * len(prompt) + answer])
         with torch.no_grad():
@@ -195,7 +195,7 @@ def test_an_adapter_that_is_gone_is_named(tmp_path: Path, models: Path, dataset:
 
 
 def test_a_choice_of_questions_is_the_same_for_the_same_seed(tmp_path: Path, models: Path, dataset: Path, adapter: Path) -> None:
-    chosen = [load_exam(request(tmp_path / "run", models, dataset, adapter, questions=3, seed=seed)).heldout for seed in (0, 0, 1)]
+    chosen = [load_corpus(request(tmp_path / "run", models, dataset, adapter, questions=3, seed=seed)).heldout for seed in (0, 0, 1)]
     assert len(chosen[0]) == 3
     assert chosen[0] == chosen[1] != chosen[2]
 
