@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from ghostwriter.judging.file_transfer import time_for_files
 from tests.training.relay import Relay, relay
 from tests.training.remote.s3_server import BUCKET, Bucket, s3_server
 from tests.training.tracking.mlflow_server import mlflow_server
@@ -112,7 +113,8 @@ def _fetched(uri: str, folder: Path) -> Path:
     assert experiment
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED", run.info.status
-    return Path(client.download_artifacts(run.info.run_id, f"adapter/{NAME}", str(folder)))
+    with time_for_files():  # as a champion is fetched
+        return Path(client.download_artifacts(run.info.run_id, f"adapter/{NAME}", str(folder)))
 
 
 def _timed(name: str, way: Relay, options: argparse.Namespace, send: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ghostwriter.database import open_database
 from ghostwriter.errors import PromotionError
 from ghostwriter.home import Home
+from ghostwriter.judging.file_transfer import time_for_files
 from ghostwriter.judging.mlmodel import DIGEST_TAG, log_model
 from ghostwriter.judging.moves import CHAMPION, PREVIOUS, Move, finish_move, make_move, notice_move, now
 from ghostwriter.lock import only_one
@@ -85,9 +86,10 @@ def download_version(client: "MlflowClient", home: Home, stem: str, version: "Mo
     if not (folder / ADAPTER_FILE).exists() or adapter_digest(folder) != version.tags.get(DIGEST_TAG):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            downloaded = mlflow.artifacts.download_artifacts(
-                artifact_uri=version.source, dst_path=scratch, tracking_uri=client.tracking_uri
-            )
+            with time_for_files():
+                downloaded = mlflow.artifacts.download_artifacts(
+                    artifact_uri=version.source, dst_path=scratch, tracking_uri=client.tracking_uri
+                )
             shutil.rmtree(folder, ignore_errors=True)
             Path(downloaded).replace(folder)
         if (wanted := version.tags.get(DIGEST_TAG)) and adapter_digest(folder) != wanted:

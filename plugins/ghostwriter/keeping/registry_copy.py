@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
+from ghostwriter.judging.file_transfer import time_for_files
 from ghostwriter.judging.mlmodel import DIGEST_TAG, log_model
 from ghostwriter.judging.moves import CHAMPION, PENDING_TAG, PREVIOUS
 from ghostwriter.judging.promote import adapter_digest, download_version, model_name
@@ -113,7 +114,8 @@ def _restore_version(client: "MlflowClient", writer: Writer, copied: Copied, ada
     run: Any = client.create_run(experiment, tags=copied.run_tags, run_name=copied.run_name)
     params = [Param(key, value) for key, value in copied.params.items()]
     client.log_batch(run.info.run_id, [Metric(key, value, run.info.start_time, 0) for key, value in copied.metrics.items()], params)
-    client.log_artifacts(run.info.run_id, str(adapter), "adapter")
+    with time_for_files():
+        client.log_artifacts(run.info.run_id, str(adapter), "adapter")
     log_model(client, writer, name, run.info.run_id, copied.tags)
     client.set_terminated(run.info.run_id)
     made = client.create_model_version(

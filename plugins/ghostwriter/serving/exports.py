@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from ghostwriter.errors import GhostwriterError, HomeError, PromotionError, TrackingError
 from ghostwriter.home import Home
+from ghostwriter.judging.file_transfer import time_for_files
 from ghostwriter.judging.promote import adapter_digest, download_version, model_name
 from ghostwriter.launchers.local import LocalStage
 from ghostwriter.mlflow_runs.registry import Registry
@@ -173,7 +174,8 @@ def _fetch_candidate(facts: Facts, scratch: str) -> Path:
 
     client = mlflow_client()
     source = f"{client.get_run(facts.run_id).info.artifact_uri}/adapter"
-    folder = Path(download_artifacts(artifact_uri=source, dst_path=scratch, tracking_uri=client.tracking_uri))
+    with time_for_files():
+        folder = Path(download_artifacts(artifact_uri=source, dst_path=scratch, tracking_uri=client.tracking_uri))
     if adapter_digest(folder) != facts.digest:
         raise PromotionError(f"The adapter in MLflow's run {facts.run_id} is not the one that was judged. Judge it again.")
     return folder
