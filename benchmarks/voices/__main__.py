@@ -47,7 +47,7 @@ def _dataset(options: argparse.Namespace) -> Path:
     """The dataset's folder."""
     if options.data:
         return Path(options.data).resolve()
-    found = [path.parent for path in (options.folder / "source" / "home" / "datasets" / "lamplight").glob("*/manifest.json")]
+    found: list[Path] = [path.parent for path in (options.folder / "source" / "home" / "datasets" / "lamplight").glob("*/manifest.json")]
     if not found:
         raise SystemExit(f"There is no dataset in {options.folder}: run `python -m benchmarks.voices data` first.")
     return found[0]

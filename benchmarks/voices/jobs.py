@@ -83,17 +83,19 @@ def all_jobs(seeds: Sequence[int] = SEEDS) -> list[Job]:
 
 def main_jobs(seed: int) -> Iterator[Job]:
     """All arms with one seed."""
+    plain: tuple[Arm, ...] = ("direct", "distilled", "inverse")
+    further: tuple[Arm, ...] = ("mixed", "staged", "distilled-top", "distilled-random")
     yield Job("base", seed)
-    for arm in ("direct", "distilled", "inverse"):
+    for arm in plain:
         yield from _asked(arm, seed)
     yield from _asked("preferred", seed)
     yield from _asked("inverse+preferred", seed)
     yield from _asked("inverse+distilled", seed)
-    for arm in ("mixed", "staged", "distilled-top", "distilled-random"):
+    for arm in further:
         yield from _asked(arm, seed)
     yield Job("few-shot", seed, examples=EXAMPLES)
     yield Job("distilled with replay", seed, Training("distilled", seed, REPLAY))
-    for arm in ("direct", "distilled", "inverse"):
+    for arm in plain:
         yield Job(f"{arm}, greedily", seed, Training(arm, seed), greedy=True)
 
 

@@ -20,8 +20,10 @@ import torch
 from benchmarks.voices.jobs import RECIPE, SMALL, Job, Training
 from training.answer.arms import SharedBase
 from training.contract import (
+    FIRST_STAGE,
     INVERSE_FILE,
     PAIRS_FILE,
+    PREFERRING,
     RESULT_FILE,
     SELECTED_FILE,
     ArmRequest,
@@ -115,9 +117,8 @@ class Runner:
         """What is there already is not made again: a first stage that is an arm of its own, the choice of `distilled-top`."""
         if training.arm == "distilled-top" and not (folder / SELECTED_FILE).exists():
             shutil.copyfile(self.data / SELECTED_FILE, folder / SELECTED_FILE)
-        first = {"preferred": "distilled", "inverse+preferred": "inverse"}.get(training.arm)
-        if first:
-            of_first = self.work / "trained" / Training(first, training.seed, training.kind).folder  # type: ignore[arg-type]
+        if training.arm in PREFERRING:  # `staged` has a first stage of half the steps
+            of_first = self.work / "trained" / Training(FIRST_STAGE[training.arm], training.seed, training.kind).folder
             if (of_first / RESULT_FILE).exists():
                 (folder / FIRST_FOLDER).mkdir(exist_ok=True)
                 shutil.copyfile(of_first / RESULT_FILE, folder / FIRST_FOLDER / RESULT_FILE)
