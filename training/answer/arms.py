@@ -33,6 +33,8 @@ LOSS_ROWS = 64
 """Rows whose losses are kept together."""
 ANSWER_FIELDS = tuple(field.name for field in fields(Answer))
 """The names in kept answers' lines: lines with other names, of another version, are not read."""
+DIGEST_BYTES = 2**24
+"""Of an adapter, read at once."""
 KEPT = "The answers given so far are kept; run the same command again to go on."
 ANSWERS_FOLDER = "answers"
 """Beside the base models: answers stay right as long as the model does."""
@@ -149,5 +151,9 @@ def adapter_digest(adapter: Path | None) -> str:
     """SHA-256 (hex) of an adapter's two files; `none` without one."""
     if adapter is None:
         return "none"
-    files = [(adapter / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors")]
-    return hashlib.sha256(b"".join(files)).hexdigest()
+    digest = hashlib.sha256()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        with (adapter / name).open("rb") as file:
+            while part := file.read(DIGEST_BYTES):
+                digest.update(part)
+    return digest.hexdigest()

@@ -183,7 +183,13 @@ def load_adapter(base: Base, folder: Path, *, learning: bool = False) -> Any:
 
     check_adapter(folder, base)
     try:
-        model = PeftModel.from_pretrained(base.model, folder, is_trainable=learning, autocast_adapter_dtype=False).eval()
+        model = PeftModel.from_pretrained(
+            base.model,
+            folder,
+            is_trainable=learning,
+            autocast_adapter_dtype=False,
+            low_cpu_mem_usage=True,  # else random weights are drawn first: seconds of a 7B model's
+        ).eval()
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise AdapterError(f"The adapter in {folder} cannot be loaded on {base.name}: {str(error).splitlines()[0]}") from error
     if learning:  # when it is saved, PEFT looks at the base, which by its name alone it would look for on a hub

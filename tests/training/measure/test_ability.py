@@ -1,11 +1,15 @@
 """The probe's tasks mark right and wrong answers as a person would; the style distance knows a crowd."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from training.bootstrap import estimate
 from training.measure.ability import tasks
-from training.measure.style_distance import style_distance
+from training.measure.style_distance import embed, style_distance
+from training.models.model import load_base
 
 RIGHT = {
     "What is 7 + 5? Answer with the number only.": ("12", "It is twelve.", "The answer is 12."),
@@ -37,6 +41,17 @@ def test_no_refusal_solves_a_task_and_no_task_comes_twice() -> None:
 
 def crowd(centre: float, count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.random.default_rng(seed).normal(0, 1, (count, 6)) + np.array([centre, 0, 0, 0, 0, 0])
+
+
+def test_texts_read_together_are_embedded_as_each_alone(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.measure.style_distance.BATCH", 3)
+    base = load_base("tiny-random-qwen2", None, "fp32", models, torch.device("cpu"))
+    texts = ["a longer text than the others, by some words", "", "short", "灯塔", "one of middling length"]
+    looks = list[int]()
+    table = embed(base, texts, lambda: looks.append(1))
+    assert np.abs(table - np.concatenate([embed(base, [text]) for text in texts])).max() < 1e-5
+    assert np.abs(table).sum(axis=1).astype(bool).tolist() == [True, False, True, True, True]
+    assert len(looks) == 2
 
 
 def test_a_crowd_like_the_writer_is_near_nought_the_base_one_and_one_text_said_always_far() -> None:
