@@ -19,11 +19,13 @@ from typing import Any
 import torch
 
 from training.contract import Recipe
+from training.fit.float8 import freeze_in_float8
 from training.fit.fused import choose_kernels, plain_kernels
 from training.fit.loop import Step, prepare, train_step
 from training.fit.optimizer import MasterAdamW
 from training.fit.paths import ForwardPath, packed, padded
 from training.fit.throughput import flops
+from training.models.decoder import causal_model
 from training.models.model import trainable
 from training.processes import Processes
 from training.rows.data import Row, collate
@@ -59,7 +61,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 2,
     },
 }
-METHODS = ("article", "trl", "padded", "packed-plain", "packed")
+METHODS = ("article", "trl", "padded", "packed-plain", "packed", "packed-fp8")
 MAX_LENGTH = 2000
 
 
@@ -94,6 +96,8 @@ def measure_own(method: str, options: argparse.Namespace, rows: list[Row], devic
     """Seconds of the timed steps with this project's loop."""
     model = make_model(options.shape, options.rank, device, adapters_in_float32=False).train()
     kernels = plain_kernels() if method == "packed-plain" else choose_kernels(device)
+    if method == "packed-fp8":
+        freeze_in_float8(causal_model(model).get_decoder())
     most = max(sum(len(row.ids) for row in rows[start : start + options.batch]) for start in range(0, len(rows), options.batch))
     most = min(most, options.micro_batch * MAX_LENGTH)
     path = padded(model, 0, device) if method == "padded" else packed(model, MAX_LENGTH, device, kernels, most)

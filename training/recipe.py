@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from training.frozen import Frozen
 
 RECIPES = Path(__file__).parent / "recipes"
-LATER_SETTINGS = ("max_seconds", "warm_steps", "replay_share")
+LATER_SETTINGS = ("max_seconds", "warm_steps", "replay_share", "base_precision")
 MEMORY_SETTINGS = ("recompute", "checkpoint_minutes")
 """Settings that came later and only say how memory and disk are used: they never count."""
 
@@ -56,6 +56,10 @@ class Recipe(Frozen):
     too_long: Literal["drop", "refuse"] = "drop"
     """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
     precision: Literal["bf16", "fp32"] = "bf16"
+    base_precision: Literal["fp8"] | None = None
+    """Of the frozen weights in training, where the card has products of FP8 (from Hopper on) and rows are packed; elsewhere, and where
+    this is not set, `precision`. The adapter stays in bf16, and is evaluated on a base in bf16. Faster, and not yet shown to be the
+    same training (training/LOG.md)."""
     seed: int = 0
     keep_epochs: bool = False
     """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""

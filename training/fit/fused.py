@@ -14,6 +14,8 @@ import torch
 from torch.nn.functional import linear, rms_norm, silu
 from torch.utils.checkpoint import checkpoint
 
+from training.fit.float8 import FrozenLinears
+from training.fit.float8_layers import float8_mlp, float8_projections
 from training.models.attention import packed_attention
 from training.models.decoder import causal_model
 from training.rows.packing import Pack
@@ -81,8 +83,10 @@ def _whole_layer(
     return hidden + _mlp(layer.mlp, kernels, normed)
 
 
-def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
-    """The outputs (..., width) of PEFT LoRA linears for the same input (..., size)."""
+def project(x: torch.Tensor, *layers: Any, frozen: FrozenLinears | None = None) -> tuple[torch.Tensor, ...]:
+    """The outputs (..., width) of PEFT LoRA linears for the same input (..., size); of weights in FP8 where these are `frozen` so."""
+    if frozen:
+        return float8_projections(x, layers, frozen)
     parameters = [
         tensor
         for layer in layers
@@ -94,14 +98,18 @@ def project(x: torch.Tensor, *layers: Any) -> tuple[torch.Tensor, ...]:
 
 def _attention(module: Any, kernels: Kernels, x: torch.Tensor, positions: tuple[torch.Tensor, torch.Tensor], one: Pack) -> torch.Tensor:
     heads = (*x.shape[:-1], -1, module.head_dim)
-    query, key, value = (states.view(heads).transpose(1, 2) for states in project(x, module.q_proj, module.k_proj, module.v_proj))
+    frozen = getattr(module, "frozen", {})
+    projected = project(x, module.q_proj, module.k_proj, module.v_proj, frozen=frozen.get("qkv"))
+    query, key, value = (states.view(heads).transpose(1, 2) for states in projected)
     query, key = kernels.rope(query, key, *positions)
     attended = packed_attention(query, key, value, one.bounds, one.longest, module.scaling)
-    (output,) = project(attended.flatten(2), module.o_proj)
+    (output,) = project(attended.flatten(2), module.o_proj, frozen=frozen.get("o"))
     return output
 
 
 def _mlp(module: Any, kernels: Kernels, x: torch.Tensor) -> torch.Tensor:
+    if hasattr(module, "frozen"):
+        return float8_mlp(x, module)
     gate, up = project(x, module.gate_proj, module.up_proj)
     (output,) = project(kernels.swiglu(gate, up), module.down_proj)
     return output

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from training.fit.float8 import freeze_in_float8, is_in_float8, reason_against
 from training.fit.fused import FUSABLE, Kernels, choose_kernels, packed_hidden_states
 from training.fit.graphs import LAUNCH_BOUND, GraphedPasses
 from training.fit.loss import batch_loss, target_loss
@@ -54,9 +55,18 @@ class ForwardPath:
         return self.run(self.make(rows))
 
 
-def choose_path(model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int, recompute: float = 0.0) -> ForwardPath:
-    """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be."""
+def choose_path(
+    model: Any, pad_id: int, max_length: int, device: torch.device, most_tokens: int, recompute: float = 0.0, float8: bool = False
+) -> ForwardPath:
+    """Packed where the kernel, the model and the head allow it, else padded. `most_tokens` is the largest forward pass there will be.
+
+    With `float8` the frozen weights are cast where the card can multiply them so; else they stay as they are, which is said.
+    """
     against = reasons_against_packing(model, device)
+    if float8 and (reason := next(iter(against), "") or reason_against(device)):
+        log.warning('base_precision = "fp8" in the recipe is left aside: %s.', reason)
+    elif float8:
+        freeze_in_float8(causal_model(model).get_decoder())
     if against:
         path = padded(model, pad_id, device, recompute)
     else:
@@ -113,7 +123,7 @@ def packed(model: Any, max_length: int, device: torch.device, kernels: Kernels, 
     def largest(row: Row, micro_batch: int) -> list[Row]:
         return [row] * max(1, micro_batch * max_length // len(row.ids))
 
-    name = f"packed, {kernels.name} kernels"
+    name = f"packed, {kernels.name} kernels{', frozen weights in FP8' if is_in_float8(causal_model(model).get_decoder()) else ''}"
     if device.type == "cuda" and sum(parameter.numel() for parameter in model.parameters()) < LAUNCH_BOUND:
         passes = GraphedPasses(run, max_length, most_tokens, device)
         return ForwardPath(f"{name}, CUDA graphs", passes.make, run, passes, group, largest)

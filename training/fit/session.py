@@ -76,7 +76,8 @@ def prepare_session(request: TrainRequest, processes: Processes, look: Look) -> 
     rows = Rows([*rows.rows, *replay_rows(request, base, len(rows.rows), processes, look).rows], rows.dropped)
     model = (load_adapter(base, request.start, learning=True) if request.start else add_adapter(base, recipe)).train()
     largest = most_tokens(rows.rows, recipe, processes.count)
-    path = choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute)
+    float8 = recipe.base_precision == "fp8"
+    path = choose_path(model, base.tokenizer.pad_token_id, recipe.max_length, processes.device, largest, recipe.recompute, float8)
     return _session(request, processes, base, rows, model, path)
 
 
