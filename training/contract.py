@@ -107,7 +107,7 @@ class TrainRequest(Frozen):
 
 
 class TrainResult(Frozen):
-    """What training gave. Losses in nats a token, of answer tokens only."""
+    """What training gave. Losses in nats per token, of answer tokens only."""
 
     adapter: Path
     epoch_adapters: tuple[Path, ...] = ()

@@ -48,11 +48,11 @@ class Recipe(Frozen):
     weight_decay: float = Field(0.0, ge=0)
     max_gradient_norm: float = Field(1.0, gt=0)
     batch: int = Field(32, ge=1)
-    """Rows an optimizer step, over all processes."""
+    """Rows per optimizer step, over all processes."""
     micro_batch: int = Field(4, ge=1)
-    """Rows a forward pass; halved by itself when memory does not suffice, `batch` is kept."""
+    """Rows per forward pass; halved by itself when memory does not suffice, `batch` is kept."""
     max_length: int = Field(2_000, ge=8)
-    """Tokens a row, prompt and answer and end token together."""
+    """Tokens per row: prompt, answer and end token together."""
     too_long: Literal["drop", "refuse"] = "drop"
     """Rows over `max_length`: dropped and counted, or the run refuses to start. They are never cut."""
     precision: Literal["bf16", "fp32"] = "bf16"

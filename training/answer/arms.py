@@ -94,7 +94,7 @@ class LoadedArm:
         return [Answer(**row) for row in _by_room(kept, items, self._batch, compute, say)]
 
     def loss(self, rows: Sequence[Row]) -> Measured:
-        """The loss on rows, in nats an answer token."""
+        """The loss on rows, in nats per answer token."""
         return ratio(*self.nats(rows))
 
     def nats(self, rows: Sequence[Row]) -> tuple[list[float], list[int]]:

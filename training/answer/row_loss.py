@@ -12,7 +12,7 @@ from training.models.model import Base
 from training.rows.data import Row
 
 BATCH = 8
-"""Rows a forward pass, of like lengths."""
+"""Rows per forward pass, of like lengths."""
 MOST_TOKENS = 160
 """Of a plain text, at its beginning."""
 

@@ -34,7 +34,7 @@ ROOM = 16
 
 
 @dataclass(frozen=True)
-class Sitting:
+class ArmResult:
     """What one arm gave: its score and marked answers by set, its other abilities, and how fast it answered."""
 
     scores: dict[str, SetScore]
@@ -56,19 +56,19 @@ def examine(request: ExamineRequest, stop: StopFlag) -> ExamineResult:
     with open_run(request.tracking, request.run_folder) as run:
         examine_tracking.start(run, request)
         shared = SharedBase(request, stop)
-        sittings = _sit_all(request, sets, shared, run)
+        results_by_arm = _examine_arms(request, sets, shared, run)
         shared.prune()
         result = ExamineResult(
-            scores={arm: sitting.scores for arm, sitting in sittings.items()},
-            ability={arm: sitting.ability for arm, sitting in sittings.items() if sitting.ability},
-            pace={arm: sitting.pace for arm, sitting in sittings.items()},
+            scores={arm: each.scores for arm, each in results_by_arm.items()},
+            ability={arm: each.ability for arm, each in results_by_arm.items() if each.ability},
+            pace={arm: each.pace for arm, each in results_by_arm.items()},
             trained_phrasings=trained_phrasings,
             run_id=run.run_id,
             seconds=round(time.monotonic() - began, 3),
         )
-        examine_tracking.end(run, request, result, {arm: sitting.marked for arm, sitting in sittings.items()})
+        examine_tracking.end(run, request, result, {arm: each.marked for arm, each in results_by_arm.items()})
     write_json(result, result_path)
-    log.info("Examined %s in %.0f s.", ", ".join(sittings), result.seconds)
+    log.info("Examined %s in %.0f s.", ", ".join(results_by_arm), result.seconds)
     return result
 
 
@@ -81,18 +81,18 @@ def _questions(dataset: Path) -> tuple[dict[str, list[Row]], int]:
         raise DatasetError(f"{dataset} holds no multiplications to ask. Make it with `python -m training.arithmetic`.") from error
 
 
-def _sit_all(request: ExamineRequest, sets: dict[str, list[Row]], shared: SharedBase, run: TrackedRun) -> dict[str, Sitting]:
+def _examine_arms(request: ExamineRequest, sets: dict[str, list[Row]], shared: SharedBase, run: TrackedRun) -> dict[str, ArmResult]:
     chosen = {arm.name: sets if arm is request.arms[-1] else {UNSEEN: sets[UNSEEN]} for arm in request.arms}
     total = sum(len(rows) for given in chosen.values() for rows in given.values())
-    sittings: dict[str, Sitting] = {}
+    results_by_arm: dict[str, ArmResult] = {}
     with Progress(request.run_folder, "examine", total, "answers", line_every=request.batch or 1) as progress:
         done = 0
         for arm in request.arms:
             with shared.arm(arm) as loaded:
-                sittings[arm.name] = _Examiner(request, arm, loaded, progress, done).sit(chosen[arm.name])
-            examine_tracking.arm(run, arm.name, sittings[arm.name].scores)
+                results_by_arm[arm.name] = _Examiner(request, arm, loaded, progress, done).examine(chosen[arm.name])
+            examine_tracking.arm(run, arm.name, results_by_arm[arm.name].scores)
             done += sum(map(len, chosen[arm.name].values()))
-    return sittings
+    return results_by_arm
 
 
 class _Examiner:
@@ -103,7 +103,7 @@ class _Examiner:
         self._loaded = loaded
         self._examples = _examples(request, arm)
 
-    def sit(self, sets: Mapping[str, Sequence[Row]]) -> Sitting:
+    def examine(self, sets: Mapping[str, Sequence[Row]]) -> ArmResult:
         """Answer all sets, and have the other abilities probed where that is asked for."""
         asked = [(name, row) for name, rows in sets.items() for row in rows]
         answers, pace = self._answer([row for _, row in asked]), self._loaded.pace
@@ -114,7 +114,7 @@ class _Examiner:
         for name, one in scores.items():
             log.info("%s on %s: %.1f %% exact, %.1f %% whole chains", self._arm.name, name, 100 * one.product, 100 * one.chain)
         log.info("%s generated %d tokens at %d tokens/s", self._arm.name, pace.tokens, pace.per_second)
-        return Sitting(scores, marked, self._probe(), pace)
+        return ArmResult(scores, marked, self._probe(), pace)
 
     def _answer(self, rows: Sequence[Row]) -> list[Answer]:
         """Answers in order, each with a little more room than the right one needs."""

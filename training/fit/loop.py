@@ -24,7 +24,7 @@ NAMED_ROWS = 8
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one optimizer step did: `loss` in nats an answer token, `tokens` of all processes without padding.
+    """What one optimizer step did: `loss` in nats per answer token, `tokens` of all processes without padding.
 
     `stopping` says whether any process was told to stop, `saving` whether one has the time for a checkpoint.
     """

@@ -1,4 +1,4 @@
-"""What training tells MLflow: the recipe, the dataset, five previews, a line of figures a step, the loss curve, the adapter."""
+"""What training tells MLflow: the recipe, the dataset, five previews, a line of figures per step, the loss curve, the adapter."""
 
 from pathlib import Path
 from typing import Any

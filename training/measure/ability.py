@@ -1,7 +1,7 @@
 """A small probe of what else a model can do, in English and Chinese: before training and after, so that what was forgotten shows.
 
 `ability` is the share of tasks solved: questions with checkable answers (sums, facts, reading) and instructions whose keeping can be
-checked. `ability_loss` is the loss on general text nobody trained on, in nats a token. Both run over their own questions, not the
+checked. `ability_loss` is the loss on general text nobody trained on, in nats per token. Both run over their own questions, not the
 writer's. A probe this small tells what is broken, not how good a model is.
 """
 

@@ -2,7 +2,7 @@
 
 | measure | over questions | better |
 |---|---|---|
-| heldout_loss | nats a token of the writer's real answers | lower |
+| heldout_loss | nats per token of the writer's real answers | lower |
 | style | likeness to the writer: 0 is other writers, 1 the writer (training.measure.style) | higher |
 | style_grammar | the same in another view: 0 is plain rewrites or other writers (training.measure.style_grammar) | higher |
 | style_transfer | the same by the base's own likelihoods, of a large base only (training.measure.style_transfer) | higher |
@@ -12,7 +12,7 @@
 | verbatim_share, longest_copy | training.measure.memorisation | near the writer's |
 | foreign_phrases, own_phrases | phrases in 1,000 words (training.measure.phrases) | near the writer's |
 | ability | share of other tasks solved (training.measure.ability) | higher |
-| ability_loss | nats a token of general text (training.measure.ability) | lower |
+| ability_loss | nats per token of general text (training.measure.ability) | lower |
 | lm_eval/TASK/METRIC | an extra: tasks of lm-eval (training.answer.lm_eval_tasks), after all others | as the metric says |
 """
 

@@ -37,7 +37,7 @@ IN_THE_STYLE = {
     "zh": "用作者本人的风格写出下面的文字。\n\n",
 }
 Gains = Mapping[str, Sequence[float | None]]
-"""Crowd of texts to the gain of each, in nats a token; None for a text without words."""
+"""Crowd of texts to the gain of each, in nats per token; None for a text without words."""
 
 
 def hears_transfer(parameters: int) -> bool:
@@ -119,7 +119,7 @@ def _rewrites(loaded: "LoadedArm", texts: Sequence[str], language: str) -> dict[
 
 
 def _nats(loaded: "LoadedArm", example: str, texts: Sequence[str], plain: Mapping[str, str], language: str) -> "Scores":
-    """The loss on each text behind one example, in nats a token."""
+    """The loss on each text behind one example, in nats per token."""
     nats, tokens = loaded.nats([_row(loaded, example, text, plain, language) for text in texts])
     a_token: Scores = np.array(nats, np.float64) / np.array(tokens)
     return a_token

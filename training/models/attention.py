@@ -16,7 +16,7 @@ FLASH_TYPES = (torch.bfloat16, torch.float16)
 FLASH_CAPABILITY = (8, 0)
 _GROUPED: dict[str, Any] = (
     {"enable_gqa": True} if TORCH_VERSION >= (2, 12) else {}
-)  # before, fewer key heads than query heads needed no leave
+)  # before, fewer key heads than query heads had not to be asked for
 
 
 def register() -> str:
