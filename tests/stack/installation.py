@@ -174,9 +174,7 @@ def installed(home: Home, writers: Path, **environment: str) -> Iterator[Install
     policies = home.path / "airflow" / "config" / "airflow_local_settings.py"
     policies.parent.mkdir(parents=True, exist_ok=True)
     policies.write_text(IMPATIENT)
-    patient = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}?timeout=60"  # seconds that a locked database is waited for; 5 else
-    settings = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": patient}
-    environment = {**settings, **environment}
+    environment = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25", **environment}
     names = {"GHOSTWRITER_HOME": home.path, "GHOSTWRITER_WRITERS": writers, "GHOSTWRITER_TRAINING_PYTHON": interpreter}
     os.environ.update({name: str(value) for name, value in {**names, **environment}.items()})
     for name in ("AIRFLOW_HOME", "AIRFLOW__CORE__UNIT_TEST_MODE"):
