@@ -188,7 +188,7 @@ def load_adapter(base: Base, folder: Path, *, learning: bool = False) -> Any:
             folder,
             is_trainable=learning,
             autocast_adapter_dtype=False,
-            low_cpu_mem_usage=True,  # else random weights are drawn first: seconds of a 7B model's
+            low_cpu_mem_usage=not learning,  # else random weights are drawn first: seconds at 7B
         ).eval()
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise AdapterError(f"The adapter in {folder} cannot be loaded on {base.name}: {str(error).splitlines()[0]}") from error
