@@ -21,6 +21,9 @@ from training.measure.text_figures import Texts, text_figures
 
 ROOT = Path(__file__).parents[2]
 DISTILLED = "distilled"
+UNTRAINED = (BASE, "few-shot")
+"""Not drawn: so far off that nothing else could be told apart."""
+TITLES = {"style": "view 1: 0 other writers, 1 the writer", "style_grammar": "view 2: 0 plain rewrites, 1 the writer"}
 COPIED = "copied_from_notes"
 """Share of an answer's windows of 50 characters that stand in the writer's held-out answers, as notes may have been."""
 
@@ -45,10 +48,19 @@ def measure(data: Path, out: Path) -> Path:
         "training": {f"{row['voice']}, seed {row['seed']}": {**(row["training"] or {}), "took": row["seconds"]} for row in rows},
     }
     (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    shown = {name: estimate(voices[name]["style"]) for name in sorted(voices, key=lambda name: -estimate(voices[name]["style"]).value)}
-    save_bars(shown, "style (view 1): 0 other writers, 1 the writer; 95 % intervals", out / "voices.png")
+    drawn = {
+        name: figures for name, figures in voices.items() if len(by_voice[name]) > 1 and name not in UNTRAINED and "greedily" not in name
+    }
+    _draw({**drawn, WRITER: writer}, out)
     (out / "table.md").write_text(table(found), encoding="utf-8")
     return out / "table.md"
+
+
+def _draw(voices: Mapping[str, Figures], out: Path) -> None:
+    """Both views of the voices, the most like the writer first."""
+    names = sorted(voices, key=lambda name: -estimate(voices[name]["style_grammar"]).value)
+    panels = {title: {name: estimate(voices[name][view]) for name in names} for view, title in TITLES.items()}
+    save_bars(panels, out / "voices.png")
 
 
 def _request(data: Path) -> EvaluateRequest:

@@ -15,7 +15,7 @@ from training.contract import Estimate
 
 Figures = Mapping[str, Measured]
 """Of one voice, by measure."""
-Verdict = Literal["reached", "missed", "undecided"]
+Verdict = Literal["reached", "missed", "undecided", "no gap"]
 GAP_SHARES = {"style": 0.25, "style_grammar": 0.2}
 """View to the share of the gap between `distilled` and the writer that is to be closed."""
 VISIBLE = 2.8
@@ -49,14 +49,18 @@ def of_questions(measured: Measured, places: Sequence[int]) -> Measured:
 
 
 def goal(view: str, voice: Measured, distilled: Measured, writer: Measured) -> Goal:
-    """Whether a voice closes its share of the gap: by the interval of what it has more than that, or less."""
+    """Whether a voice closes its share of the gap: by the interval of what it has more than that, or less.
+
+    Where `distilled` may be as near as the writer herself there is nothing to close.
+    """
     share = GAP_SHARES[view]
     beyond = Measured(
         lambda counts: voice.statistic(counts) - (1 - share) * distilled.statistic(counts) - share * writer.statistic(counts),
         voice.questions,
     )
-    wanted = share * difference(writer, distilled).value
-    return Goal(difference(voice, distilled), wanted, visible_difference(voice, distilled), verdict(estimate(beyond)))
+    gap = difference(writer, distilled)
+    found: Verdict = verdict(estimate(beyond)) if gap.low > 0 else "no gap"
+    return Goal(difference(voice, distilled), share * gap.value, visible_difference(voice, distilled), found)
 
 
 def verdict(beyond: Estimate) -> Verdict:
@@ -74,8 +78,10 @@ def visible_difference(voice: Measured, other: Measured) -> float:
 def guards(voice: Figures, distilled: Figures, writer: Figures) -> dict[str, str]:
     """Guard to `holds`, `fails`, or `open` where the limit lies within the interval."""
     room = {name: _below(difference(voice[name], writer[name]), most) for name, most in MOST_ABOVE_WRITER.items()}
-    fall = difference(distilled["ability"], voice["ability"])
-    return {**room, "unfinished_share": _below(estimate(voice["unfinished_share"]), MOST_UNFINISHED), "ability": _below(fall, MOST_FALL)}
+    found = {**room, "unfinished_share": _below(estimate(voice["unfinished_share"]), MOST_UNFINISHED)}
+    if "ability" in voice:  # `few-shot` was not asked other things
+        found["ability"] = _below(difference(distilled["ability"], voice["ability"]), MOST_FALL)
+    return found
 
 
 def is_better(voice: Figures, distilled: Figures) -> bool:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import sqrt
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -33,6 +35,8 @@ LIKELIHOOD = 1.0
 """What a nat a token of the better answer weighs."""
 LOOKS = 10
 """How often in a training the likelihood of better answers nobody trains on is looked at."""
+CERTAIN = 2.0
+"""Standard errors by which they must have become less likely for the training to end."""
 AT_ONCE = 4
 """Rows whose nats are taken together, outside of the training."""
 SORTED = 64
@@ -139,10 +143,14 @@ def _nats_of(make_rows: MakeRows, run: RunRows, rows: Sequence[Row]) -> list[flo
 
 
 class Watch:
-    """Looks, a few times in a training, at better answers that nobody trains on, and ends it when they have become less likely."""
+    """Looks, a few times in a training, at better answers that nobody trains on, and ends it when they have certainly become less likely.
+
+    Certainly: by more than CERTAIN standard errors over these answers. Without that five of seven trainings ended at step 1 to 3 over a
+    thousandth of a nat a token (training/LOG.md, 2026-12-01).
+    """
 
     def __init__(self, pairs: Sequence[PreferencePair], total: int, nats: Callable[[], list[float]], processes: Processes) -> None:
-        self._began = sum(pair.reference[0] for pair in pairs)
+        self._began = [pair.reference[0] for pair in pairs]
         self._tokens = sum(len(pair.better.ids) - pair.better.answer_start for pair in pairs)
         self._every, self._nats, self._processes = max(1, total // LOOKS), nats, processes
 
@@ -150,12 +158,18 @@ class Watch:
         """The state, with its end here if the answers are less likely than at the beginning."""
         if not self._tokens or state.step % self._every:
             return state
-        fall = (sum(self._nats()) - self._began) / self._tokens
-        log.info("Step %d: better answers that nobody trains on are %+.4f nats a token likelier.", state.step, -fall)
-        if self._processes.total(float(fall > 0))[0] == 0:
+        falls = [now - began for now, began in zip(self._nats(), self._began, strict=True)]
+        log.info("Step %d: better answers that nobody trains on are %+.4f nats a token likelier.", state.step, -sum(falls) / self._tokens)
+        if self._processes.total(float(has_fallen(falls)))[0] == 0:
             return state
         log.warning("Better answers have become less likely than at the beginning: the training ends at step %d.", state.step)
         return replace(state, total_steps=state.step)
+
+
+def has_fallen(falls: Sequence[float]) -> bool:
+    """Whether answers, each with the nats that it has lost, have lost some for certain. Of a single one any loss counts."""
+    error = CERTAIN * stdev(falls) / sqrt(len(falls)) if len(falls) > 1 else 0.0
+    return fmean(falls) > error
 
 
 def _padded(model: Any, pad_id: int, device: torch.device) -> tuple[MakeRows, RunRows]:

@@ -21,7 +21,7 @@ def save_plots(
     losses = {arm: figures["heldout_loss"] for arm, figures in scores.items() if "heldout_loss" in figures}
     drawn = [_boxes(lengths, "words (Chinese: characters) an answer", folder / "length.png")]
     drawn.append(_boxes(repeated, "share of repeated 4-grams", folder / "repetition.png"))
-    drawn.append(save_bars(losses, "loss on the writer's answers, nats a token", folder / "heldout_loss.png"))
+    drawn.append(save_bars({"loss on the writer's answers, nats a token": losses}, folder / "heldout_loss.png"))
     if style:
         drawn.insert(0, _boxes(style, "style: 0 other writers, 1 the writer", folder / "style.png", lines=(0.0, 1.0)))
     return drawn
@@ -39,14 +39,15 @@ def _boxes(values: Values, title: str, path: Path, lines: Sequence[float] = ()) 
     return path
 
 
-def save_bars(values: Mapping[str, Estimate], title: str, path: Path) -> Path:
-    """Draw each figure with its interval."""
-    figure = Figure(figsize=(8, 0.8 + 0.5 * len(values)), layout="constrained")
-    axes = figure.add_subplot()
-    for place, one in enumerate(values.values()):
-        axes.plot([one.low, one.high], [place, place], color="#8a4b12", lw=2)
-        axes.plot(one.value, place, "o", color="#8a4b12")
-    axes.set(xlabel=title, yticks=range(len(values)), yticklabels=list(values))
+def save_bars(panels: Mapping[str, Mapping[str, Estimate]], path: Path) -> Path:
+    """Draw figures with their intervals, a panel a title, side by side; all panels have the same names in the same order."""
+    names = list(next(iter(panels.values())))
+    figure = Figure(figsize=(8, 0.8 + 0.5 * len(names)), layout="constrained")
+    for axes, (title, values) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True):
+        for place, one in enumerate(values.values()):
+            axes.plot([one.low, one.high], [place, place], color="#8a4b12", lw=2)
+            axes.plot(one.value, place, "o", color="#8a4b12")
+        axes.set(xlabel=title, yticks=range(len(names)), yticklabels=names)
     axes.invert_yaxis()
     figure.savefig(path, dpi=120)
     return path

@@ -33,10 +33,13 @@ def gain_over_distilled(result: EvaluateResult, arm: str, measure: str) -> Estim
 
 
 def goal(result: EvaluateResult, arm: str, view: str) -> tuple[Estimate, float, str]:
-    """What an arm gains in a view, what was wanted, and whether that is `reached`, `missed` or `undecided` by the whole interval."""
+    """What an arm gains in a view, what was wanted, and whether that is `reached`, `missed` or `undecided` by the whole interval.
+
+    `no gap`: `distilled` may be as near as the writer's own answers.
+    """
     gain, gap = gain_over_distilled(result, arm, view), gain_over_distilled(result, WRITER, view)
     wanted = GAP_SHARES[view] * gap.value
-    verdict = "reached" if gain.low >= wanted else "missed" if gain.high < wanted else "undecided"
+    verdict = "no gap" if gap.low <= 0 else "reached" if gain.low >= wanted else "missed" if gain.high < wanted else "undecided"
     return gain, wanted, verdict
 
 

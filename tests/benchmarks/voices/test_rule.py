@@ -25,6 +25,10 @@ def test_the_goal_is_a_quarter_of_the_gap_by_the_whole_interval(value: float, ve
     assert found.gain.value == pytest.approx(value - 0.5)
 
 
+def test_where_distilled_is_as_near_as_the_writer_there_is_no_gap_to_close() -> None:
+    assert goal("style", scores(1.2, seed=1), scores(1.06, seed=2), scores(1.0, spread=0.1, seed=3)).verdict == "no gap"
+
+
 def test_the_smallest_visible_difference_is_that_of_the_docs() -> None:
     """A spread of 0.5 between paired answers, and 163 questions: 0.11."""
     spread = np.resize([0.5, -0.5], 163)

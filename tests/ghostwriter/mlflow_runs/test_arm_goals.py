@@ -43,6 +43,12 @@ def test_a_goal_is_judged_by_the_whole_interval(result: EvaluateResult, arm: str
     assert wanted == pytest.approx(0.10 if view == "style" else 0.08)
 
 
+def test_where_distilled_is_as_near_as_the_writer_there_is_no_gap(result: EvaluateResult) -> None:
+    nearer = {**result.differences, "writer": {**result.differences["writer"], "style": figure(0.06)}}
+
+    assert goal(result.model_copy(update={"differences": nearer}), "inverse", "style")[2] == "no gap"
+
+
 def test_guards_are_the_gates_limits(result: EvaluateResult) -> None:
     assert guards_not_held(result, "inverse", Gate()) == []
     assert guards_not_held(result, "staged", Gate()) == ["rep4 fails", "verbatim_share open"]
