@@ -34,6 +34,8 @@ PACKAGES = ("torch", "triton", "transformers", "peft", "accelerate", "liger-kern
 DISK_GIB = 40
 STEPS, CHECKPOINT_STEPS, LAST_STEPS = 16, 4, 3
 """Of a training; between two checkpoints; and those it is not killed in, since a kill takes a moment."""
+NEW_TOKENS, TINY_TOKENS = 256, 48
+"""Of each answer, as many on a card as take some seconds."""
 BASE = "random-7b"
 
 
@@ -65,7 +67,8 @@ def check(options: argparse.Namespace) -> None:
     recipe = _recipe(options, device, models)
     dataset = write_dataset(options.home / "dataset", rows=recipe.batch * options.steps, heldout=20)
     _say(*_train(options, recipe, models, dataset))
-    _say(*_answer(options.home / "run" / "adapter", dataset, models, device))
+    tokens = TINY_TOKENS if options.shape == "tiny" else NEW_TOKENS
+    _say(*_answer(options.home / "run" / "adapter", dataset, models, device, tokens))
     _say(f"all of it: {time.monotonic() - began:.0f} s", "```")
 
 
@@ -82,10 +85,10 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
 
 
-def _answer(adapter: Path, dataset: Path, models: Path, device: torch.device) -> list[str]:
+def _answer(adapter: Path, dataset: Path, models: Path, device: torch.device, tokens: int) -> list[str]:
     limit_memory(device)
     base = load_base(BASE, None, "bf16", models, device)
-    prompts, answers, pace = answer(base, adapter, dataset)
+    prompts, answers, pace = answer(base, adapter, dataset, tokens=tokens)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in reload_shares(base, adapter, prompts, answers).items())
     gaps = ", ".join(f"{name} {value:.4g}" for name, value in gap_facts(base, adapter, prompts, answers).items())
     return [

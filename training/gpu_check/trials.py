@@ -19,7 +19,7 @@ from training.errors import TrainingError
 from training.models.model import Base, attached, load_adapter
 from training.rows.data import read_messages
 
-QUESTIONS, NEW_TOKENS = 20, 256
+QUESTIONS = 20
 TOLD = ("About ", "Checkpoint after ", "Saved the adapter", "Out of memory", "Forward path")
 """How the lines of a training's log begin that belong into the text."""
 
@@ -87,9 +87,7 @@ def _steps(run_folder: Path) -> int:
     return path.read_text(encoding="utf-8").count('"train/loss"') if path.exists() else 0
 
 
-def answer(
-    base: Base, adapter: Path, dataset: Path, questions: int = QUESTIONS, tokens: int = NEW_TOKENS
-) -> tuple[Any, list[Answer], float]:
+def answer(base: Base, adapter: Path, dataset: Path, *, tokens: int, questions: int = QUESTIONS) -> tuple[Any, list[Answer], float]:
     """Prompts, greedy answers with the adapter, and how many tokens a second that was."""
     conversations = [messages for _, messages in read_messages(dataset, ["heldout.jsonl"])][:questions]
     prompts = [base.chat.prompt(messages[:-1]) for messages in conversations]

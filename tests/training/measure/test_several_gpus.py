@@ -29,12 +29,3 @@ def test_each_arm_is_asked_by_one_of_two_processes_and_the_answers_are_those_of_
     one, two = (read_json(Answered, each.run_folder / ANSWERED_FILE).arms for each in (alone, shared))
     assert {name: arm.texts for name, arm in two.items()} == {name: arm.texts for name, arm in one.items()}
     assert two["direct"].reloaded == 1.0
-
-
-def test_a_process_that_cannot_ask_its_arm_ends_all_and_says_why(tmp_path: Path, models: Path, dataset: Path) -> None:
-    asked = request(tmp_path / "run", without_answers(models, tmp_path / "own"), dataset, tmp_path / "gone")
-    child = Child(tmp_path / "said.txt", "evaluate", asked.run_folder / "request.json", "--processes", "2")
-    assert child.wait() == 1
-    last = child.said.read_text().splitlines()[-1]
-    assert last.startswith("Process 2 of 2 failed: The adapter in ") or "holds no adapter" in last
-    assert not (asked.run_folder / ANSWERED_FILE).exists()
