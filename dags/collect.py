@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, dag, task
 
 from ghostwriter.tasks import dataset_stages as stages, forms
 from ghostwriter.tasks.assets import answers_asset, dataset_asset
-from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.body import actionable, dag_defaults, titled
 from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.time_limits import time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
@@ -20,7 +20,7 @@ def collect_dag(writer: Writer) -> DAG:
 
     @dag(
         dag_id=f"{writer.stem}_collect",
-        dag_display_name=f"{writer.name}: 1 collect",
+        dag_display_name=titled(writer, "1 collect"),
         schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule.cron else None,
         **dag_defaults(writer, "nightly", limits.of_run("collect"), starts_paused=True),
     )

@@ -6,7 +6,7 @@ from ghostwriter.launchers.stages import stage_task, stage_tasks
 from ghostwriter.mlflow_runs import comparison
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import dataset_asset
-from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.body import actionable, dag_defaults, titled
 from ghostwriter.tasks.time_limits import MANY_ARMS, time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.writer import Writer
@@ -18,7 +18,7 @@ def compare_dag(writer: Writer) -> DAG:
 
     @dag(
         dag_id=f"{writer.stem}_compare",
-        dag_display_name=f"{writer.name}: compare arms",
+        dag_display_name=titled(writer, "compare arms"),
         schedule=None,
         **dag_defaults(writer, "by hand", limits.of_run("compare")),
     )

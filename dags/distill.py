@@ -5,7 +5,7 @@ from airflow.sdk import DAG, dag, task
 from ghostwriter.tasks import dataset_stages as stages, forms
 from ghostwriter.tasks.assets import answers_asset, dataset_asset
 from ghostwriter.tasks.batch_trigger import DistillInBatch
-from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults, titled
 from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.time_limits import time_limits
 from ghostwriter.tasks.writer_dags import writer_dags
@@ -18,7 +18,7 @@ def distill_dag(writer: Writer) -> DAG:
 
     @dag(
         dag_id=f"{writer.stem}_distill",
-        dag_display_name=f"{writer.name}: 2 distil",
+        dag_display_name=titled(writer, "2 distil"),
         schedule=[answers],
         **dag_defaults(writer, "nightly", limits.of_run("distill"), "distill"),
     )

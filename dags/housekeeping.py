@@ -3,22 +3,20 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import dag, task
 
+from ghostwriter.tasks import forms
 from ghostwriter.tasks.body import AGAIN, OWNER, actionable
+from ghostwriter.tasks.in_language import common_language, form_in, speak
 from ghostwriter.tasks.time_limits import LONG, SHORT
+from ghostwriter.words.catalogue import say
 
-DRY_RUN = Param(
-    False,
-    type="boolean",
-    title="Only say what would go",
-    description="Writes into the logs what would be removed, and how much it is; nothing is touched.",
-)
+LANGUAGE = common_language()
 
 
 @dag(
     dag_id="housekeeping",
-    dag_display_name="Housekeeping",
+    dag_display_name=say("Housekeeping", LANGUAGE),
     schedule="@weekly",
     catchup=False,
     max_active_runs=1,
@@ -26,7 +24,7 @@ DRY_RUN = Param(
     tags=[OWNER],
     dagrun_timeout=LONG,
     default_args={"owner": OWNER, "execution_timeout": SHORT, **AGAIN},
-    params={"dry_run": DRY_RUN},
+    params=form_in(forms.tidying(), LANGUAGE),
 )
 def housekeeping() -> None:
     """### What the nights leave behind
@@ -76,4 +74,4 @@ def housekeeping() -> None:
     tidy_logs()
 
 
-housekeeping()
+speak(housekeeping(), LANGUAGE)

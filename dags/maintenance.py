@@ -7,8 +7,11 @@ from airflow.sdk import dag, task
 from ghostwriter.launchers.stages import launcher
 from ghostwriter.launchers.task_labels import task_needs
 from ghostwriter.tasks.body import actionable
+from ghostwriter.tasks.in_language import common_language, speak
 from ghostwriter.tasks.time_limits import SHORT
+from ghostwriter.words.catalogue import say
 
+LANGUAGE = common_language()
 SWEEP_FOR = timedelta(minutes=58)
 """Of an hour. Nothing else stops a pod that nobody follows, so on Kubernetes they are looked at every minute, by one task an hour: with a
 task a minute KubernetesExecutor would make half a million pods a year. An unfollowed container the guarded Docker API stops."""
@@ -16,7 +19,7 @@ task a minute KubernetesExecutor would make half a million pods a year. An unfol
 
 @dag(
     dag_id="maintenance",
-    dag_display_name="Maintenance",
+    dag_display_name=say("Maintenance", LANGUAGE),
     schedule="@hourly",
     max_active_runs=1,
     is_paused_upon_creation=False,
@@ -47,4 +50,4 @@ def maintenance() -> None:
 
 
 if launcher() != "local":
-    maintenance()
+    speak(maintenance(), LANGUAGE)

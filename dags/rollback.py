@@ -4,7 +4,7 @@ from airflow.sdk import DAG, dag, task
 
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.assets import champion_asset
-from ghostwriter.tasks.body import actionable, dag_defaults
+from ghostwriter.tasks.body import actionable, dag_defaults, titled
 from ghostwriter.tasks.notify import on_new_champion
 from ghostwriter.tasks.time_limits import SHORT
 from ghostwriter.tasks.writer_dags import writer_dags
@@ -17,7 +17,7 @@ def rollback_dag(writer: Writer) -> DAG:
 
     @dag(
         dag_id=f"{writer.stem}_rollback",
-        dag_display_name=f"{writer.name}: roll back",
+        dag_display_name=titled(writer, "roll back"),
         schedule=None,
         **dag_defaults(writer, "by hand", SHORT),
     )

@@ -6,7 +6,7 @@ from ghostwriter.launchers.stages import stage_task
 from ghostwriter.tasks import forms, stages
 from ghostwriter.tasks.approval import approval
 from ghostwriter.tasks.assets import champion_asset, dataset_asset
-from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults
+from ghostwriter.tasks.body import TEACHER_POOL, actionable, dag_defaults, titled
 from ghostwriter.tasks.notify import on_new_champion
 from ghostwriter.tasks.stoppable import stoppable
 from ghostwriter.tasks.time_limits import time_limits
@@ -20,7 +20,7 @@ def train_dag(writer: Writer) -> DAG:
 
     @dag(
         dag_id=f"{writer.stem}_train",
-        dag_display_name=f"{writer.name}: 3 train and promote",
+        dag_display_name=titled(writer, "3 train and promote"),
         schedule=[dataset],
         **dag_defaults(writer, "nightly", limits.of_run("train"), "train"),
     )

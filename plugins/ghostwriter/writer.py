@@ -19,7 +19,8 @@ from ghostwriter.home import ROOT
 from ghostwriter.keep_settings import Keep
 from ghostwriter.model_settings import Budget, Judge, Student, Teacher
 from ghostwriter.modes import LEDGER_SUFFIX, MODE_OF_ARM, MODES, Mode
-from ghostwriter.writer_settings import Chat, Evaluation, Gate, Language, Limits, Notify, Schedule, Section, Serving, Source, Training
+from ghostwriter.words.catalogue import Language
+from ghostwriter.writer_settings import Chat, Evaluation, Gate, Limits, Notify, Schedule, Section, Serving, Source, Training, Ui
 from training.contract import Answering
 
 NO_STUDENT = (
@@ -47,9 +48,15 @@ class Writer(Section):
     judge: Judge | None = None
     student: Student | None = None
     notify: Notify | None = None
+    ui: Ui = Ui()
     chat: Chat = Chat()
     keep: Keep = Keep()
     limits: Limits = Limits()
+
+    @property
+    def tongue(self) -> Language:
+        """The language of what people read of this writer."""
+        return self.ui.language or self.language
 
     @model_validator(mode="after")
     def _student_is_there(self) -> Self:

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ghostwriter.words.catalogue import Language
 from training.contract import Arm, recipe_names
-
-Language = Literal["en", "zh"]
 
 
 class Section(BaseModel):
@@ -170,6 +169,13 @@ class Chat(Section):
     """Chats are kept in the database. Otherwise nothing is, but the answers somebody voted on."""
     keep_days: int = Field(365, ge=1)
     """After so many days votes and kept chats are removed."""
+
+
+class Ui(Section):
+    """What people read of this writer: names of DAGs, forms, pages, messages."""
+
+    language: Language | None = None
+    """By default the language the writer writes in."""
 
 
 class Notify(Section):

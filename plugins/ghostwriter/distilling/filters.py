@@ -11,7 +11,7 @@ from statistics import quantiles
 
 from ghostwriter.distilling.phrases import is_meta, is_refusal
 from ghostwriter.tokens import KANA, cjk_share, ngrams, words
-from ghostwriter.writer_settings import Language
+from ghostwriter.words.catalogue import Language
 
 REASONS = (
     "empty",

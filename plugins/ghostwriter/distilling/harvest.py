@@ -14,7 +14,7 @@ from ghostwriter.similarity import answers_index
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.health import Failure, Outcome
 from ghostwriter.teacher.ledger import Answer
-from ghostwriter.writer_settings import Language
+from ghostwriter.words.catalogue import Language
 
 Reason = Callable[[Candidate], str | None]
 

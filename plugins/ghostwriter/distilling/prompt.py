@@ -13,7 +13,7 @@ from ghostwriter.errors import WriterFileError
 from ghostwriter.model_settings import PROMPTS, prompt_names
 from ghostwriter.pairs import Pair
 from ghostwriter.teacher.budget import Message
-from ghostwriter.writer_settings import Language
+from ghostwriter.words.catalogue import Language
 
 PARTS = ("before", "example", "after")
 

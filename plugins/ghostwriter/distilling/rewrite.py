@@ -22,8 +22,8 @@ from ghostwriter.pairs import Pair, Question
 from ghostwriter.teacher.call import Call
 from ghostwriter.teacher.ledger import Ledger
 from ghostwriter.tokens import words
+from ghostwriter.words.catalogue import Language
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Language
 from training.contract import with_notes
 
 SHORTEST, LONGEST = 0.5, 1.5

@@ -23,6 +23,7 @@ tasks that pools let through, and works on them in the order they came: one that
 AIRFLOWS_OWN_SLOTS = 128
 """Of the default pool, until somebody says otherwise."""
 WORKERS = TASKS_AT_ONCE + GPU_TASKS_AT_ONCE + TEACHER_TASKS_AT_ONCE
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 OWN_CHOICE = ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT")
 """Settings of Airflow's that count as they stand in the environment of `up`: how many tasks at once, how soon a silent one is given up."""
 
@@ -117,7 +118,8 @@ class Stack:
         loop that ends the others. The rest of Airflow waits for longer than that, or the scheduler would fall over it.
         """
         environment = self.airflow_environment()
-        patient = environment | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home.path / 'airflow' / 'airflow.db'}?timeout=60"}
+        patient = {DATABASE: f"sqlite:///{self.home.path / 'airflow' / 'airflow.db'}?timeout=60"}
+        patient = environment | ({} if DATABASE in os.environ else patient)  # who chose another database has it in all of them
         health = f"{self.airflow_url}/api/v2/monitor/health"
         api, *others = (Service(f"airflow-{name}", [BIN / "airflow", name], patient) for name in COMPONENTS)
         return [replace(api, environment=environment, health_url=health, stops_last=True), *others]

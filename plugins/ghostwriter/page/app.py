@@ -30,7 +30,7 @@ def overview(writers: Writers, session: SessionDep, accepted: Language = "") -> 
     """How each writer stands."""
     shown = cards(session, writers)
     silent = sorted({problem for card in shown for problem in card.problems})
-    return render("overview.html", accepted=accepted, cards=shown, silent=silent)
+    return render("overview.html", accepted=accepted, writers=writers, cards=shown, silent=silent)
 
 
 @app.get("/compare/{stem}")
@@ -48,10 +48,11 @@ def compare_versions(
         samples = compare(registry, _version(champion, one), _version(champion, other))
     except MlflowSilent as silent:
         nothing: dict[str, Any] = {"samples": [], "total": 0, "start": 0, "step": 0}
-        return render("compare.html", accepted=accepted, writer=writer, one=one, other=other, silent=[str(silent)], **nothing)
+        nothing |= {"one": one, "other": other, "silent": [str(silent)]}
+        return render("compare.html", accepted=accepted, writers=[writer], writer=writer, **nothing)
     shown = samples[start : start + PAGE_QUESTIONS]
     found: dict[str, Any] = {"samples": shown, "total": len(samples), "start": start, "step": PAGE_QUESTIONS}
-    return render("compare.html", accepted=accepted, writer=writer, one=one, other=other, silent=[], **found)
+    return render("compare.html", accepted=accepted, writers=[writer], writer=writer, one=one, other=other, silent=[], **found)
 
 
 @app.exception_handler(HTTPException)

@@ -96,7 +96,7 @@ def script() -> FileResponse:
 def chat_page(writer: OneWriter, accepted: Language = "") -> HTMLResponse:
     """The page."""
     view = see_chat(writer)
-    return render("chat.html", accepted=accepted, headers=CHAT_HEADERS, writer=writer, view=view, silent=view.problems)
+    return render("chat.html", accepted=accepted, writers=[writer], headers=CHAT_HEADERS, writer=writer, view=view, silent=view.problems)
 
 
 @router.post("/chat/{stem}/answer", dependencies=[Depends(refuse_other_sites)])

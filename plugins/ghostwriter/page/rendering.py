@@ -1,5 +1,6 @@
 """A template in the browser's language, with the headers every page has."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
@@ -10,7 +11,9 @@ from jinja2 import Environment
 from ghostwriter.mlflow_runs.links import public_address
 from ghostwriter.mlflow_runs.registry import MlflowSilent
 from ghostwriter.page.overview import open_registry
-from ghostwriter.page.words import Tongue, make_templates, tongue_of
+from ghostwriter.page.words import make_templates, tongue_of
+from ghostwriter.words.catalogue import Language
+from ghostwriter.writer import Writer
 
 HEADERS = {
     # No script runs here, whatever an answer on the page holds.
@@ -25,14 +28,20 @@ CHAT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
 }
-TEMPLATES: dict[Tongue, Environment] = {"en": make_templates("en"), "zh": make_templates("zh")}
+TEMPLATES: dict[Language, Environment] = {"en": make_templates("en"), "zh": make_templates("zh")}
 
 
 def render(
-    template: str, code: int = status.HTTP_200_OK, *, accepted: str, headers: dict[str, str] = HEADERS, **values: object
+    template: str,
+    code: int = status.HTTP_200_OK,
+    *,
+    accepted: str,
+    writers: Sequence[Writer] = (),
+    headers: dict[str, str] = HEADERS,
+    **values: object,
 ) -> HTMLResponse:
-    """The page; `accepted` is the request's Accept-Language."""
-    text = TEMPLATES[tongue_of(accepted)].get_template(template).render(prefix=prefix(), mlflow=_mlflow(), **values)
+    """The page; `accepted` is the request's Accept-Language, `writers` are those it shows."""
+    text = TEMPLATES[tongue_of(accepted, writers)].get_template(template).render(prefix=prefix(), mlflow=_mlflow(), **values)
     return HTMLResponse(text, code, headers=headers)
 
 

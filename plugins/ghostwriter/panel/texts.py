@@ -7,7 +7,7 @@ prefer the longer text whatever it says).
 import math
 import re
 
-from ghostwriter.writer_settings import Language
+from ghostwriter.words.catalogue import Language
 
 RATIO = 1.5
 """The longer of two texts is less than so many times as long as the shorter."""

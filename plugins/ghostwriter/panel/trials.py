@@ -14,7 +14,7 @@ from typing import Literal
 
 from ghostwriter.judging.gate import BASE, WRITER
 from ghostwriter.panel.texts import MOST, cut, length, matched, plain
-from ghostwriter.writer_settings import Language
+from ghostwriter.words.catalogue import Language
 
 Kind = Literal["turing", "check", "arms"]
 TURING_SHARE, CHECK_SHARE = 1 / 3, 1 / 10

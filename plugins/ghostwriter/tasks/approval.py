@@ -11,9 +11,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from ghostwriter.judging.gate import Decision
+from ghostwriter.tasks.in_language import form_in
 from ghostwriter.tasks.notify import Message, on_waiting, send_each
 from ghostwriter.tasks.stages import record_answer
 from ghostwriter.tasks.time_limits import APPROVAL_PATIENCE
+from ghostwriter.words.catalogue import say
 from ghostwriter.writer import Writer
 
 
@@ -51,13 +53,13 @@ def approval(writer: Writer, verdict: Any, mlflow_run: Any) -> PromotionApproval
         task_id="approve",
         verdict=verdict,
         mlflow_run=mlflow_run,
-        subject=f"Make this adapter the champion of {writer.name}?",
+        subject=say("Make this adapter the champion of %(writer)s?", writer.tongue) % {"writer": writer.name},
         told=on_waiting(writer),
         defaults=ApprovalOperator.REJECT,
         response_timeout=APPROVAL_PATIENCE,
         assigned_users=[HITLUser(id=user, name=user) for user in writer.gate.approvers] or None,
         retries=1,
         retry_delay=timedelta(seconds=10),
-        params={"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")},
+        params=form_in({"why": Param("", type="string", title="Why", description="Kept in MLflow with your name.")}, writer.tongue),
         doc_md="Wait for a person to approve the new champion; a rejection, or a week without an answer, ends the run without one.",
     )

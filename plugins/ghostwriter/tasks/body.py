@@ -13,12 +13,13 @@ from typing import Any, ParamSpec, TypeVar
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
-from ghostwriter.errors import GhostwriterError, TrackingError
+from ghostwriter.errors import GhostwriterError, TrackingError, WriterFileError
 from ghostwriter.tasks.late import RunTimeout, when_late
 from ghostwriter.tasks.notify import PROBLEM, PROBLEM_CODE, on_failure
 from ghostwriter.tasks.time_limits import SHORT, longest
 from ghostwriter.teacher.progress import duration
-from ghostwriter.writer import Writer
+from ghostwriter.words.catalogue import Language, say, say_problem
+from ghostwriter.writer import Writer, load_writer
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,11 @@ def dag_defaults(writer: Writer, kind: str, work: timedelta, stage: str = "colle
     }
 
 
+def titled(writer: Writer, stage: str) -> str:
+    """The name a DAG is shown by."""
+    return f"{writer.name}: {say(stage, writer.tongue)}"
+
+
 def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
     """Make a task body say what it does and how long it took, and end on what the person should do: no retry where none can help."""
 
@@ -68,13 +74,15 @@ def actionable(function: Callable[Arguments, Returned]) -> Callable[Arguments, R
                 returned = function(*arguments, **named)
         except GhostwriterError as error:
             if task_instance:
-                task_instance.xcom_push(PROBLEM, str(error)[:LONGEST_PROBLEM])
+                words = say_problem(error.code, str(error), _language(task_instance))
+                task_instance.xcom_push(PROBLEM, words[:LONGEST_PROBLEM])
                 task_instance.xcom_push(PROBLEM_CODE, error.code)
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{error.code}: {error}") from None
         except AirflowTaskTimeout:
             if task_instance:
-                task_instance.xcom_push(PROBLEM, out_of_time(task_instance.task.execution_timeout))
+                words = out_of_time(task_instance.task.execution_timeout)
+                task_instance.xcom_push(PROBLEM, say_problem("out_of_time", words, _language(task_instance)))
             raise
         if task_instance:
             log.info("%s: done in %s.", task_instance.task_id, duration(time.monotonic() - started))
@@ -115,6 +123,14 @@ def _task_instance() -> Any:
         return get_current_context()["ti"]
     except RuntimeError:
         return None
+
+
+def _language(task_instance: Any) -> Language:
+    """That of the writer whose DAG a task is of; English for a DAG that is no writer's, or whose file cannot be read."""
+    try:
+        return load_writer(task_instance.dag_id.rpartition("_")[0]).tongue
+    except WriterFileError:
+        return "en"
 
 
 def _purpose(operator: Any) -> str:

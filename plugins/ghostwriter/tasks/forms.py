@@ -7,7 +7,7 @@ on the page: Airflow makes a new version of a DAG whenever its form reads differ
 from airflow.sdk import Param
 
 from ghostwriter.writer import Writer
-from training.contract import TRAINING_FILES, recipe_names
+from training.contract import TRAINING_FILES, MultiplicationData, recipe_names
 
 ARMS = sorted(TRAINING_FILES)
 ARM_NAMES = {
@@ -23,6 +23,7 @@ ARM_NAMES = {
     "preferred": "preferred: distilled, then the writer's answers against the student's own",
     "inverse+preferred": "inverse+preferred: the same after inverse",
 }
+EXAM = "Examination"
 MODE_NAMES = {
     "distilled": "distilled: a stronger teacher answers",
     "self-instruct": "self-instruct: the student answers itself (an ablation)",
@@ -52,7 +53,7 @@ def distilling(writer: Writer) -> dict[str, Param]:
             enum=list(writer.modes),
             values_display={mode: MODE_NAMES[mode] for mode in writer.modes},
             title="Whose answers",
-            description=f"{writer.teacher.model} is this writer's teacher. The student answers where the writer file has [student].",
+            description="The writer file's teacher answers; the student where it has [student].",
         ),
         "buy_again": Param(False, type="boolean", title="Buy again", description=again, section="Cost"),
         "answers": _folder("Snapshot of answers", "What a night collected, cleaned.", "Which answers"),
@@ -104,6 +105,34 @@ def rolling_back(_writer: Writer) -> dict[str, Param]:
             description="Empty: the champion before this one. MLflow lists them.",
         ),
     }
+
+
+def multiplying() -> dict[str, Param]:
+    """What the multiplication check trains on and asks."""
+    return {
+        "recipe": Param("smollm2-135m-arithmetic-cpu", enum=recipe_names(), title="Recipe", description="GPU: smollm2-135m-arithmetic."),
+        "samples": _number(64, "samples", "Samples", "Worked chains to train on. The article: 10000."),
+        "digits": _number(1, "digits", "Digits", "Digits of a factor, at most. The article: 3."),
+        "epochs": Param(1, type="integer", minimum=1, maximum=100, title="Epochs", description="Rounds through the data. The article: 3."),
+        "phrasings": _number(1, "phrasings", "Phrasings", "Ways of asking to train on. With one, other words are not understood.", "Data"),
+        "pairs": _number(500, "pairs", "Unseen pairs", "Pairs to examine that are in no training row; fewer where there are fewer.", EXAM),
+        "reworded_pairs": _number(0, "reworded_pairs", "Reworded", "Of these, asked again in eight other ways. On a GPU: 500.", EXAM),
+        "beyond_pairs": _number(0, "beyond_pairs", "Beyond training", "Pairs of numbers one digit longer. On a GPU: 500.", EXAM),
+        "ability": Param(False, type="boolean", title="Other abilities", description="What else it can, before and after.", section=EXAM),
+    }
+
+
+def tidying() -> dict[str, Param]:
+    """Whether anything is touched."""
+    would = "Writes into the logs what would be removed, and how much it is; nothing is touched."
+    return {"dry_run": Param(False, type="boolean", title="Only say what would go", description=would)}
+
+
+def _number(default: int, field: str, title: str, description: str, section: str | None = None) -> Param:
+    """A whole number of the multiplication check, within the bounds of the field it becomes; folded away under its section, if any."""
+    schema = MultiplicationData.model_json_schema()["properties"][field]
+    bounds = {name: schema[name] for name in ("minimum", "maximum")}
+    return Param(default, type="integer", title=title, description=description, **bounds, section=section)
 
 
 def _recipe_and_dataset(writer: Writer) -> dict[str, Param]:

@@ -12,32 +12,23 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from ghostwriter.tasks.notify import tell
+from ghostwriter.words.catalogue import say
 from ghostwriter.writer import Writer, load_writer
-from ghostwriter.writer_settings import Language
 
 log = logging.getLogger(__name__)
 
 LATE = "late"
 """Name of a nightly DAG's deadline."""
-LATE_WORDS: dict[Language, tuple[str, str]] = {
-    "en": (
-        "{dag} is late.",
-        "The run {run} was to be done by {due}, and is not. Nothing was ended: it may hang, or wait for another writer's turn. "
-        "Airflow's page of the run shows which.",
-    ),
-    "zh": (
-        "{dag} 迟了。",
-        "运行 {run} 应在 {due} 前完成，但还没有。没有中止任何任务：可能卡住了，也可能在等其他作者。请看 Airflow 中这次运行的页面。",
-    ),
-}
-TIMED_OUT_WORDS: dict[Language, tuple[str, str]] = {
-    "en": (
-        "{dag} took too long and was ended.",
-        "The run {run} is over. What was bought and the last checkpoint are kept; the next collection goes on from there. "
-        "The logs of its tasks show where it hung.",
-    ),
-    "zh": ("{dag} 超时，已中止。", "运行 {run} 已结束。已购买的回答和最后的检查点都在，下次收集后会接着做。卡在哪里，请看各任务的日志。"),
-}
+LATE_WORDS = (
+    "{dag} is late.",
+    "The run {run} was to be done by {due}, and is not. Nothing was ended: it may hang, or wait for another writer's turn. "
+    "Airflow's page of the run shows which.",
+)
+TIMED_OUT_WORDS = (
+    "{dag} took too long and was ended.",
+    "The run {run} is over. What was bought and the last checkpoint are kept; the next collection goes on from there. "
+    "The logs of its tasks show where it hung.",
+)
 
 
 def when_late(writer: Writer, work: timedelta) -> DeadlineAlert:
@@ -52,9 +43,9 @@ async def tell_late(stem: str, context: dict[str, Any]) -> str:
     zone = writer.schedule.timezone
     due = datetime.fromisoformat(str(context["deadline"]["deadline_time"])).astimezone(ZoneInfo(zone))
     facts = {"dag": run["dag_id"], "run": run["dag_run_id"], "due": f"{due:%Y-%m-%d %H:%M} ({zone})"}
-    what, words = (line.format(**facts) for line in LATE_WORDS[writer.language])
+    what, words = (say(line, writer.tongue).format(**facts) for line in LATE_WORDS)
     told = await asyncio.to_thread(tell, writer, what, words)
-    log.warning("%s %s Told in %d places.", what, words, told)
+    log.warning("%s %s Told in %d places.", *(line.format(**facts) for line in LATE_WORDS), told)
     return words
 
 
@@ -68,4 +59,4 @@ class RunTimeout:
         """Tell, if that is why the run ended. What a sender raises stands in the DAG processor's log."""
         if context.get("reason") == "timed_out":
             facts = {"dag": context["dag"].dag_id, "run": context["run_id"]}
-            tell(self.writer, *(line.format(**facts) for line in TIMED_OUT_WORDS[self.writer.language]))
+            tell(self.writer, *(say(line, self.writer.tongue).format(**facts) for line in TIMED_OUT_WORDS))

@@ -24,12 +24,6 @@ from training.contract import (
 log = logging.getLogger(__name__)
 
 
-def bounds(field: str) -> dict[str, int]:
-    """The least and the largest value of a field of MultiplicationData, as a form's schema says them."""
-    schema = MultiplicationData.model_json_schema()["properties"][field]
-    return {name: schema[name] for name in ("minimum", "maximum")}
-
-
 def plan(form: dict[str, Any], dag_run: Any) -> dict[str, str]:
     """Open (or, after a retry, find) the MLflow run, write the dataset and the training request: their `run_id` and `request`."""
     home = Home.default()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ghostwriter.errors import MessageRefused
 from ghostwriter.tasks.chat_services import Kind
+from ghostwriter.words.catalogue import say
 from ghostwriter.writer import Writer
-from ghostwriter.writer_settings import Language
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
@@ -24,30 +24,13 @@ PROBLEM, PROBLEM_CODE = "problem", "problem_code"
 OF_TASK = "ti.xcom_pull(task_ids=ti.task_id, key='%s', map_indexes=ti.map_index)"
 SPENT = ("budget_exceeded", "month_spent")
 CAPPED = f"{OF_TASK % PROBLEM_CODE} in {SPENT}"
-WORDS = f"{OF_TASK % PROBLEM} or '%s'"
 LINK = "{{ ti.log_url }}"
-FAILURE: dict[Language, tuple[str, ...]] = {
-    "en": (
-        "{{ dag.dag_display_name }}: the task {{ ti.task_id }} %s." % ("{% if " + CAPPED + " %}reached its cap{% else %}failed{% endif %}"),
-        "{{ " + WORDS % "Its log says why." + " }}",
-        LINK,
-    ),
-    "zh": (
-        "{{ dag.dag_display_name }}：任务 {{ ti.task_id }} %s。" % ("{% if " + CAPPED + " %}达到费用上限{% else %}失败了{% endif %}"),
-        "{{ " + WORDS % "原因见日志。" + " }}",
-        LINK,
-    ),
-}
+REACHED_CAP, FAILED = "the task {{ ti.task_id }} reached its cap.", "the task {{ ti.task_id }} failed."
+LOG_SAYS_WHY = "Its log says why."
 WHY = "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}"
-CHAMPION: dict[Language, tuple[str, ...]] = {
-    "en": ("Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %s.", WHY, LINK),
-    "zh": ("%s 的冠军现在是版本 {{ ti.xcom_pull(task_ids=ti.task_id) }}。", WHY, LINK),
-}
+CHAMPION = "Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %(writer)s."
 VERDICT = "{{ ti.xcom_pull(task_ids='judge').summary }}"
-WAITING: dict[Language, tuple[str, ...]] = {
-    "en": ("A new version of %s waits for your word.", VERDICT, "Without an answer within 7 days it counts as rejected.", LINK),
-    "zh": ("%s 的新版本等待你的批准。", VERDICT, "七天内没有答复即视为拒绝。", LINK),
-}
+WAITING = ("A new version of %(writer)s waits for your word.", VERDICT, "Without an answer within 7 days it counts as rejected.", LINK)
 TOLD = ("{{ params.what }}", "{{ params.words }}")
 """Lines of Jinja; the first is a mail's subject."""
 
@@ -81,17 +64,19 @@ class Message:
 
 def on_failure(writer: Writer) -> list[Message]:
     """For `on_failure_callback`: it is called once, after the last try."""
-    return _messages(writer, FAILURE[writer.language])
+    capped, failed, log_says_why = (say(words, writer.tongue) for words in (REACHED_CAP, FAILED, LOG_SAYS_WHY))
+    first = "{{ dag.dag_display_name }}: {% if " + CAPPED + " %}" + capped + "{% else %}" + failed + "{% endif %}"
+    return _messages(writer, (first, "{{ " + f"{OF_TASK % PROBLEM} or '{log_says_why}'" + " }}", LINK))
 
 
 def on_new_champion(writer: Writer) -> list[Message]:
     """For `on_success_callback` of a task that moves the champion and returns its version; a skipped task calls nobody."""
-    return _messages(writer, _of(writer, CHAMPION[writer.language]))
+    return _messages(writer, _of(writer, (CHAMPION, WHY, LINK)))
 
 
 def on_waiting(writer: Writer) -> list[Message]:
     """For a task that waits for a person after the task `judge`."""
-    return _messages(writer, _of(writer, WAITING[writer.language]))
+    return _messages(writer, _of(writer, WAITING))
 
 
 def send_each(messages: Sequence[Message], context: "Context") -> None:
@@ -114,7 +99,8 @@ def tell(writer: Writer, what: str, words: str) -> int:
 
 
 def _of(writer: Writer, lines: tuple[str, ...]) -> tuple[str, ...]:
-    return lines[0] % writer.name, *lines[1:]
+    first, *others = (say(line, writer.tongue) for line in lines)
+    return first % {"writer": writer.name}, *others
 
 
 def _messages(writer: Writer, lines: tuple[str, ...]) -> list[Message]:

@@ -14,6 +14,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.tasks.in_language import form_in, speak
 from ghostwriter.writer import STEM, Writer, readable_writers, unreadable_writers, writer_stems
 
 UNBUILDABLE = (AirflowException, GhostwriterError, OSError, ValueError, LookupError, TypeError)
@@ -78,8 +79,8 @@ def stand_in(dag_id: str, title: str, problem: str) -> DAG:
 
 def _built(writer: Writer, stage: str, build: Callable[[Writer], DAG], form: Callable[[Writer], dict[str, Param]]) -> DAG:
     try:
-        built = build(writer)
-        built.params = ParamsDict(form(writer))
+        built = speak(build(writer), writer.tongue)
+        built.params = ParamsDict(form_in(form(writer), writer.tongue))
         return built
     except UNBUILDABLE as error:
         title = f"{writer.name}: {stage} cannot be built"

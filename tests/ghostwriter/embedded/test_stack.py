@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from ghostwriter.embedded.services import Supervisor, wait_until
-from ghostwriter.embedded.stack import TASKS_AT_ONCE, Ports, Stack
+from ghostwriter.embedded.stack import DATABASE, TASKS_AT_ONCE, Ports, Stack
 from ghostwriter.home import Home
 from tests.e2e.world import free_port
 
@@ -108,13 +108,19 @@ def test_the_scheduler_starts_when_api_and_mlflow_answer_and_a_second_signal_doe
     assert not (tmp_path / "home" / "services.json").exists()
 
 
-def test_a_locked_database_of_airflows_is_given_up_by_its_api_first(tmp_path: Path) -> None:
-    """Two requests of the API wait for each other until one is given up; the scheduler, which they keep waiting, would end with it."""
+def test_a_database_of_ones_own_is_that_of_every_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATABASE, "postgresql+psycopg2://airflow@localhost/airflow")
     services = Stack(Home(tmp_path), Ports(), Supervisor(tmp_path / "services")).airflow_services()
-    database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-    assert [service.name for service in services if database not in service.environment] == ["airflow-api-server"]
+    assert [service.name for service in services if DATABASE in service.environment] == []  # it stands in the environment of all
+
+
+def test_a_locked_database_of_airflows_is_given_up_by_its_api_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests of the API wait for each other until one is given up; the scheduler, which they keep waiting, would end with it."""
+    monkeypatch.delenv(DATABASE, raising=False)
+    services = Stack(Home(tmp_path), Ports(), Supervisor(tmp_path / "services")).airflow_services()
+    assert [service.name for service in services if DATABASE not in service.environment] == ["airflow-api-server"]
     (tmp_path / "airflow").mkdir()
-    for url in {service.environment[database] for service in services[1:]}:
+    for url in {service.environment[DATABASE] for service in services[1:]}:
         with create_engine(url).connect() as connection:
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
     assert (tmp_path / "airflow" / "airflow.db").exists()  # where Airflow itself would put it

@@ -61,7 +61,7 @@ def events(response: requests.Response) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     writers, home = tmp_path_factory.mktemp("writers"), Home(tmp_path_factory.mktemp("home"))
-    (writers / f"{STEM}.toml").write_text(WRITER_FILE + "[chat]\nmax_tokens = 77\n")
+    (writers / f"{STEM}.toml").write_text(WRITER_FILE.replace('language = "zh"', 'language = "en"') + "[chat]\nmax_tokens = 77\n")
     (writers / f"{KEPT}.toml").write_text(WRITER_FILE + "[chat]\nkeep = true\nkeep_days = 9\n")
     (home.path / "serving_key").write_text("sk-serving-1\n")
     row = {"messages": [{"role": "user", "content": f"What of {HOSTILE}?"}, {"role": "assistant", "content": "x"}]}

@@ -15,7 +15,7 @@ from ghostwriter.page.champions import Champion, Version
 from ghostwriter.page.chat_view import see_chat
 from ghostwriter.page.gateway import NotRunning, ask
 from ghostwriter.page.rendering import render
-from ghostwriter.page.words import Tongue
+from ghostwriter.words.catalogue import Language
 from ghostwriter.writer import Writer
 from tests.distill_case import make_writer
 from tests.vote_case import QUESTION, SAMPLING, comparison, vote
@@ -33,13 +33,13 @@ def closed_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return url
 
 
-def page(writer: Writer, tongue: Tongue = "en") -> str:
+def page(writer: Writer, tongue: Language = "en") -> str:
     view = see_chat(writer)
     return bytes(render("chat.html", accepted=tongue, writer=writer, view=view, silent=view.problems).body).decode()
 
 
 @pytest.mark.parametrize(("tongue", "words"), [("en", "so nobody answers here. Start the gateway"), ("zh", "启动网关")])
-def test_without_a_gateway_the_page_says_how_to_start_it(closed_port: str, tongue: Tongue, words: str) -> None:
+def test_without_a_gateway_the_page_says_how_to_start_it(closed_port: str, tongue: Language, words: str) -> None:
     text = page(make_writer(), tongue)
     banner = text[text.index('<p class="banner" role="alert">') : text.index("<section")]
     assert words in banner

@@ -1,4 +1,4 @@
-"""The page in Chinese: every word of its templates is there, with what is filled in; browsers get what they ask for."""
+"""The page in Chinese: every word of its templates is there; who gets which language."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,10 @@ from ghostwriter.mlflow_runs.experiment import SCORES
 from ghostwriter.mlflow_runs.history import MEASURES
 from ghostwriter.page import words
 from ghostwriter.page.nights import STAGES
-from ghostwriter.page.words import ZH, make_templates, measure_in, tongue_of
+from ghostwriter.page.words import make_templates, measure_in, tongue_of
+from ghostwriter.words.catalogue import catalogue
+from ghostwriter.writer_settings import Ui
+from tests.distill_case import make_writer
 
 TEMPLATES = Path(words.__file__).parent / "templates"
 
@@ -17,12 +20,7 @@ TEMPLATES = Path(words.__file__).parent / "templates"
 def test_every_word_of_the_templates_is_there_in_chinese() -> None:
     used = {text for path in TEMPLATES.glob("*.html") for text in re.findall(r'_\("(.+?)"[,)]', path.read_text(encoding="utf-8"))}
     assert len(used) > 30
-    assert used | set(STAGES.values()) == set(ZH)
-
-
-@pytest.mark.parametrize(("english", "chinese"), ZH.items())
-def test_the_same_is_filled_in(english: str, chinese: str) -> None:
-    assert sorted(re.findall(r"%\(\w+\)s|%%", english)) == sorted(re.findall(r"%\(\w+\)s|%%", chinese))
+    assert used | set(STAGES.values()) == set(catalogue("zh")["page"])
 
 
 @pytest.mark.parametrize("measure", [*SCORES, *MEASURES])
@@ -33,6 +31,15 @@ def test_the_measures_shown_have_chinese_words(measure: str) -> None:
 @pytest.mark.parametrize(("accepted", "tongue"), [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-GB,zh;q=0.5", "en"), ("", "en"), ("ZH", "zh")])
 def test_a_browser_gets_its_first_language(accepted: str, tongue: str) -> None:
     assert tongue_of(accepted) == tongue
+
+
+def test_a_writers_page_is_in_his_language_unless_his_file_says_otherwise() -> None:
+    english, chinese = make_writer("en"), make_writer("zh")
+    assert tongue_of("en", [chinese]) == "zh"
+    assert tongue_of("en", [chinese, english]) == "en"
+    assert tongue_of("zh-CN", [chinese, english]) == "zh"
+    assert tongue_of("zh-CN", [chinese.model_copy(update={"ui": Ui(language="en")})]) == "en"
+    assert tongue_of("en", [english.model_copy(update={"ui": Ui(language="zh")})]) == "zh"
 
 
 def test_what_is_filled_in_is_escaped_in_chinese_too() -> None:

@@ -84,7 +84,7 @@ def test_a_chinese_writers_messages_are_chinese(inboxes: Inboxes) -> None:
     for message in (*on_failure(writer), *on_new_champion(writer), *on_waiting(writer)):
         message(context(told))
     assert [post["text"].splitlines()[:2] for _, post in inboxes.posts] == [
-        ["Tess <Ter>: 3 train：任务 train 失败了。", "原因见日志。"],
+        ["Tess <Ter>: 3 train: 任务 train 失败了。", "原因见日志。"],
         ["Tess Ter 的冠军现在是版本 3。", "s"],
         ["Tess Ter 的新版本等待你的批准。", "s"],
     ]
