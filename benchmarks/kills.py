@@ -4,8 +4,7 @@ Two writers, one who buys from a teacher and one whose training lasts, have nigh
 by kill -9: `up`, MLflow, a component of Airflow, a worker, a task, a training. What ended everything is started again, as a person
 would, and nothing else is done: the night must end by itself, with the newest answers trained on once, and no answer paid for twice.
 
-A new start takes half a minute on two quiet cores. Seen to its end with `--kills 5`: one night, 255 s, and nothing was left or paid
-for twice. Fifty kills, which would take the better part of an hour, were not run yet.
+A new start takes half a minute on two quiet cores, fifty kills the better part of an hour (training/LOG.md).
 """
 
 import argparse
