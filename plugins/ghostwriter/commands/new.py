@@ -59,9 +59,10 @@ def _new(home: Home, site: str | None) -> int:
     recipe = _gpu(language)
     asked = {**teacher, "connection": f"{stem}_teacher", "answers": answers_for(recipe)}
     text = writer_text(name, language, source, asked, budget, recipe)
-    made = _connect(home, f"{stem}_teacher", teacher["base_url"], teacher["base_url"], key)
+    made = _connect(home, f"{stem}_teacher", "teacher", teacher["base_url"], host=teacher["base_url"], password=key)
     if name_of := source.get("connection"):
-        made += " and " + _connect(home, name_of, site, site or SITES[source["kind"]], secrets["cookie"], secrets["user_agent"])
+        kind, access = source["kind"], {"host": site, "password": secrets["cookie"], "login": secrets["user_agent"]}
+        made += " and " + _connect(home, name_of, kind, site or SITES[kind], **access)
     path = writers_folder() / f"{stem}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -72,11 +73,11 @@ def _new(home: Home, site: str | None) -> int:
     return 0
 
 
-def _connect(home: Home, name: str, host: str | None, address: str, password: str, login: str = "") -> str:
+def _connect(home: Home, name: str, kind: str, address: str, **fields: str | None) -> str:
     """Make a connection and confirm that its secret goes to `address`, wherever one of that name led before; returns the name."""
     from ghostwriter.tasks.trusted_hosts import trust
 
-    save_connection(home, name, host, password, login=login)
+    save_connection(home, name, kind, **fields)
     trust(name, address, home)
     return name
 

@@ -53,6 +53,6 @@ def _connection(connection_id: str, fields: str) -> "Connection":
         return BaseHook.get_connection(connection_id)
     except AirflowNotFoundException:
         raise ConnectionMissing(
-            f"There is no Airflow connection {connection_id!r}. Make it under Admin > Connections, type HTTP: {fields}. "
+            f"There is no Airflow connection {connection_id!r}. Make it under Admin > Connections, of our type for it or HTTP: {fields}. "
             "(In containers, commands by hand run there: docker compose exec scheduler python -m ghostwriter ...)"
         ) from None

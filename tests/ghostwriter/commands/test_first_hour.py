@@ -159,3 +159,9 @@ def test_the_password_in_the_database_is_no_plain_text(hour: Hour) -> None:
         kept = dict(database.execute("SELECT conn_id, password FROM connection").fetchall())
     assert set(kept) == {"lao_site", "lao_teacher"}
     assert not [name for name, password in kept.items() if KEY in password or "secret-login-ticket" in password]
+
+
+def test_the_connections_are_of_the_types_whose_test_button_tries_them(hour: Hour) -> None:
+    with sqlite3.connect(hour.folder / "var" / "airflow" / "airflow.db") as database:
+        kept = database.execute("SELECT conn_id, conn_type, host, login, port FROM connection ORDER BY conn_id").fetchall()
+    assert kept == [("lao_site", "zhihu", hour.site.url, "Test/1", 0), ("lao_teacher", "teacher", hour.teacher.base_url, None, 0)]

@@ -100,8 +100,11 @@ def gpus() -> list[tuple[str, float]]:
     return [(name, memory) for name, memory in json.loads(done.stdout)]
 
 
-def save_connection(home: Home, name: str, host: str | None, password: str | None, *, login: str | None = None) -> None:
-    """Create a connection of type HTTP in Airflow's database, or bring it up to date."""
+def save_connection(home: Home, name: str, kind: str, **fields: str | None) -> None:
+    """Create a connection of one of our types in Airflow's database, or replace it; `fields` are host, login and password.
+
+    Port 0, because Airflow's Test button refuses a stored connection without one (`ghostwriter.provider.info`).
+    """
     from ghostwriter.commands.services import own_airflow
 
     own_airflow(home)
@@ -111,7 +114,7 @@ def save_connection(home: Home, name: str, host: str | None, password: str | Non
 
     with create_session() as session:
         session.execute(delete(Connection).where(Connection.conn_id == name))
-        session.add(Connection(conn_id=name, conn_type="http", host=host, login=login or None, password=password))
+        session.add(Connection(conn_id=name, conn_type=kind, port=0, **{field: value or None for field, value in fields.items()}))
 
 
 def writer_text(
