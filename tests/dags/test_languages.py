@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow.sdk import DAG
 
 from ghostwriter.home import ROOT
+from ghostwriter.tasks import forms
+from ghostwriter.tasks.writer_dags import writer_dags
 from ghostwriter.words.catalogue import catalogue, say, say_page
+from ghostwriter.writer import Writer
 from tests.dags.bag import DagBag, read_dags
 from tests.ghostwriter.launchers.test_docker import SETTINGS
 
@@ -16,7 +20,8 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 
 def bag_of(folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> DagBag:
     plain = (ROOT / "writers" / "lamplight.toml").read_text()
-    careful = "\n[gate]\napproval = true\n"
+    plain = plain.replace("[teacher]\n", "[teacher]\nbatch = true\n")
+    careful = '\n[gate]\napproval = true\n[judge]\nconnection = "judge"\nmodel = "judge"\n'
     for number, tongue in enumerate(more):
         (folder / f"deng_{'ab'[number]}.toml").write_text(f'{plain}{careful}[ui]\nlanguage = "{tongue}"\n')
     monkeypatch.setenv("GHOSTWRITER_WRITERS", str(folder))
@@ -30,6 +35,7 @@ def shown(bag: DagBag) -> Iterator[str]:
     for one in bag.dags.values():
         yield one.dag_display_name.rpartition(": ")[2]
         yield one.doc_md or ""
+        yield from (task.task_display_name for task in one.tasks)
         fields = [*one.params.values(), *(field for task in one.tasks if task.task_id == "approve" for field in task.params.values())]
         for field in fields:
             schema = field.schema
@@ -46,7 +52,7 @@ def translated(text: str) -> str:
 
 
 def held() -> set[str]:
-    return {*catalogue("zh")["dags"], *catalogue("zh")["forms"]}
+    return {*catalogue("zh")["dags"], *catalogue("zh")["tasks"], *catalogue("zh")["forms"]}
 
 
 def test_all_that_is_read_is_chinese_and_the_catalogue_holds_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +62,7 @@ def test_all_that_is_read_is_chinese_and_the_catalogue_holds_nothing_more(tmp_pa
     chinese, english = bag_of(folders[0], monkeypatch, "zh"), bag_of(folders[1], monkeypatch, "en")
     assert chinese.dags.keys() == english.dags.keys() and "maintenance" in chinese.dags
     assert [text for text in shown(chinese) if not HAN.search(text)] == []
-    elsewhere = {"the writer file cannot be read", "Make this adapter the champion of %(writer)s?"}
+    elsewhere = {"the writer file cannot be read", "%(stage)s cannot be built", "Make this adapter the champion of %(writer)s?"}
     assert held() - elsewhere == {first_line(text) for text in shown(english)} & held()
     assert {translated(text) for text in shown(english)} == set(shown(chinese))
     for name, one in chinese.dags.items():
@@ -66,3 +72,15 @@ def test_all_that_is_read_is_chinese_and_the_catalogue_holds_nothing_more(tmp_pa
 def test_dags_of_nobody_are_in_the_language_that_all_writers_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bag_of(tmp_path, monkeypatch, "zh", "zh").dags["housekeeping"].dag_display_name == "清理"
     assert bag_of(tmp_path, monkeypatch, "zh", "en").dags["housekeeping"].dag_display_name == "Housekeeping"
+
+
+def test_stand_ins_say_in_the_language_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torn.toml").write_text("name = ")
+    assert bag_of(tmp_path, monkeypatch, "zh").dags["torn_collect"].dag_display_name == "torn: 作者文件无法读取"
+
+    def broken(_writer: Writer) -> DAG:
+        raise ValueError("no such arm")
+
+    built = writer_dags("train", broken, forms.training)["deng_a_train"]
+    assert built.dag_display_name == "Odessa Lamplight: train 无法生成"
+    assert "no such arm" in (built.doc_md or "")

@@ -1,9 +1,13 @@
-"""DAGs and their forms in a writer's language. Ids, names of tasks and log lines stay as they are."""
+"""DAGs, names of their tasks, and forms in a writer's language.
+
+Ids and log lines stay as they are, and with them the line that says what a task does: it is logged.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from ghostwriter.words.catalogue import Language, say, say_page
 from ghostwriter.writer import readable_writers
@@ -18,8 +22,18 @@ def common_language() -> Language:
 
 
 def speak(built: DAG, language: Language) -> DAG:
-    """Say what the DAG is in the language; `built` itself is returned. Its name is left to `titled`."""
+    """Say what the DAG is and what its tasks are called; `built` itself is returned.
+
+    The DAG's name is left to `titled`.
+    """
     built.doc_md = say_page(built.doc_md or "", language)
+    for task in built.tasks:
+        if (name := say(task.task_id, language)) == task.task_id:
+            continue
+        if isinstance(task, MappedOperator):
+            task.partial_kwargs["task_display_name"] = name
+        else:
+            task._task_display_name = name  # what its argument `task_display_name` sets
     return built
 
 

@@ -14,7 +14,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ghostwriter.errors import GhostwriterError
-from ghostwriter.tasks.in_language import form_in, speak
+from ghostwriter.tasks.in_language import common_language, form_in, speak
+from ghostwriter.words.catalogue import say
 from ghostwriter.writer import STEM, Writer, readable_writers, unreadable_writers, writer_stems
 
 UNBUILDABLE = (AirflowException, GhostwriterError, OSError, ValueError, LookupError, TypeError)
@@ -34,10 +35,9 @@ def unreadable_dags() -> dict[str, DAG]:
     """A stand-in named `<stem>_collect` for each writer file that cannot be read, by DAG id."""
     ids = {stem: f"{safe_stem(stem)}_collect" for stem in writer_stems()}
     wanted = [stem for stem, dag_id in ids.items() if _is_wanted(dag_id)]
-    return {
-        ids[stem]: stand_in(ids[stem], f"{safe_stem(stem)}: the writer file cannot be read", str(error))
-        for stem, error in unreadable_writers(wanted).items()
-    }
+    unreadable = unreadable_writers(wanted)
+    words = say("the writer file cannot be read", common_language()) if unreadable else ""
+    return {ids[stem]: stand_in(ids[stem], f"{safe_stem(stem)}: {words}", str(error)) for stem, error in unreadable.items()}
 
 
 def _is_wanted(dag_id: str) -> bool:
@@ -83,5 +83,5 @@ def _built(writer: Writer, stage: str, build: Callable[[Writer], DAG], form: Cal
         built.params = ParamsDict(form_in(form(writer), writer.tongue))
         return built
     except UNBUILDABLE as error:
-        title = f"{writer.name}: {stage} cannot be built"
+        title = f"{writer.name}: {say('%(stage)s cannot be built', writer.tongue) % {'stage': stage}}"
         return stand_in(f"{writer.stem}_{stage}", title, f"{type(error).__name__}: {error}")
