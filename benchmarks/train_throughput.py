@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from training.contract import Recipe
-from training.fit.float8 import freeze_in_float8
+from training.fit.float8.frozen import freeze_in_float8
 from training.fit.fused import choose_kernels, plain_kernels
 from training.fit.loop import Step, prepare, train_step
 from training.fit.optimizer import MasterAdamW

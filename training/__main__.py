@@ -123,8 +123,8 @@ def _train_in_several(request: "TrainRequest", path: Path, count: int, nodes: No
 
 def _evaluate(options: argparse.Namespace) -> None:
     from training.contract import EvaluateRequest
+    from training.measure.asking import ask_own_arms
     from training.measure.evaluate import evaluate
-    from training.measure.several_gpus import ask_own_arms
 
     request, stop = _request(EvaluateRequest, options.request), StopFlag().listen()
     if "LOCAL_RANK" in os.environ:

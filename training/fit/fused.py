@@ -14,8 +14,8 @@ import torch
 from torch.nn.functional import linear, rms_norm, silu
 from torch.utils.checkpoint import checkpoint
 
-from training.fit.float8 import FrozenLinears
-from training.fit.float8_layers import float8_mlp, float8_projections
+from training.fit.float8.frozen import FrozenLinears
+from training.fit.float8.layers import float8_mlp, float8_projections
 from training.models.attention import packed_attention
 from training.models.decoder import causal_model
 from training.rows.packing import Pack

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from training.fit.float8 import freeze_in_float8, is_in_float8, reason_against
+from training.fit.float8.frozen import freeze_in_float8, is_in_float8, reason_against
 from training.fit.fused import FUSABLE, Kernels, choose_kernels, packed_hidden_states
 from training.fit.graphs import LAUNCH_BOUND, GraphedPasses
 from training.fit.loss import batch_loss, target_loss

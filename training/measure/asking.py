@@ -37,6 +37,7 @@ from training.measure.measures import BASE, WRITER
 from training.measure.style_distance import embed
 from training.measure.style_transfer import hears_transfer, transfer_gains
 from training.models.model import Base
+from training.processes import Processes, leave
 from training.progress import Progress
 from training.rows.data import Message, Row, read_messages
 from training.signals import Look, StopFlag
@@ -257,3 +258,25 @@ def _embed(request: EvaluateRequest, corpus: Corpus, arms: dict[str, AnsweredArm
 def last_answers(conversations: Sequence[list[Message]]) -> list[str]:
     """The last turn of each."""
     return [messages[-1]["content"] for messages in conversations]
+
+
+def ask_own_arms(request: EvaluateRequest, stop: StopFlag) -> None:
+    """In one of several processes, one per GPU: ask this one's arms, on a base of its own.
+
+    What they answer is kept beside the base models (training.answer.kept_rows), where the process that goes on when all have ended
+    finds it. So nothing is sent between them, and a killed one costs its last batch. Raises TrainingError, or Stopped.
+    """
+    processes, corpus = Processes(), load_corpus(request)
+    shared = SharedBase(request, stop)
+    request = request.model_copy(update={"max_new_tokens": limit_of(request, corpus, shared.base)})
+    arms = request.arms[processes.rank :: processes.count]
+    others = request.run_folder / f"process-{processes.rank}"
+    folder = request.run_folder if processes.is_main else others
+    folder.mkdir(parents=True, exist_ok=True)
+    of_each = len(corpus.heldout) * (2 if request.answers_greedily_too else 1)
+    total, every = of_each * len(arms), request.batch or 1
+    silent = not processes.is_main
+    with Progress(folder, "evaluate", total, "answers", line_every=every, silent=silent) as progress:
+        for index, arm in enumerate(arms):
+            ask_arm(request, arm, corpus, shared, progress, index * of_each)
+    leave()

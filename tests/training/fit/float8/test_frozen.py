@@ -8,8 +8,8 @@ import torch
 
 from tests.training.conftest import recipe
 from tests.training.rows.test_packing import ROWS, adapted, gradients
-from training.fit import float8, float8_layers
-from training.fit.float8 import LARGEST, Quantised, freeze_in_float8, is_in_float8, multiply, quantise
+from training.fit.float8 import frozen, layers
+from training.fit.float8.frozen import LARGEST, Quantised, freeze_in_float8, is_in_float8, multiply, quantise
 from training.fit.fused import plain_kernels
 from training.fit.paths import choose_path, packed
 from training.models.decoder import causal_model
@@ -54,7 +54,7 @@ def test_both_directions_multiply_by_the_same_numbers(models: Path) -> None:
 
 
 def test_without_rounding_it_is_the_same_mathematics(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (float8, float8_layers):
+    for module in (frozen, layers):
         monkeypatch.setattr(module, "quantise", lambda matrix: Quantised(matrix, torch.ones(len(matrix), 1)))
     (loss, exact), (same, cast) = (learned(model) for model in (adapted(models), in_float8(models)))
     assert same == pytest.approx(loss, rel=1e-6)
@@ -91,7 +91,7 @@ def test_a_device_without_such_products_trains_as_before_and_says_so(models: Pat
         path = choose_path(model, 0, 100, CPU, 200, float8=True)
     assert path.name == "padded" and not is_in_float8(causal_model(model).get_decoder())
     assert 'base_precision = "fp8" in the recipe is left aside: cpu has no variable-length attention.' in caplog.text
-    assert float8.reason_against(CPU) == "cpu has no products of FP8"
+    assert frozen.reason_against(CPU) == "cpu has no products of FP8"
 
 
 def test_the_setting_changes_the_name_of_a_training_only_where_it_is_set() -> None:

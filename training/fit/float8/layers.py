@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from training.fit.float8 import FrozenLinears, multiply, quantise, swiglu, swiglu_backward_
+from training.fit.float8.frozen import FrozenLinears, multiply, quantise, swiglu, swiglu_backward_
 
 Gradients = tuple[torch.Tensor | None, ...]
 

@@ -74,9 +74,9 @@ def _freeze(*layers: Any) -> FrozenLinears:
 def quantise(matrix: torch.Tensor) -> Quantised:
     """Cast a matrix (rows, size), one scale a row."""
     if matrix.is_cuda:
-        from training.fit import float8_kernels
+        from training.fit.float8 import kernels
 
-        return Quantised(*float8_kernels.quantise(matrix, LARGEST, SMALLEST_ROW))
+        return Quantised(*kernels.quantise(matrix, LARGEST, SMALLEST_ROW))
     largest = matrix.float().abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST_ROW)
     scales = torch.exp2(torch.ceil(torch.log2(largest / LARGEST)))
     return Quantised((matrix.float() / scales).to(torch.float8_e4m3fn), scales)
@@ -101,9 +101,9 @@ def multiply(left: Quantised, right: Quantised, bias: torch.Tensor | None, dtype
 def swiglu(gate_up: torch.Tensor) -> tuple[torch.Tensor, Quantised]:
     """silu(gate) x up of (rows, 2 x size), in bf16 and cast, from one pass over memory."""
     if gate_up.is_cuda:
-        from training.fit import float8_kernels
+        from training.fit.float8 import kernels
 
-        output, *quantised = float8_kernels.swiglu(gate_up, LARGEST, SMALLEST_ROW)
+        output, *quantised = kernels.swiglu(gate_up, LARGEST, SMALLEST_ROW)
         return output, Quantised(*quantised)
     gate, up = gate_up.float().chunk(2, dim=1)
     output = (torch.nn.functional.silu(gate) * up).to(gate_up.dtype)
@@ -113,9 +113,9 @@ def swiglu(gate_up: torch.Tensor) -> tuple[torch.Tensor, Quantised]:
 def swiglu_backward_(gradient: torch.Tensor, gate_up: torch.Tensor) -> Quantised:
     """The gradients of gate and up, written over `gate_up` in bf16, and cast. `gradient` (rows, size) is that of the output."""
     if gate_up.is_cuda:
-        from training.fit import float8_kernels
+        from training.fit.float8 import kernels
 
-        return Quantised(*float8_kernels.swiglu_backward_(gradient, gate_up, LARGEST, SMALLEST_ROW))
+        return Quantised(*kernels.swiglu_backward_(gradient, gate_up, LARGEST, SMALLEST_ROW))
     gate, up = gate_up.float().chunk(2, dim=1)
     sigmoid, upstream = torch.sigmoid(gate), gradient.float()
     for_gate = upstream * up * sigmoid * (1 + gate * (1 - sigmoid))

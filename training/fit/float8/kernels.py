@@ -1,4 +1,4 @@
-"""Triton kernels of training.fit.float8: one program a row, which is read, written in bf16 where it is new, and cast.
+"""Triton kernels of training.fit.float8.frozen: one program a row, which is read, written in bf16 where it is new, and cast.
 
 A row is cast in a second pass over what the first has just written, which the chip's caches still hold. `most` is the largest value of
 E4M3, and a row's largest counts as at least `smallest`.
