@@ -1,7 +1,9 @@
 """What there is of a writer: his folders and the versions that bear an alias, read into `ghostwriter.keeping.needed.Stored`."""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +50,10 @@ def last_used(folder: Path) -> datetime:
 
 def _times(folder: Path) -> Iterator[float]:
     yield folder.stat().st_mtime
-    for path in folder.rglob("*"):
-        try:
-            yield path.lstat().st_mtime
-        except FileNotFoundError:  # a training renames and removes its checkpoints
-            continue
+    for parent, below, files in os.walk(folder):  # passes over what goes meanwhile: a training renames and removes its checkpoints
+        for name in (*below, *files):
+            with suppress(FileNotFoundError):
+                yield Path(parent, name).lstat().st_mtime
 
 
 def _snapshot_of(dataset: Path) -> str | None:

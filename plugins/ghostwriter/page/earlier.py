@@ -27,10 +27,17 @@ class Earlier:
 
 def earlier(parent: Path) -> list[Earlier]:
     """The newest finished folders right below `parent`, newest first; without those that cannot be read, or go meanwhile."""
-    written = {folder: (folder / MANIFEST).stat().st_mtime for folder in finished(parent)}
     last = newest(parent)
-    found = (_read(folder, last) for folder in sorted(written, key=lambda folder: -written[folder])[:SHOWN])
-    return [each for each in found if each]
+    latest = sorted(finished(parent), key=_written, reverse=True)[:SHOWN]
+    return [found for folder in latest if (found := _read(folder, last))]
+
+
+def _written(folder: Path) -> float:
+    """When a folder was written, in seconds since 1970; 0 once it is gone."""
+    try:
+        return (folder / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _read(folder: Path, last: Path | None) -> Earlier | None:
