@@ -1,4 +1,4 @@
-"""What Airflow itself loads: the buttons that lead from a task to MLflow, and the page in the menu Browse."""
+"""What Airflow itself loads: the buttons that lead from a task to MLflow, the page in the menu Browse, and tabs."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink
 from ghostwriter.tasks import preload
 
 PREFIX = "/ghostwriter"
+HERE = f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}"
 
 
 async def page(scope: Any, receive: Any, send: Any) -> None:
@@ -31,8 +32,11 @@ class GhostwriterPlugin(AirflowPlugin):
             # A link, not a frame: Airflow's frame lets no link out of it, neither to a run nor to MLflow. In a menu, because at the top
             # level Airflow 3.3 makes a button of a link, which leads nowhere.
             "name": "Ghostwriter",
-            "href": f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}/",
+            "href": f"{HERE}/",
             "destination": "nav",
             "category": "browse",
-        }
+        },
+        # Tabs. Airflow offers them on every DAG, and puts the ids into the braces.
+        {"name": "Writer", "href": f"{HERE}/dag/{{DAG_ID}}", "destination": "dag", "url_route": "ghostwriter-writer"},
+        {"name": "Report", "href": f"{HERE}/report/{{DAG_ID}}/{{RUN_ID}}", "destination": "dag_run", "url_route": "ghostwriter-report"},
     ]

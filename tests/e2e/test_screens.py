@@ -66,6 +66,17 @@ def test_the_report_is_one_click_away(world: World, page: Page, trained: str) ->
     expect(report.locator("body")).to_contain_text("candidate: direct")
 
 
+def test_the_tabs_of_a_dag_and_a_run_show_the_writer_and_the_report(world: World, page: Page, trained: str) -> None:
+    page.goto(f"{world.api.url}/dags/{STEM}_train")
+    page.get_by_role("link", name="Writer", exact=True).click()
+    shown = page.frame_locator("iframe[title=Writer]")
+    expect(shown.locator(f"section#{STEM}").get_by_role("heading", name="Odessa Lamplight")).to_be_visible()
+    expect(shown.locator("section")).to_have_count(1)
+    page.goto(f"{world.api.url}/dags/{STEM}_train/runs/{trained}")
+    page.get_by_role("link", name="Report", exact=True).click()
+    expect(page.frame_locator("iframe[title=Report]").locator("body")).to_contain_text("candidate: direct")
+
+
 def test_the_saved_view_shows_the_arms_beside_each_other(world: World, page: Page, trained: str) -> None:
     experiment = world.client.get_experiment_by_name(STEM)
     assert experiment

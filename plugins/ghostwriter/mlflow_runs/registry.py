@@ -72,11 +72,16 @@ class Registry:
 
     def table(self, run_id: str, name: str) -> list[Json]:
         """The rows of a table that was logged to a run; none when it was not."""
-        answer = self._send("GET", "get-artifact", params={"run_id": run_id, "path": name})
-        if answer.status_code >= 400:
+        content = self.artifact(run_id, name)
+        if content is None:
             return []
-        table = json.loads(answer.content)  # as UTF-8; MLflow serves it as plain text without a charset, which requests takes for Latin-1
+        table = json.loads(content)  # as UTF-8; MLflow serves it as plain text without a charset, which requests takes for Latin-1
         return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+
+    def artifact(self, run_id: str, name: str) -> bytes | None:
+        """A file that was logged to a run; None when it was not, or is gone. Raises MlflowSilent."""
+        answer = self._send("GET", "get-artifact", params={"run_id": run_id, "path": name})
+        return answer.content if answer.status_code < 400 else None
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Json | None:
         asked = json.dumps([method, path, arguments])

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ghostwriter.mlflow_runs.registry import MlflowSilent
-from ghostwriter.page import chat, start
+from ghostwriter.page import chat, start, views
 from ghostwriter.page.access import Language, OneWriter, Writers
 from ghostwriter.page.champions import Champion, Version, read_champion
 from ghostwriter.page.compare import compare
@@ -23,6 +23,7 @@ COMPARE_SECONDS = 10.0
 app = FastAPI(title="Ghostwriter", dependencies=[Depends(requires_authenticated())], docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(chat.router)
 app.include_router(start.router)
+app.include_router(views.router)
 
 
 @app.get("/")

@@ -17,7 +17,7 @@ ROUTES = [route for route in app.routes if isinstance(route, APIRoute)]
 def test_there_is_no_list_of_routes_and_no_document() -> None:
     paths = sorted(route.path for route in app.routes if hasattr(route, "path"))
     talking = [f"/chat/{{stem}}{end}" for end in ("", "/answer", "/compare", "/vote")]
-    assert paths == ["/", "/chat.js", *talking, "/compare/{stem}", "/start/{stem}"]
+    assert paths == ["/", "/chat.js", *talking, "/compare/{stem}", "/dag/{dag_id}", "/report/{dag_id}/{run_id}", "/start/{stem}"]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
