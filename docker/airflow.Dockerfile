@@ -8,9 +8,14 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ENV UV_CACHE_DIR=/var/cache/uv
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 && python -m venv --without-pip /opt/venv
-COPY requirements/airflow.txt /tmp/airflow.txt
+COPY requirements/airflow.txt requirements/fab.txt requirements/s3-logs.txt /tmp/
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --system-certs --link-mode copy --python /opt/venv ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} -r /tmp/airflow.txt
+# What not everyone wants: `fab` (users with roles), `s3-logs` (logs of tasks in an object store), or both with a space between them.
+ARG AIRFLOW_EXTRAS=
+RUN --mount=type=cache,target=/var/cache/uv \
+    for extra in $AIRFLOW_EXTRAS; do uv pip install --quiet --system-certs --link-mode copy --python /opt/venv \
+    ${PIP_INDEX_URL:+--default-index "$PIP_INDEX_URL"} --no-deps -r "/tmp/$extra.txt" || exit 1; done
 # An editable install, so that the package's entry points are found while its files stay where recipes and prompts can be mounted over them.
 COPY pyproject.toml /opt/ghostwriter/pyproject.toml
 RUN --mount=type=cache,target=/var/cache/uv \

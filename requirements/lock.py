@@ -5,6 +5,7 @@ of the lock, and on other machines torch itself pins what its CUDA build needs. 
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,13 @@ HERE = Path(__file__).parent
 
 
 def lock(source: Path) -> str:
-    """The text of the lock file for one `.in` file: sorted `name==version` lines."""
+    """The text of the lock file for one `.in` file: sorted `name==version` lines, without those of the file it is on top of (`-c`)."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
         subprocess.run([*command, "--report", report.name, "--requirement", source], check=True)
         packages = [item["metadata"] for item in json.load(report)["install"]]
-    pins = sorted(f"{package['name'].lower()}=={package['version'].split('+')[0]}" for package in packages)
+    below = {line for name in re.findall(r"^-c (\S+)", source.read_text(), re.MULTILINE) for line in (HERE / name).read_text().splitlines()}
+    pins = sorted({f"{package['name'].lower()}=={package['version'].split('+')[0]}" for package in packages} - below)
     return f"# Made by requirements/lock.py from {source.name}.\n" + "\n".join(pins) + "\n"
 
 

@@ -39,6 +39,7 @@ BY_HAND = [(name, manifest) for name in ("gpu-check.yaml", "serving.yaml") for m
 """Applied by a person who wants it."""
 AIRFLOW: Json = read("airflow-values.yaml")[0]
 ENVIRONMENT = {each["name"]: each["value"] for each in AIRFLOW["env"]}
+FAB: Json = read("airflow-fab-values.yaml")[0]
 
 
 def of_kind(kind: str) -> dict[str, Json]:
@@ -58,7 +59,11 @@ def test_a_manifest_is_what_the_schema_says(file: str, manifest: Json) -> None:
 
 def test_every_file_is_applied_or_for_helm() -> None:
     applied = {"kustomization.yaml", *(name for name, _ in [*RESOURCES, *BY_HAND])}
-    assert {path.name for path in DEPLOY.glob("*.yaml")} - applied == {"airflow-values.yaml", "airflow-celery-values.yaml"}
+    assert {path.name for path in DEPLOY.glob("*.yaml")} - applied == {
+        "airflow-values.yaml",
+        "airflow-celery-values.yaml",
+        "airflow-fab-values.yaml",
+    }
 
 
 def test_quantities_are_quantities() -> None:
@@ -113,8 +118,44 @@ def test_the_readme_makes_every_secret_with_every_file() -> None:
 
 def test_no_secret_stands_in_the_environment() -> None:
     assert set(AIRFLOW["enableBuiltInSecretEnvVars"].values()) == {False}
-    variables = [*AIRFLOW["env"], *of_kind("Deployment")["ghostwriter-mlflow"]["spec"]["template"]["spec"]["containers"][0]["env"]]
+    variables = [
+        *AIRFLOW["env"],
+        *who_logs_in(AIRFLOW),
+        *who_logs_in(FAB),
+        *of_kind("Deployment")["ghostwriter-mlflow"]["spec"]["template"]["spec"]["containers"][0]["env"],
+    ]
     assert [each["name"] for each in variables if "valueFrom" in each or re.search(r"://[^/]*:[^/]*@", each["value"])] == []
+
+
+def who_logs_in(values: Json) -> list[Json]:
+    """`extraEnv`, which the chart takes as a text: of several files the last one's counts, whole."""
+    assert isinstance(values["extraEnv"], str)
+    assert "{{" not in values["extraEnv"], "the chart reads it as a template"
+    entries: list[Json] = yaml.safe_load(values["extraEnv"])
+    return entries
+
+
+def test_the_auth_manager_is_chosen_once_and_its_package_is_pinned() -> None:
+    """A variable in `env` too would win over or against the one of the file on top, by the chart's order."""
+    assert not any("AUTH_MANAGER" in name for name in ENVIRONMENT)
+    simple, fab = ({each["name"]: each["value"] for each in who_logs_in(values)} for values in (AIRFLOW, FAB))
+    assert simple["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".SimpleAuthManager")
+    assert fab == {"AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"}
+    assert FAB.keys() == {"extraEnv"}
+
+
+@pytest.mark.parametrize(("extra", "provider"), [("fab", "fab"), ("s3-logs", "amazon")])
+def test_what_an_extra_installs_without_dependencies_clashes_with_nothing(extra: str, provider: str) -> None:
+    below, on_top = (pins(name) for name in ("airflow", extra))
+    assert f"apache-airflow-providers-{provider}" in on_top
+    assert not below.keys() & on_top.keys(), "it would replace what Airflow was locked with"
+    dockerfile = (ROOT / "docker" / "airflow.Dockerfile").read_text()
+    assert f"requirements/{extra}.txt" in dockerfile
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line for line in lines if "==" in line}
 
 
 def test_airflow_may_do_what_the_launcher_does_and_no_more() -> None:

@@ -24,6 +24,16 @@ AIRFLOWS_OWN_SLOTS = 128
 """Of the default pool, until somebody says otherwise."""
 WORKERS = TASKS_AT_ONCE + GPU_TASKS_AT_ONCE + TEACHER_TASKS_AT_ONCE
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
+TELEMETRY = {
+    "AIRFLOW__TRACES__OTEL_ON": "True",
+    "AIRFLOW__METRICS__OTEL_ON": "True",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_TRACES_EXPORTER": "otlp_proto_http",  # Airflow's default speaks gRPC, whatever the protocol says
+    "OTEL_SERVICE_NAME": "ghostwriter",
+    "MLFLOW_ENABLE_OTLP_EXPORTER": "false",  # MLflow reads the same address, and would send its traces there instead of keeping them
+}
+"""What sends Airflow's traces and metrics to COLLECTOR, where that is set; docker/entrypoint.sh sets the same."""
 OWN_CHOICE = ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT")
 """Settings of Airflow's that count as they stand in the environment of `up`: how many tasks at once, how soon a silent one is given up."""
 
@@ -109,7 +119,8 @@ class Stack:
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a task that is marked failed hears of it, and stops spending, after a second
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # a killed machine's tasks are picked up after a minute
         }
-        return settings | {name: os.environ[name] for name in OWN_CHOICE if name in os.environ}
+        settings |= {name: os.environ[name] for name in OWN_CHOICE if name in os.environ}
+        return settings | (TELEMETRY if os.environ.get(COLLECTOR) else {})
 
     def airflow_services(self) -> list[Service]:
         """The four components; the API server's health page stands for all of them.

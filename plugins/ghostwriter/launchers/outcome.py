@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+from airflow.sdk.observability import stats
 
 from ghostwriter.mlflow_runs.links import MlflowRunLink, ModelLink, ReportLink, mlflow_urls
 from ghostwriter.mlflow_runs.server import tracking_uri
@@ -20,9 +23,17 @@ def stage_outcome(stage: Stage, request: Path) -> tuple[dict[str, str], dict[str
     """What the task of a finished stage returns (run folder, request, MLflow run), and the addresses of its buttons."""
     last = last_file(request.parent, stage)
     assert last  # a launcher has seen it
-    run_id = read_run_id(last)
+    run_id, stem = read_run_id(last), read_stem(request)
+    measure(stage, stem, json.loads(last.read_text()))
     returned = {"run_folder": str(request.parent), "request": str(request), "run_id": run_id}
-    return returned, mlflow_urls(tracking_uri(), run_id, read_stem(request))
+    return returned, mlflow_urls(tracking_uri(), run_id, stem)
+
+
+def measure(stage: Stage, stem: str, result: dict[str, Any]) -> None:
+    """Tell Airflow's metrics what a stage took: its seconds of work, and tokens where it counts them. Nothing where they are off."""
+    for name in ("seconds", "tokens"):
+        if name in result:
+            stats.gauge(f"ghostwriter.stage.{name}", result[name], tags={"writer": stem, "stage": stage})
 
 
 def read_run_id(last: Path) -> str:
