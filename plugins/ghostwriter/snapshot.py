@@ -19,6 +19,10 @@ from ghostwriter.files import is_going, make_folder, write_durably
 
 MANIFEST = "manifest.json"
 CURRENT = "current.json"
+HOW_TO_NAME = (
+    "Write the name of a finished folder there, or its first digits, as Ghostwriter's page lists them; "
+    "or leave the field empty for the newest one."
+)
 Row = Mapping[str, Any]
 
 
@@ -132,8 +136,9 @@ def find(parent: Path, named: str) -> Path:
     if len(exact) != 1:
         several = ", ".join(folder.name for folder in exact[:5])
         raise SnapshotError(
-            f"{named!r} names {f'more than one folder: {several}' if exact else 'nothing'} in {parent}. Write the name of a finished "
-            "folder there, or its first digits, as Ghostwriter's page lists them; or leave the field empty for the newest one."
+            f"{named!r} names more than one folder: {several} in {parent}. {HOW_TO_NAME}"
+            if exact
+            else f"{named!r} names nothing in {parent}. {HOW_TO_NAME}"
         )
     return exact[0]
 

@@ -81,7 +81,7 @@ def style(
     """
     if min(len(writer), len(training)) < MIN_TEXTS:
         counts = f"{len(writer)} held-out answers and {len(training)} training answers"
-        return Style(withheld=f"there are {counts}; it needs {MIN_TEXTS} of each")
+        return Style(withheld=f"there are {counts}, and it needs {MIN_TEXTS} of each")
     length = window_length([*training, *writer])
     foreign_windows = sum(len(windows(text, length)) for text in others)
     if foreign_windows < MIN_OTHER_WINDOWS:

@@ -30,7 +30,7 @@ def style_distance(training: Table, writer: Table, base: Table | None, arms: Map
     if base is None:
         return {}, "there is no arm 'base' to measure against"
     if len(writer) < MIN_QUESTIONS or len(training) < MIN_QUESTIONS:
-        return {}, f"there are {len(writer)} held-out and {len(training)} training answers; it needs {MIN_QUESTIONS} of each"
+        return {}, f"there are {len(writer)} held-out and {len(training)} training answers, and it needs {MIN_QUESTIONS} of each"
     centre = training.mean(axis=0)
     reference = _directions(training, centre)
     far, near = (_energy(_directions(table, centre), reference) for table in (base, writer))

@@ -38,7 +38,7 @@ def grammar_style(
     """
     if min(len(writer), len(training), len(others)) < MIN_TEXTS:
         counts = f"{len(writer)} held-out answers, {len(training)} training answers and {len(others)} texts of other writers"
-        return Style(withheld=f"there are {counts}; it needs {MIN_TEXTS} of each")
+        return Style(withheld=f"there are {counts}, and it needs {MIN_TEXTS} of each")
     ratios = _cross_fitted(training, others, base, {WRITER: writer, **arms}, twins or {})
     apart = separation(ratios)
     if unclear := unseparated(apart):

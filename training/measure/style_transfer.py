@@ -85,7 +85,7 @@ def transfer_style(gains: Gains) -> "Style":
     sizes = {name: int(np.isfinite(found[name]).sum()) for name in (WRITER, OTHERS)}
     if min(sizes.values()) < MIN_TEXTS:
         return Style(
-            withheld=f"there are {sizes[WRITER]} held-out answers and {sizes[OTHERS]} texts of others; it needs {MIN_TEXTS} of each"
+            withheld=f"there are {sizes[WRITER]} held-out answers and {sizes[OTHERS]} texts of others, and it needs {MIN_TEXTS} of each"
         )
     worded = {name: values[np.isfinite(values)] for name, values in found.items()}
     apart = separation(worded)

@@ -185,23 +185,27 @@ def _statement(known: int, gone: int, tally: Tally) -> str:
     live = known - gone
     if not tally.pages:
         return f"No page was read; {live} answers are archived."
-    parts = [f"{tally.new} new, {tally.changed} changed, {tally.newly_gone} newly gone."]
-    if tally.site_total is None:
-        parts.append(f"{live} saved; the site does not say how many there are.")
-    elif tally.site_total > live:
-        parts.append(f"{live} saved, site says {tally.site_total} (hidden or deleted answers are counted there).")
-    elif tally.site_total < live:
-        parts.append(f"{live} saved, site says {tally.site_total}: some were probably deleted there; --full finds out which.")
-    else:
-        parts.append(f"{live} saved, as many as the site says.")
+    saved = _beside_the_sites(live, tally.site_total)
+    told = f"{tally.new} new, {tally.changed} changed, {tally.newly_gone} newly gone. {saved}"
     if gone:
-        parts.append(f"{gone} more are gone from the site and kept.")
+        told = f"{told} {gone} more are gone from the site and kept."
     if tally.excerpts_checked:
         share = tally.excerpts_failed / tally.excerpts_checked
-        parts.append(f"{share:.1%} of {tally.excerpts_checked} cleaned texts do not start like the site's own excerpt.")
+        told = f"{told} {share:.1%} of {tally.excerpts_checked} cleaned texts do not start like the site's own excerpt."
     if tally.skipped_items:
-        parts.append(f"{tally.skipped_items} items could not be read and were skipped.")
-    return " ".join(parts)
+        told = f"{told} {tally.skipped_items} items could not be read and were skipped."
+    return told
+
+
+def _beside_the_sites(live: int, site_total: int | None) -> str:
+    """How many answers are saved, beside the site's own count."""
+    if site_total is None:
+        return f"{live} saved; the site does not say how many there are."
+    if site_total > live:
+        return f"{live} saved, site says {site_total} (hidden or deleted answers are counted there)."
+    if site_total < live:
+        return f"{live} saved, site says {site_total}: some were probably deleted there; --full finds out which."
+    return f"{live} saved, as many as the site says."
 
 
 def _refuse_gap(report: CollectReport, tolerance: float) -> None:

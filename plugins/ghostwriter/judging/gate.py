@@ -1,5 +1,7 @@
 """The gate: whether a candidate may become the champion. One pure function of figures, with every number and reason in words.
 
+The words are English, in every record; who shows them to a person says them in that person's language (`words.sentences`).
+
 Style counts as better only where all its views agree; where one is withheld the others decide, with none the loss.
 Everything in `limits` must hold and one of `gains` must be there for certain: its 95 % interval, not its value, lies on the
 better side. So two equal adapters never change places. What was not measured is said, and never counts as a gain.
@@ -18,8 +20,8 @@ from training.contract import FEW_QUESTIONS, LM_EVAL, Estimate, EvaluateResult
 BASE, WRITER = "base", "writer"
 CHAMPION_ARM = "champion-v"
 """What the champion's arm is called in an evaluation, before its version."""
-STYLE_VIEWS = {"style": "style", "style_grammar": "grammar", "style_transfer": "transfer"}
-"""Measures that say how much an arm sounds like the writer, built differently, and what they are called in a verdict."""
+STYLE_VIEWS = {"style": "style %s", "style_grammar": "grammar %s", "style_transfer": "transfer %s"}
+"""Measures that say how much an arm sounds like the writer, built differently, and how a verdict gives their change."""
 MAY_BE_MISSING = (*STYLE_VIEWS, "ability", "ability_loss", "content")
 
 
@@ -34,7 +36,7 @@ class Check(BaseModel):
     fault: str
 
     def __str__(self) -> str:
-        return f"{'yes' if self.passed else 'NO '}  {self.measure}: {self.figures}"
+        return f"yes  {self.measure}: {self.figures}" if self.passed else f"NO   {self.measure}: {self.figures}"
 
 
 class Decision(BaseModel):
@@ -80,8 +82,8 @@ class Decision(BaseModel):
 
     @classmethod
     def refused(cls, candidate: str, rival: str, why: str) -> Self:
-        """A verdict that needs no figures."""
-        return cls(promote=False, summary=f"Not promoted: {why}", candidate=candidate, rival=rival)
+        """A verdict that needs no figures; `why` without a full stop."""
+        return cls(promote=False, summary=f"Not promoted: {why}.", candidate=candidate, rival=rival)
 
 
 def rival_of(evaluation: EvaluateResult) -> str:
@@ -121,34 +123,37 @@ def decide(evaluation: EvaluateResult, thresholds: Gate, content: Content | None
 
 
 def _summary(rival: str, limits: list[Check], gains: list[Check], missing: Mapping[str, str], questions: int) -> str:
+    verdict = _verdict(rival, limits, gains, questions)
+    unmeasured = "; ".join(f"{measure}, {why}" for measure, why in missing.items())
+    return f"{verdict} Not measured: {unmeasured}." if missing else verdict
+
+
+def _verdict(rival: str, limits: list[Check], gains: list[Check], questions: int) -> str:
+    """The decision; of few questions also what it does not say."""
     faults = [f"{check.fault} ({check.figures})" for check in limits if not check.passed]
     better = [gain.figures for gain in gains if gain.passed]
-    unsaid = f" Not measured: {'; '.join(f'{measure}, {why}' for measure, why in missing.items())}." if missing else ""
     if faults:
-        return f"Not promoted: {'; '.join(faults)}.{unsaid}"
-    if not better:
-        figures = "; ".join(gain.figures for gain in gains)
-        return f"Not promoted: it is not certainly better than {rival} ({figures}).{_undecided(questions)}{unsaid}"
-    few = " These are few: the report shows the answers themselves." if questions < FEW_QUESTIONS else ""
-    return f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions.{few}{unsaid}"
-
-
-def _undecided(questions: int) -> str:
-    """What a small writer's verdict does not say."""
+        return f"Not promoted: {'; '.join(faults)}."
+    if better:
+        told = f"Promote: better than {rival} ({'; '.join(better)}) and within every limit, on {questions} questions."
+        return f"{told} These are few: the report shows the answers themselves." if questions < FEW_QUESTIONS else told
+    told = f"Not promoted: it is not certainly better than {rival} ({'; '.join(gain.figures for gain in gains)})."
     if questions >= FEW_QUESTIONS:
-        return ""
-    return f" On {questions} questions only a large difference is certain, so this says little against it; more answers would tell."
+        return told
+    return f"{told} On {questions} questions only a large difference is certain, so this says little against it; more answers would tell."
 
 
 def _enough(questions: int, least: int) -> Check:
-    figures = f"{questions} held-out question{'' if questions == 1 else 's'}, at least {least} are needed"
+    figures = f"{questions} held-out questions, at least {least} are needed"
+    if questions == 1:
+        figures = f"{questions} held-out question, at least {least} are needed"
     return Check(measure="questions", passed=questions >= least, figures=figures, fault="there are too few questions to tell")
 
 
 def _style_views(evaluation: EvaluateResult, rival: str) -> dict[str, Estimate]:
     """What each view there is says of the candidate minus the rival."""
     found = evaluation.differences[rival]
-    return {name: found[measure] for measure, name in STYLE_VIEWS.items() if measure in found}
+    return {words: found[measure] for measure, words in STYLE_VIEWS.items() if measure in found}
 
 
 def _style_kept(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> list[Check]:
@@ -171,7 +176,7 @@ def _style_gain(evaluation: EvaluateResult, rival: str) -> list[Check]:
 
 
 def _views_in_words(views: Mapping[str, Estimate]) -> str:
-    return ", ".join(f"{name} {_change(change)}" for name, change in views.items())
+    return ", ".join(words % _change(change) for words, change in views.items())
 
 
 def _content_kept(content: Content | None, rival: str) -> list[Check]:
@@ -189,8 +194,9 @@ def _content_gain(content: Content | None, rival: str) -> list[Check]:
 
 def _loss_gain(evaluation: EvaluateResult, rival: str, thresholds: Gate) -> Check:
     change = evaluation.differences[rival]["heldout_loss"]
-    least = f", needs a fall of {thresholds.min_loss_gain:g}" if thresholds.min_loss_gain else ""
-    figures = f"loss on the writer's answers {_change(change, 3)} nats a token{least}"
+    figures = f"loss on the writer's answers {_change(change, 3)} nats a token"
+    if thresholds.min_loss_gain:
+        figures = f"{figures}, needs a fall of {thresholds.min_loss_gain:g}"
     return Check(measure="heldout_loss", passed=-change.high > thresholds.min_loss_gain, figures=figures, fault="")
 
 
@@ -206,7 +212,7 @@ def _whole_answers(evaluation: EvaluateResult, thresholds: Gate) -> list[Check]:
             measure="length_ratio",
             passed=least <= length <= most,
             figures=f"{length:.2f} times the writer's length, from {least:g} to {most:g} is allowed",
-            fault=f"its answers are too {'short' if length < least else 'long'}",
+            fault="its answers are too short" if length < least else "its answers are too long",
         ),
     ]
 

@@ -26,9 +26,12 @@ from ghostwriter.page.mirror import show_votes
 from ghostwriter.page.rendering import CHAT_HEADERS, render
 from ghostwriter.page.state import shared_engine
 from ghostwriter.page.talk import Events, ask_two, model_of, one_answer, two_answers
+from ghostwriter.page.words import tongue_of
 from ghostwriter.votes.comparison import Choice, Comparison, Message, Sampling, Side, draw_sides, new_id
 from ghostwriter.votes.records import VotedAlready, forget_old, keep_chat, record_vote
 from ghostwriter.votes.sealed import ComparisonUnknown, Seal
+from ghostwriter.words.catalogue import Language as Tongue
+from ghostwriter.words.sentences import say_sentence
 from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ log = logging.getLogger(__name__)
 MOST_MESSAGES, MOST_CHARACTERS = 100, 200_000
 """Of one request; what fits into a model's context is the gateway's to say."""
 MOST_SEALED = 4 * MOST_CHARACTERS
+NOT_KEPT = "The vote could not be kept: the database does not take it now. Vote again."
 SCRIPT = Path(__file__).parent / "static" / "chat.js"
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
 VersionName = Annotated[str, StringConstraints(pattern=r"^(champion|previous|base|v[1-9][0-9]{0,6})$")]
@@ -100,41 +104,42 @@ def chat_page(writer: OneWriter, accepted: Language = "") -> HTMLResponse:
 
 
 @router.post("/chat/{stem}/answer", dependencies=[Depends(refuse_other_sites)])
-async def answer(writer: OneWriter, user: GetUserDep, asked: AskedOne) -> Response:
+async def answer(writer: OneWriter, user: GetUserDep, asked: AskedOne, accepted: Language = "") -> Response:
     """One version's answer, as server-sent events (`page.talk`)."""
-    sampling = _sampling(writer)
+    sampling, tongue = _sampling(writer), tongue_of(accepted, [writer])
     keep = partial(_keep, writer, user.get_name(), asked.messages, sampling) if writer.chat.keep else None
     try:
         begun = await ask(model_of(writer.stem, asked.version), asked.messages, sampling)
     except GatewayError as error:
-        return _refusal(error)
-    return _stream(one_answer(begun, asked.version, keep))
+        return _refusal(error, tongue)
+    return _stream(one_answer(begun, asked.version, keep, tongue))
 
 
 @router.post("/chat/{stem}/compare", dependencies=[Depends(refuse_other_sites)])
-async def compare_blindly(writer: OneWriter, user: GetUserDep, asked: AskedTwo) -> Response:
+async def compare_blindly(writer: OneWriter, user: GetUserDep, asked: AskedTwo, accepted: Language = "") -> Response:
     """Two versions' answers as A and B, as server-sent events (`page.talk`)."""
-    sampling, sides = _sampling(writer), draw_sides(asked.versions)
+    sampling, sides, tongue = _sampling(writer), draw_sides(asked.versions), tongue_of(accepted, [writer])
     try:
         begun = await ask_two(writer.stem, sides, asked.messages, sampling)
     except GatewayError as error:
-        return _refusal(error)
-    return _stream(two_answers(begun, sides, _closer(writer, user.get_name(), asked.messages, sampling)))
+        return _refusal(error, tongue)
+    return _stream(two_answers(begun, sides, _closer(writer, user.get_name(), asked.messages, sampling), tongue))
 
 
 @router.post("/chat/{stem}/vote", dependencies=[Depends(refuse_other_sites)])
-def vote(writer: OneWriter, user: GetUserDep, voted: Vote, later: BackgroundTasks) -> JSONResponse:
+def vote(writer: OneWriter, user: GetUserDep, voted: Vote, later: BackgroundTasks, accepted: Language = "") -> JSONResponse:
     """Keep a vote, and say whose the answers were. It is on the disk when this is answered."""
+    tongue = tongue_of(accepted, [writer])
     try:
         comparison = _seal().open(voted.comparison, writer.stem, user.get_name())
         record_vote(shared_engine(Home.default().database_url), comparison, voted.choice)
     except ComparisonUnknown as error:
-        return _error(str(error), status.HTTP_400_BAD_REQUEST)
+        return _error(say_sentence(str(error), tongue), status.HTTP_400_BAD_REQUEST)
     except VotedAlready as error:
-        return _error(str(error), status.HTTP_409_CONFLICT)
+        return _error(say_sentence(str(error), tongue), status.HTTP_409_CONFLICT)
     except DBAPIError as error:
         log.warning("A vote could not be kept: %s", type(error).__name__)
-        return _error("The vote could not be kept: the database does not take it now. Vote again.", status.HTTP_503_SERVICE_UNAVAILABLE)
+        return _error(say_sentence(NOT_KEPT, tongue), status.HTTP_503_SERVICE_UNAVAILABLE)
     later.add_task(show_votes, writer.stem)
     sides = {"a": comparison.a, "b": comparison.b}
     return JSONResponse({letter: {"asked": side.asked, "version": side.version} for letter, side in sides.items()})
@@ -173,9 +178,9 @@ def _stream(events: Events) -> StreamingResponse:
     return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
-def _refusal(error: GatewayError) -> JSONResponse:
+def _refusal(error: GatewayError, tongue: Tongue) -> JSONResponse:
     more = {"Retry-After": error.retry_after} if error.retry_after else {}
-    return _error(str(error), error.status, more, is_down=isinstance(error, NotRunning))
+    return _error(say_sentence(str(error), tongue), error.status, more, is_down=isinstance(error, NotRunning))
 
 
 def _error(message: str, code: int, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

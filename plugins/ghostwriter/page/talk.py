@@ -3,7 +3,7 @@
     one   {"version"}, then {"text"} for each piece, {"end"} at last
     two   {"a", "b"} for each step, {"vote"} at last: the sealed comparison
 
-Either ends with {"error"} instead when the gateway fails in the middle.
+Either ends with {"error"} instead, in the page's language, when the gateway fails in the middle.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from ghostwriter.page.gateway import Answer, GatewayError, ask
 from ghostwriter.votes.comparison import Message, Sampling, Side
+from ghostwriter.words.catalogue import Language
+from ghostwriter.words.sentences import say_sentence
 
 Events = AsyncIterator[bytes]
 Pieces = asyncio.Queue[str | None]
@@ -33,7 +35,7 @@ async def ask_two(stem: str, asked: tuple[str, str], messages: Sequence[Message]
     return answers[0], answers[1]
 
 
-async def one_answer(answer: Answer, asked: str, keep: Callable[[Side], None] | None) -> Events:
+async def one_answer(answer: Answer, asked: str, keep: Callable[[Side], None] | None, language: Language = "en") -> Events:
     """The events of one answer; `keep` is called with it once it is whole, before its end is said."""
     pieces = []
     try:
@@ -45,12 +47,14 @@ async def one_answer(answer: Answer, asked: str, keep: Callable[[Side], None] | 
             await asyncio.to_thread(keep, _side(answer, asked, pieces))
         yield event(end=answer.finish_reason or "stop")
     except GatewayError as error:
-        yield event(error=str(error))
+        yield event(error=say_sentence(str(error), language))
     finally:
         await answer.close()
 
 
-async def two_answers(answers: tuple[Answer, Answer], asked: tuple[str, str], close: Callable[[Side, Side], str]) -> Events:
+async def two_answers(
+    answers: tuple[Answer, Answer], asked: tuple[str, str], close: Callable[[Side, Side], str], language: Language = "en"
+) -> Events:
     """The events of two answers; `close` makes the sealed comparison of both sides.
 
     A step has a piece of each, so the quicker one waits for the other; once one has ended, the other goes on alone.
@@ -64,7 +68,7 @@ async def two_answers(answers: tuple[Answer, Answer], asked: tuple[str, str], cl
         a, b = (_side(*each) for each in zip(answers, asked, pieces, strict=True))
         yield event(vote=close(a, b))
     except GatewayError as error:
-        yield event(error=str(error))
+        yield event(error=say_sentence(str(error), language))
     finally:
         for answer in answers:
             await answer.close()

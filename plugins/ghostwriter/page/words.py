@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from ghostwriter.judging.measure_names import measure_name
 from ghostwriter.words.catalogue import Language, say
+from ghostwriter.words.sentences import say_sentence
 from ghostwriter.writer import Writer
 
 
@@ -39,5 +40,6 @@ def make_templates(tongue: Language) -> Environment:
 
     environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters["words"] = lambda measure: measure_in(tongue, measure)
+    environment.filters["sentence"] = lambda text: say_sentence(text, tongue)
     environment.globals["language"] = {"en": "en", "zh": "zh-CN"}[tongue]
     return environment

@@ -17,6 +17,7 @@ from ghostwriter.serving.level import BASE, Facts, Level, read_level
 from ghostwriter.serving.loaded import Loaded
 from ghostwriter.serving.problem import Problem
 from ghostwriter.serving.versions import Failure, Versions
+from ghostwriter.words.sentences import say_sentence
 from ghostwriter.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,8 @@ class Follow:
     def _loading_ended(self, writer: Writer, failure: Failure | None) -> None:
         if followed := self.followed.get(writer.stem):
             if failure and followed.level and followed.level.champion == failure.facts:
-                asyncio.get_running_loop().run_in_executor(None, self._tell, writer, f"{failure.facts.name} cannot be served", failure.why)
+                what = say_sentence(f"{failure.facts.name} cannot be served", writer.tongue)
+                asyncio.get_running_loop().run_in_executor(None, self._tell, writer, what, failure.why)
             self._settle(followed)
         self._unload_unwanted()
 

@@ -15,7 +15,8 @@ from ghostwriter.tasks.in_language import form_in
 from ghostwriter.tasks.notify import Message, on_waiting, send_each
 from ghostwriter.tasks.stages import record_answer
 from ghostwriter.tasks.time_limits import APPROVAL_PATIENCE
-from ghostwriter.words.catalogue import say
+from ghostwriter.words.catalogue import Language, say
+from ghostwriter.words.sentences import say_sentence
 from ghostwriter.writer import Writer
 
 
@@ -27,16 +28,17 @@ class PromotionApproval(ApprovalOperator):
 
     template_fields = ("subject", "body", "verdict", "mlflow_run")
 
-    def __init__(self, *, verdict: Any, mlflow_run: Any, told: Sequence[Message] = (), **settings: Any) -> None:
+    def __init__(self, *, verdict: Any, mlflow_run: Any, told: Sequence[Message] = (), language: Language = "en", **settings: Any) -> None:
         super().__init__(**settings)
-        self.verdict, self.mlflow_run, self.told = verdict, mlflow_run, told
+        self.verdict, self.mlflow_run, self.told, self.language = verdict, mlflow_run, told, language
 
     def execute(self, context: Any) -> Any:
         """Wait for an answer, or skip when there is nothing to ask."""
         decision = Decision.model_validate(self.verdict)
         if not decision.promote:
             raise AirflowSkipException(decision.summary)
-        self.body = "\n".join([decision.summary, "", *(f"- {reason}" for reason in decision.reasons)])
+        summary, *reasons = (say_sentence(words, self.language) for words in (decision.summary, *decision.reasons))
+        self.body = "\n".join([summary, "", *(f"- {reason}" for reason in reasons)])
         self.notifiers = [partial(send_each, self.told)]  # type: ignore[list-item]  # called once the question can be answered
         return super().execute(context)
 
@@ -55,6 +57,7 @@ def approval(writer: Writer, verdict: Any, mlflow_run: Any) -> PromotionApproval
         mlflow_run=mlflow_run,
         subject=say("Make this adapter the champion of %(writer)s?", writer.tongue) % {"writer": writer.name},
         told=on_waiting(writer),
+        language=writer.tongue,
         defaults=ApprovalOperator.REJECT,
         response_timeout=APPROVAL_PATIENCE,
         assigned_users=[HITLUser(id=user, name=user) for user in writer.gate.approvers] or None,

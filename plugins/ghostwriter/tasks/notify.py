@@ -7,11 +7,13 @@ The templates are rendered by Airflow in the task's process. A failure is told i
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ghostwriter.errors import MessageRefused
 from ghostwriter.tasks.chat_services import Kind
-from ghostwriter.words.catalogue import say
+from ghostwriter.words.catalogue import Language, say
+from ghostwriter.words.sentences import say_sentence
 from ghostwriter.writer import Writer
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ CAPPED = f"{OF_TASK % PROBLEM_CODE} in {SPENT}"
 LINK = "{{ ti.log_url }}"
 REACHED_CAP, FAILED = "the task {{ ti.task_id }} reached its cap.", "the task {{ ti.task_id }} failed."
 LOG_SAYS_WHY = "Its log says why."
-WHY = "{{ params.get('why') or ti.xcom_pull(task_ids='judge').summary }}"
+SAID = "said"
+"""What the templates call a sentence into the writer's language with."""
+VERDICT = "{{ said(ti.xcom_pull(task_ids='judge').summary) }}"
+WHY = "{{ params.get('why') or said(ti.xcom_pull(task_ids='judge').summary) }}"
 CHAMPION = "Version {{ ti.xcom_pull(task_ids=ti.task_id) }} is now the champion of %(writer)s."
-VERDICT = "{{ ti.xcom_pull(task_ids='judge').summary }}"
 WAITING = ("A new version of %(writer)s waits for your word.", VERDICT, "Without an answer within 7 days it counts as rejected.", LINK)
 TOLD = ("{{ params.what }}", "{{ params.words }}")
 """Lines of Jinja; the first is a mail's subject."""
@@ -45,10 +49,11 @@ class Message:
     """Where a mail goes; a webhook has none."""
     kind: Kind = "generic"
     """The service of a webhook."""
+    language: Language = "en"
 
     def __call__(self, context: "Context | dict[str, Any]") -> None:
         """Send it. What goes wrong stands in the task's log and does not change how the task ended."""
-        self.notifier()(context)
+        self.notifier()({**context, SAID: partial(say_sentence, language=self.language)})
 
     def notifier(self) -> "BaseNotifier":
         """Airflow's own: SmtpNotifier, or HttpNotifier with a service's form."""
@@ -105,6 +110,6 @@ def _of(writer: Writer, lines: tuple[str, ...]) -> tuple[str, ...]:
 
 def _messages(writer: Writer, lines: tuple[str, ...]) -> list[Message]:
     """To whom the writer file names."""
-    notify = writer.notify
-    mail = [Message(lines, notify.mail, notify.to)] if notify and notify.mail else []
-    return mail + ([Message(lines, notify.webhook, kind=notify.kind)] if notify and notify.webhook else [])
+    notify, language = writer.notify, writer.tongue
+    mail = [Message(lines, notify.mail, notify.to, language=language)] if notify and notify.mail else []
+    return mail + ([Message(lines, notify.webhook, kind=notify.kind, language=language)] if notify and notify.webhook else [])

@@ -229,19 +229,19 @@ def _not_comparable(client: "MlflowClient", writer: Writer, request: EvaluateReq
     """A refusal when the candidate is the champion, or was not compared with it; None when the figures decide."""
     champion, rival = alias_version(client, writer.stem, CHAMPION), rival_of(result)
     if any(arm.name == request.candidate and arm.notes != "none" for arm in request.arms):
-        why = "it was examined with notes, in two passes, and a champion answers in one: it would not be served as it was scored."
+        why = "it was examined with notes, in two passes, and a champion answers in one: it would not be served as it was scored"
         return Decision.refused(result.candidate, rival, why)
     if is_champion(client, writer.stem, _candidate(request)):
-        return Decision.refused(result.candidate, rival, "this adapter is the champion already.")
+        return Decision.refused(result.candidate, rival, "this adapter is the champion already")
     if champion is None or rival == f"champion-v{champion.version}":
         return None
     if champion.tags.get("base", "") != request.base or (champion.tags.get("revision") or None) != request.revision:
         why = (
             f"the champion (version {champion.version}) has another base, {champion.tags.get('base')}, so the two were not compared. "
-            "To start anew on this base, remove the alias `champion` in MLflow and trigger this DAG again."
+            "To start anew on this base, remove the alias `champion` in MLflow and trigger this DAG again"
         )
         return Decision.refused(result.candidate, rival, why)
-    why = f"version {champion.version} became the champion after the evaluation. Trigger this DAG again: nothing is trained twice."
+    why = f"version {champion.version} became the champion after the evaluation. Trigger this DAG again: nothing is trained twice"
     return Decision.refused(result.candidate, rival, why)
 
 

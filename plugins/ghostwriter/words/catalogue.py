@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "zh"]
-PROBLEMS = "problems"
-"""The table of a catalogue whose keys are kinds of errors instead of English words."""
+PROBLEMS, SENTENCES = "problems", "sentences"
+"""The table of a catalogue whose keys are kinds of errors instead of English words; and that of patterns (`words.sentences`)."""
 
 
 @cache

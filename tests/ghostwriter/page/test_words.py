@@ -48,3 +48,9 @@ def test_what_is_filled_in_is_escaped_in_chinese_too() -> None:
     assert "全部作者" in page
     assert "<script>" not in page
     assert "<b>" not in page
+
+
+def test_a_banner_and_a_refusal_are_said_in_the_pages_language() -> None:
+    page = make_templates("zh").get_template("refused.html")
+    shown = page.render(prefix="", mlflow="", silent=["The archive cannot be read (OperationalError)."], words="There is no version 9.")
+    assert "无法读取存档（OperationalError）。" in shown and "没有版本 9。" in shown

@@ -20,6 +20,8 @@ from ghostwriter.writer_settings import Notify
 from tests.distill_case import make_writer
 from tests.e2e.inboxes import WEBHOOK_SECRET, Inboxes, open_inboxes
 
+PROMOTED = "Promote: better than base (style +1.13 [+0.98, +1.27]) and within every limit, on 200 questions."
+SAID_IN_CHINESE = "晋级：优于原模型（文风 +1.13 [+0.98, +1.27]），各项限制都满足，共 200 个问题。"
 LINK = "http://airflow/dags/tester_train/runs/1/tasks/train"
 
 
@@ -80,14 +82,28 @@ def test_a_cap_that_was_reached_is_told_as_one(inboxes: Inboxes) -> None:
 
 def test_a_chinese_writers_messages_are_chinese(inboxes: Inboxes) -> None:
     writer = writer_with(webhook="hook").model_copy(update={"language": "zh"})
-    told: dict[tuple[str, str], object] = {("train", "return_value"): "3", ("judge", "return_value"): {"summary": "s"}}
+    told: dict[tuple[str, str], object] = {("train", "return_value"): "3", ("judge", "return_value"): {"summary": PROMOTED}}
     for message in (*on_failure(writer), *on_new_champion(writer), *on_waiting(writer)):
         message(context(told))
+    (message,) = on_new_champion(writer)
+    message(context({("train", "return_value"): "2"}, why="it loops (again)"))
     assert [post["text"].splitlines()[:2] for _, post in inboxes.posts] == [
         ["Tess <Ter>: 3 train: 任务 train 失败了。", "原因见日志。"],
-        ["Tess Ter 的冠军现在是版本 3。", "s"],
-        ["Tess Ter 的新版本等待你的批准。", "s"],
+        ["Tess Ter 的冠军现在是版本 3。", SAID_IN_CHINESE],
+        ["Tess Ter 的新版本等待你的批准。", SAID_IN_CHINESE],
+        ["Tess Ter 的冠军现在是版本 2。", "it loops (again)"],
     ]
+
+
+def test_what_a_chinese_writer_is_asked_to_approve_is_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    forms: list[dict[str, Any]] = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: forms.append(detail))
+    check = {"measure": "style", "passed": True, "figures": "style +1.13 [+0.98, +1.27]", "fault": ""}
+    told = context({})
+    told["task_instance"] = SimpleNamespace(id="1")
+    with pytest.raises(TaskAwaitingInput):
+        approval(make_writer("zh"), {"promote": True, "summary": PROMOTED, "gains": [check]}, "run").execute(told)
+    assert forms[0]["body"] == f"{SAID_IN_CHINESE}\n\n- 是  文风：文风 +1.13 [+0.98, +1.27]"
 
 
 def test_an_approval_that_waits_is_told_and_a_message_that_does_not_arrive_stops_nothing(

@@ -1,14 +1,18 @@
 """The Chinese catalogue: what is filled in stays, every kind of error has its sentence, long texts are found by their first line."""
 
+import ast
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
 import ghostwriter
 from ghostwriter.errors import GhostwriterError
+from ghostwriter.home import ROOT
 from ghostwriter.judging.measure_names import MEASURE_NAMES
 from ghostwriter.tasks import late, notify
 from ghostwriter.words.catalogue import PROBLEMS, catalogue, say, say_page, say_problem
@@ -24,12 +28,39 @@ def places(text: str) -> tuple[list[str], ...]:
     """What is filled in: %(name)s, %%, Jinja's expressions, {name}."""
     plain = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", text)
     braces = [name for _, name, _, _ in Formatter().parse(plain) if name is not None]
-    return sorted(re.findall(r"%\(\w+\)s|%%", text)), sorted(re.findall(r"\{\{.*?\}\}", text)), sorted(braces)
+    return sorted(re.findall(r"%\(\w+\)[sdiwa]|%%", text)), sorted(re.findall(r"\{\{.*?\}\}", text)), sorted(braces)
 
 
 @pytest.mark.parametrize(("english", "chinese"), WORDS)
 def test_the_same_is_filled_in(english: str, chinese: str) -> None:
     assert places(english) == places(chinese)
+
+
+SHOWN_BY_AIRFLOW = ("dags", "tasks", "forms")
+"""tests/dags compares these with what Airflow shows."""
+PLACE = re.compile(r"%\(\w+\)[sdiwa]|%s|\{\w+\}")
+HOLE = "\0"
+"""Where something is filled in, in whatever way."""
+
+
+def written(path: Path) -> Iterator[str]:
+    """Every text that a file of ours writes, a docstring by its first line; of a page what it marks as words."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        yield from re.findall(r'_\("(.+?)"[,)]', source)
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from (node.value, node.value.partition("\n")[0])
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else HOLE for part in node.values)
+
+
+def test_the_code_writes_every_word_and_sentence_of_the_catalogue() -> None:
+    files = [path for room in ("plugins", "dags", "training") for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".html")]
+    texts = {PLACE.sub(HOLE, text) for path in files for text in written(path)}
+    looked_up = {english for table, part in ZH.items() if table not in (PROBLEMS, *SHOWN_BY_AIRFLOW) for english in part}
+    assert [english for english in looked_up if PLACE.sub(HOLE, english) not in texts] == []
 
 
 def test_a_word_has_one_translation() -> None:

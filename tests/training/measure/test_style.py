@@ -108,7 +108,7 @@ def test_the_base_and_silence_do_not_sound_like_the_writer() -> None:
 
 def test_it_is_withheld_for_too_few_texts() -> None:
     found = style(bland(20), bland(116), bland(4), [], {})
-    assert found.withheld == "there are 4 held-out answers and 20 training answers; it needs 5 of each"
+    assert found.withheld == "there are 4 held-out answers and 20 training answers, and it needs 5 of each"
     found = style(bland(20), bland(16), bland(5), [], {})
     assert found.withheld.startswith("there are 32 passages of 140 characters by other writers, and it needs 100: name more of their texts")
 

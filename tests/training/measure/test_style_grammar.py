@@ -82,7 +82,7 @@ def test_texts_of_one_hand_have_no_voice_of_their_own() -> None:
 
 def test_it_is_withheld_for_too_few_texts() -> None:
     found = grammar_style(["a"] * 5, ["b"] * 5, ["c"] * 4, [], {})
-    assert found.withheld == "there are 4 held-out answers, 5 training answers and 5 texts of other writers; it needs 5 of each"
+    assert found.withheld == "there are 4 held-out answers, 5 training answers and 5 texts of other writers, and it needs 5 of each"
 
 
 def test_nothing_is_scored_by_a_grammar_that_read_it() -> None:
