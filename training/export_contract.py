@@ -55,7 +55,7 @@ class ExportProof(Frozen):
     agree: int
     """Answers that are plain peft's choice token by token, or as good as that."""
     like_base: int
-    """Answers that the base could have given too."""
+    """Answers that the base could have given too, from the first on: those after one that it could not are not tried."""
     furthest: float
     """The furthest that a token is behind plain peft's choice, in nats."""
     near_tie: float

@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 PROOF_FILE = "proof.json"
 AGAIN = "Nothing was exported; run the same command again."
+ASIDE = 512
+"""Tokens of a prompt beside the question: of its template, and of the system message that some have."""
 PRECISION = "fp32"
 """Of all that is written and compared: within near ties of bf16 an export with q and k in the wrong order passes (training/LOG.md)."""
 
@@ -36,26 +39,51 @@ def export(request: ExportRequest, stop: StopFlag) -> ExportResult:
     if result_path.exists():
         log.info("Already exported: %s", result_path)
         return read_json(ExportResult, result_path)
-    began, folder = time.monotonic(), request.run_folder / request.name
+    steps, folder = Steps(), request.run_folder / request.name
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     base = load_base(request.base, request.revision, PRECISION, request.models, torch.device("cpu"))
+    steps.end("base loaded")
     rank = _write_model(request, base, unfinished)
     stop.raise_if_set(AGAIN)
+    steps.end("written")
     with _running(request, unfinished) as answerer:
         given = ask(answerer, base, request.questions, request.max_new_tokens)
     stop.raise_if_set(AGAIN)
+    steps.end("asked")
     proof = prove(base, request.adapter, given)
+    steps.end("compared")
     write_json(proof, unfinished / PROOF_FILE)
     if request.adapter:
         write_card(unfinished, request, proof, Path(prepare(request.base, request.models)), rank)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-    result = ExportResult(folder=folder, files=_digests(folder), proof=proof, seconds=round(time.monotonic() - began, 3))
+    result = ExportResult(folder=folder, files=_digests(folder), proof=proof, seconds=steps.seconds)
     write_json(result, result_path)
-    log.info("Exported %s in %.0f s: %d of %d answers are the adapter's.", folder, result.seconds, proof.agree, proof.questions)
+    log.info("Exported %s: %d of %d answers are the adapter's (%s).", folder, proof.agree, proof.questions, steps)
     return result
+
+
+class Steps:
+    """How long each step took, in seconds."""
+
+    def __init__(self) -> None:
+        self._times, self._names = [time.monotonic()], list[str]()
+
+    def end(self, name: str) -> None:
+        """A step has ended."""
+        self._times.append(time.monotonic())
+        self._names.append(name)
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return round(time.monotonic() - self._times[0], 3)
+
+    def __str__(self) -> str:
+        took = (f"{name} {end - began:.1f}" for name, (began, end) in zip(self._names, pairwise(self._times), strict=True))
+        return f"{self.seconds:.1f} s: {', '.join(took)}"
 
 
 def _write_model(request: ExportRequest, base: Base, folder: Path) -> int:
@@ -97,7 +125,8 @@ def _write_merged(model: Any, base: Base, folder: Path) -> None:
 
 def _running(request: ExportRequest, folder: Path) -> AbstractContextManager[Answerer]:
     if request.form == "gguf":
-        return Llama(folder / MODEL_FILE)
+        longest = max(len(question.encode()) for question in request.questions)  # no token has less than a byte
+        return Llama(folder / MODEL_FILE, ASIDE + longest + request.max_new_tokens)
     if request.form == "merged":
         return nullcontext(Plain(folder))
     return nullcontext(Plain(folder, prepare(request.base, request.models), request.revision))

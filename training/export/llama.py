@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from training.errors import ExportError
+from training.export.llama_server import ROOM
 from training.rows.data import Message
 
 SECONDS = 600
@@ -23,8 +24,10 @@ SLOTS = 8
 class Llama:
     """llama.cpp with one GGUF file, in a process of its own, until the block ends. Raises ExportError when it does not load."""
 
-    def __init__(self, model: Path, *adapter: Path) -> None:
-        self._command = [sys.executable, "-m", "training.export.llama_server", str(model), *map(str, adapter), "--slots", str(SLOTS)]
+    def __init__(self, model: Path, room: int = ROOM) -> None:
+        """`room`: tokens of the longest prompt with its answer."""
+        settings = ("--slots", str(SLOTS), "--room", str(room))
+        self._command = [sys.executable, "-m", "training.export.llama_server", str(model), *settings]
 
     def __enter__(self) -> "Llama":
         self._errors = tempfile.TemporaryFile()

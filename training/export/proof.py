@@ -6,6 +6,7 @@ base would give as well proves nothing, and of an export all of whose answers ar
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -81,7 +82,7 @@ def prove(base: Base, adapter: Path | None, answered: Answered) -> ExportProof:
     proof = ExportProof(
         questions=len(answered),
         agree=_within(near, first),
-        like_base=_within(near, compare(base.model, answered, "sdpa")),
+        like_base=_like_base(base, answered, near) if adapter else len(answered),
         furthest=round(max(float(each.gap.max()) for each in first), 6),
         near_tie=round(near, 6),
         tokens=sum(len(ids) for _, ids in answered),
@@ -95,6 +96,12 @@ def prove(base: Base, adapter: Path | None, answered: Answered) -> ExportProof:
             " Nothing was exported."
         )
     return proof
+
+
+def _like_base(base: Base, answered: Answered, near: float) -> int:
+    """How many answers, from the first on, the base could have given too. One that it could not is enough, and somebody waits."""
+    each_time = (_within(near, compare(base.model, [each], "sdpa")) for each in answered)
+    return sum(takewhile(bool, each_time))
 
 
 def _within(near: float, compared: Sequence[Compared]) -> int:

@@ -28,9 +28,10 @@ STOP_SECONDS = 60
 """For a process that was told to end, to save its checkpoint."""
 STOPPED_STATUS = 143
 """Exit status of a process that ended because it was told to."""
-YIELDING = {"OMP_WAIT_POLICY": "PASSIVE"}
+YIELDING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 """For what runs beside models that answer: threads that spin while they wait for each other take the cores from those they wait for. An
-export took 19 s instead of 319 on two busy cores (training/LOG.md)."""
+export took 19 s instead of 319 on two busy cores. Threads that sleep at once wake late, and a model has hundreds of such moments a token: a
+thousand turns, some 20 microseconds, are a compromise, 40 tokens a second instead of 25 (training/LOG.md)."""
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "HF_HOME", "HF_HUB_OFFLINE", "OMP_NUM_THREADS")
 
 
