@@ -42,8 +42,8 @@ class Answerer(Protocol):
         ...
 
 
-ROUNDED = 3
-"""Answers that say how much is rounding, in a second way of computing them; somebody waits."""
+ROUNDED = 1
+"""Answers that say how much is rounding, in a second way of computing them; somebody waits, and in float32 it is next to nothing."""
 
 Answered = Sequence[tuple[list[int], list[int]]]
 """Prompts with the export's answers, as token ids."""
