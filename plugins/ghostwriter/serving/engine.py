@@ -64,6 +64,9 @@ class Engine(Protocol):
     near_tie: float
     """How far behind another token one may be, in nats, that this engine's arithmetic chose instead of plain peft's."""
 
+    asked_again: tuple[int, int]
+    """How many of the answers that the export was proved with are asked of it before it serves, and how many tokens of each."""
+
     async def load(self, name: str, export: Path, facts: Facts) -> Running:
         """Load an exported version under `name`; `facts` name its base. Raises EngineFailed."""
         ...

@@ -36,6 +36,8 @@ class LlamaEngine:
     form: ExportForm = "gguf"
     near_tie = 0.01
     """The file has float32 weights, as plain peft had."""
+    asked_again = (3, 12)
+    """It has given all of them already, when the same file was proved. What is left to find is a file that is not the one proved."""
 
     def __init__(self, logs: Path, slots: int = 8, room: int = 4096) -> None:
         """`slots` conversations are answered at once, each with `room` tokens for prompt and answer."""

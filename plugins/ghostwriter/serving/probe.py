@@ -23,7 +23,8 @@ async def probe(
 ) -> None:
     """Ask all questions at once, for at most `most` tokens each. Raises EngineFailed unless the answers are `proved`, as token ids."""
     asked = (_answer(client, running, question, most) for question in questions)
-    found = [same(tokens, count, ids, near) for (tokens, count), ids in zip(await asyncio.gather(*asked), proved, strict=True)]
+    answers = zip(await asyncio.gather(*asked), proved, strict=True)
+    found = [same(tokens, count, ids[:most], near) for (tokens, count), ids in answers]
     if wrong := found.count(False):
         raise EngineFailed(f"The engine gives {wrong} of {len(found)} answers otherwise than the export was proved to. It is not served.")
 

@@ -120,7 +120,9 @@ class Versions:
             try:
                 running = await loaded.open()
                 opened = time.monotonic()
-                await probe(self._client, running, asked.questions, made.proof.ids, asked.max_new_tokens, self._engine.near_tie)
+                count, most = self._engine.asked_again
+                answers, most = made.proof.ids[:count], min(most, asked.max_new_tokens)
+                await probe(self._client, running, asked.questions[:count], answers, most, self._engine.near_tie)
             except BaseException:
                 await loaded.close(0)
                 raise

@@ -71,6 +71,8 @@ class VllmEngine:
     form: ExportForm = "peft"
     near_tie = 0.5
     """It computes in bf16."""
+    asked_again = (8, 64)
+    """All: plain peft gave them."""
 
     def __init__(self, home: Home, logs: Path, room: int = 4096, options: tuple[str, ...] = ()) -> None:
         self._home, self._logs, self._room, self._options = home, logs, room, options
