@@ -1,6 +1,11 @@
 # Airflow's components, the tasks that need no GPU, and the command line of Ghostwriter.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
+# Where Debian's packages come from is known to this stage alone, so that no image's history tells it.
+FROM ${PYTHON_IMAGE} AS mirror
+ARG APT_MIRROR
+RUN echo "$APT_MIRROR" > /apt_mirror
+
 FROM ${PYTHON_IMAGE} AS build
 # Where pip looks, for this build only: nothing of it stays in the image.
 ARG PIP_INDEX_URL
@@ -32,8 +37,8 @@ RUN --mount=type=bind,source=plugins/ghostwriter/provider/info.py,target=/opt/gh
     && /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.11/site-packages/airflow/migrations
 
 FROM ${PYTHON_IMAGE}
-ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
     && install -d -o ghostwriter -g ghostwriter -m 0750 /var/lib/ghostwriter /var/log/airflow /run/ghostwriter
 COPY --from=build /opt/venv /opt/venv

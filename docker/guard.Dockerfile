@@ -1,8 +1,13 @@
 # The guarded Docker API: Python's standard library and a few files.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-FROM ${PYTHON_IMAGE}
+# Where Debian's packages come from is known to this stage alone, so that no image's history tells it.
+FROM ${PYTHON_IMAGE} AS mirror
 ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
+RUN echo "$APT_MIRROR" > /apt_mirror
+
+FROM ${PYTHON_IMAGE}
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 WORKDIR /opt/ghostwriter
 COPY guard guard
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

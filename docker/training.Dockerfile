@@ -5,6 +5,11 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG VARIANT=cpu
 
+# Where Debian's packages come from is known to this stage alone, so that no image's history tells it.
+FROM ${PYTHON_IMAGE} AS mirror
+ARG APT_MIRROR
+RUN echo "$APT_MIRROR" > /apt_mirror
+
 FROM ${PYTHON_IMAGE} AS build
 # Where pip looks, for this build only: nothing of it stays in the image.
 ARG PIP_INDEX_URL
@@ -41,13 +46,13 @@ RUN /opt/venv/bin/python -c "import gguf, matplotlib.backends.backend_agg, mlflo
     from transformers.models.llama import modeling_llama; from transformers.models.qwen2 import modeling_qwen2"
 
 FROM ${PYTHON_IMAGE} AS base-cpu
-ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh tini
 
 FROM base-cpu AS base-cuda
 # Triton compiles a small C program for each kernel it meets.
-ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh gcc libc6-dev
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh gcc libc6-dev
 
 FROM base-${VARIANT} AS training
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp ghostwriter \
@@ -83,8 +88,8 @@ RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --di
 
 FROM training AS demo
 USER 0:0
-ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
 COPY --from=build-teacher /opt/teacher /opt/venv/lib/python3.11/site-packages
 COPY demo demo
 USER 10001:10001
@@ -99,8 +104,8 @@ RUN --mount=type=cache,target=/var/cache/pip pip --python /opt/venv install --di
 
 FROM training AS serving
 USER 0:0
-ARG APT_MIRROR
-RUN --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
+RUN --mount=type=bind,from=mirror,source=/apt_mirror,target=/tmp/apt_mirror \
+    --mount=type=bind,source=docker/apt_install.sh,target=/tmp/apt_install.sh sh /tmp/apt_install.sh libgomp1
 COPY --from=build-serving /opt/serving /opt/venv/lib/python3.11/site-packages
 COPY plugins plugins
 COPY writers writers

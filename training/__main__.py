@@ -74,9 +74,12 @@ def _run(options: argparse.Namespace) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     from training.models.base_models import prepare
+    from training.models.hub import fetch_whole, is_hub_id
 
     options.models.mkdir(parents=True, exist_ok=True)
-    print(prepare(options.base, options.models))
+    if is_hub_id(location := prepare(options.base, options.models)):
+        fetch_whole(location, None)
+    print(location)
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from training.contract import Recipe
 from training.errors import AdapterError, BaseModelError
 from training.files import whole_folder
+from training.models import hub
 from training.models.base_models import prepare
 from training.rows.data import ChatFormat
 
@@ -47,11 +48,13 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
     with without_scipy():
         from transformers import AutoModelForCausalLM, AutoTokenizer
     location = prepare(name, models)
+    folder, missing = hub.fetch(location, revision) if hub.is_hub_id(location) else (location, "")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(location, revision=revision, dtype=compute_dtype(precision, device))
+        tokenizer = AutoTokenizer.from_pretrained(folder, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(folder, revision=revision, dtype=compute_dtype(precision, device))
     except (OSError, ValueError, SafetensorError) as error:
-        raise _cannot_load(name, location, error) from error
+        raise _cannot_load(name, location, error, missing) from error
+    model.name_or_path = model.config.name_or_path = location  # what an adapter's own file calls its base
     chat = ChatFormat(tokenizer)
     set_padding_token(tokenizer, chat)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -77,16 +80,20 @@ def without_scipy() -> Iterator[None]:
 def load_config(name: str, revision: str | None, models: Path) -> Any:
     """The configuration of a base model, without its weights. Raises BaseModelError."""
     location = prepare(name, models)
+    folder, missing = hub.fetch(location, revision, hub.CONFIG) if hub.is_hub_id(location) else (location, "")
     try:
         with without_scipy():  # a configuration imports what models are loaded with
             from transformers import AutoConfig
 
-            return AutoConfig.from_pretrained(location, revision=revision)
+            return AutoConfig.from_pretrained(folder, revision=revision)
     except (OSError, ValueError) as error:
-        raise _cannot_load(name, location, error) from error
+        raise _cannot_load(name, location, error, missing) from error
 
 
-def _cannot_load(name: str, location: str, error: Exception) -> BaseModelError:
+def _cannot_load(name: str, location: str, error: Exception, missing: str) -> BaseModelError:
+    """In words: why a hub did not give it out (`missing`), or else what the library said of the files."""
+    if missing:
+        return BaseModelError(missing)
     return BaseModelError(
         f"The base model {name} cannot be loaded from {location}: {str(error).splitlines()[0]}"
         " A hub id needs the network once; a local folder must hold all files of the model."

@@ -37,9 +37,8 @@ from ghostwriter.lock import only_one
 from ghostwriter.modes import MODES, PURCHASES, Mode
 from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend, owner_of
 from ghostwriter.teacher.budget import Prices, Purse
-from ghostwriter.teacher.buy import ADVICE
 from ghostwriter.teacher.call import Call
-from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
+from ghostwriter.teacher.client import ADVICE, CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
 from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
 from ghostwriter.teacher.month import Month
 from ghostwriter.writer import Writer

@@ -20,10 +20,13 @@ from ghostwriter.collecting.sources.transport import Pacer
 from ghostwriter.collecting.sources.zhihu import ZhihuSource
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.home import Home
+from ghostwriter.tasks.in_language import common_language
 from ghostwriter.tasks.trusted_hosts import trusted_origins
 from ghostwriter.teacher.client import Endpoint
 from ghostwriter.teacher.presets import Preset, load_presets
 from ghostwriter.teacher.trial import first_reply, models
+from ghostwriter.words.catalogue import say_problem
+from ghostwriter.words.sentences import say_sentence
 
 Tested = tuple[bool, str]
 
@@ -38,11 +41,13 @@ class _Hook(BaseHook, ABC):
         self.connection_id = connection_id
 
     def test_connection(self) -> Tested:
-        """Whether it works, and what to do if not."""
+        """Whether it works, and what to do if not, in the language all writers share."""
+        language = common_language()
         try:
-            return True, self.tried(self.get_connection(self.connection_id))
+            return True, say_sentence(self.tried(self.get_connection(self.connection_id)), language)
         except GhostwriterError as error:
-            return False, str(error)
+            said = say_sentence(str(error), language)
+            return False, said if said != str(error) else say_problem(error.code, said, language)
 
     @abstractmethod
     def tried(self, connection: Any) -> str:
@@ -73,8 +78,8 @@ class StackExchangeHook(_Hook):
         source = StackExchangeSource(account, connection.password, Pacer(0), site=connection.host or None, retry=False)
         _may_be_sent(connection.host or stackexchange.SITE, {stackexchange.SITE})
         page = source.page(0)
-        left = f" {source.quota} requests are left today." if source.quota is not None and source.quota >= 0 else ""
-        return f"{_count(page.total)} answers of {account} can be read.{left}"
+        told = f"{_count(page.total)} answers of {account} can be read."
+        return f"{told} {source.quota} requests are left today." if source.quota is not None and source.quota >= 0 else told
 
 
 class TeacherHook(_Hook):
@@ -98,7 +103,7 @@ class TeacherHook(_Hook):
                 f"{model} answers, but it thinks first, which costs many tokens. Choose a preset that turns thinking off, or name"
                 " the switch of your service under [teacher] in the writer file: parameters = { enable_thinking = false }."
             )
-        return f"{model} answers{f': {reply.usage.prompt} tokens in, {reply.usage.completion} out' if reply.usage else ''}."
+        return f"{model} answers: {reply.usage.prompt} tokens in, {reply.usage.completion} out." if reply.usage else f"{model} answers."
 
 
 def _extra(connection: Any, name: str, advice: str) -> str:

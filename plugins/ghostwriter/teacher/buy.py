@@ -16,7 +16,7 @@ from ghostwriter.errors import GhostwriterError
 from ghostwriter.model_settings import Teacher as Settings
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
 from ghostwriter.teacher.call import Call
-from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown
+from ghostwriter.teacher.client import ADVICE, CallFault, Reply, Teacher, TeacherDown
 from ghostwriter.teacher.health import Failure, Health, Outcome
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, answer_row
@@ -244,13 +244,6 @@ class Buyer:
 
     def _interrupted(self) -> Interrupted:
         return Interrupted(f"{self._stop_asked.why}; what was bought is kept, run again to go on.")
-
-
-ADVICE = {
-    "key_refused": "Put a key that may use this model into the teacher's connection (the password field).",
-    "quota": "Top up the teacher's account.",
-    "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
-}
 
 
 def _pause(number: int) -> float:

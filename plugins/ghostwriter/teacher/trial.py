@@ -6,7 +6,7 @@ from typing import Any
 import requests
 
 from ghostwriter.errors import TeacherError
-from ghostwriter.teacher.client import CallFault, Endpoint, Reply, Teacher, TeacherKeyRefused
+from ghostwriter.teacher.client import ADVICE, CallFault, Endpoint, Reply, Teacher, TeacherKeyRefused
 
 SECONDS = 60.0
 
@@ -39,7 +39,10 @@ async def first_reply(endpoint: Endpoint, parameters: dict[str, Any]) -> Reply:
         try:
             return await teacher.ask([{"role": "user", "content": "Say yes."}])
         except CallFault as fault:
-            raise (fault.ends_run or TeacherError)(f"{fault.code}: {endpoint.without_key(fault.message)}") from None
+            words = endpoint.without_key(fault.message)
+            if fault.ends_run:
+                raise fault.ends_run(f"{words}. {ADVICE[fault.code]}") from None
+            raise TeacherError(f"{fault.code}: {words}") from None
 
 
 def _with_key(request: requests.PreparedRequest, endpoint: Endpoint) -> requests.PreparedRequest:

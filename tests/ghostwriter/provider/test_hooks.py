@@ -1,6 +1,7 @@
 """The Test button of each connection type: through Airflow's own connection, to servers that answer as the real ones do."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from airflow.providers_manager import ProvidersManager
 
 from demo.site import Request
 from ghostwriter.home import Home
+from ghostwriter.provider import hooks
 from ghostwriter.tasks.connections import site_access, teacher_endpoint
 from ghostwriter.tasks.trusted_hosts import trust
 from ghostwriter.writer_settings import Source
@@ -71,9 +73,19 @@ def test_a_key_is_tried_by_what_is_served_or_by_one_short_call(press: Press) -> 
         assert press("teacher", **fields)[0]
         works, words = press("teacher", **fields, extra={"model": MODEL})
         assert works and words.startswith(f"{MODEL} answers: ")
-        assert press("teacher", **fields, extra={"model": "other"}) == (False, "model_unknown: 404: The model `other` does not exist")
+        works, words = press("teacher", **fields, extra={"model": "other"})
+        assert not works and words.startswith("404: The model `other` does not exist. Write a model that this endpoint serves")
         assert "key" in press("teacher", host=teacher.base_url, password="wrong")[1]
         assert "no preset 'x'; there are: deepseek, " in press("teacher", **fields, extra={"preset": "x"})[1]
+
+
+def test_where_all_writers_are_chinese_the_button_says_it_in_chinese(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "common_language", lambda: "zh")
+    with TeacherServer() as teacher:
+        fields = {"host": teacher.base_url, "extra": {"model": MODEL}}
+        assert re.fullmatch(rf"{MODEL} 有回答：输入 \d+ 词元，输出 \d+ 词元。", press("teacher", **fields, password=KEY)[1])
+        assert press("teacher", **fields, password="sk-wrong")[1].startswith("教师不接受这个密钥：请在 Airflow 的连接中更换。\n401: ")
+    assert press("stackexchange")[1] == "没有要读取的账号。请填写 Account：站点和用户编号，如 cooking/12345。"
 
 
 def test_no_credit_and_a_model_that_thinks_are_said(press: Press) -> None:
