@@ -86,9 +86,9 @@ def _remove_broken_off(base: str) -> None:
 
 def _lines(base: str) -> Any:
     """A class of progress bars that are lines of the log: how far all files together are, every ten seconds and at the end."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
-    class Lines(tqdm):  # type: ignore[type-arg]
+    class Lines(tqdm):  # type: ignore[misc]
         def __init__(self, *arguments: Any, desc: str = "", **settings: Any) -> None:
             super().__init__(*arguments, **{**settings, "disable": True})
             self._is_of_all = desc.startswith("Reconstructing")  # of the bars there are, the one of the bytes on the disk

@@ -61,7 +61,7 @@ def _dates(nights: Sequence[CandidateNight], scale: Scale) -> list[str]:
     places = sorted({0, len(nights) - 1})
     anchors = {0: "start", len(nights) - 1: "end"} if len(places) > 1 else {0: "middle"}
     return [
-        f'<text x="{scale.across(place)}" y="{HEIGHT - 8}" text-anchor="{anchors[place]}">{nights[place].when:%d %b}</text>'
+        f'<text x="{scale.across(place)}" y="{HEIGHT - 8}" text-anchor="{anchors[place]}">{nights[place].when:%m-%d}</text>'
         for place in places
     ]
 
@@ -79,7 +79,7 @@ def _champion(line: Sequence[Figure | None], scale: Scale) -> list[str]:
 def _candidate(night: CandidateNight, figure: Figure, scale: Scale, place: int) -> str:
     across = scale.across(place)
     kind = "promoted" if night.version else "refused"
-    words = f"{night.when:%d %b %Y}: {figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}), "
+    words = f"{night.when:%Y-%m-%d}: {figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}), "
     words += f"became version {night.version}" if night.version else "not promoted"
     return (
         f'<g class="{kind}"><title>{Markup.escape(words)}</title>'

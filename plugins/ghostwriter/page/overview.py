@@ -50,7 +50,7 @@ class Card:
 
     def local(self, when: datetime) -> str:
         """A time on the writer's own clock."""
-        return f"{when.astimezone(ZoneInfo(self.writer.schedule.timezone)):%d %b %Y, %H:%M}"
+        return f"{when.astimezone(ZoneInfo(self.writer.schedule.timezone)):%Y-%m-%d %H:%M}"
 
 
 def visible_writers(dags: Collection[str]) -> list[Writer]:

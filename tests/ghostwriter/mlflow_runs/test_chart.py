@@ -29,7 +29,7 @@ def test_each_candidate_is_a_dot_with_its_interval_and_its_fate_in_words() -> No
     picture = ElementTree.fromstring(chart(NIGHTS, "style"))
     candidates = picture.findall("g")
     assert [candidate.get("class") for candidate in candidates] == ["promoted", "refused", "promoted", "refused"]
-    assert candidates[1].findtext("title") == "02 Nov 2026: 0.500 (0.400 to 0.600), not promoted"
+    assert candidates[1].findtext("title") == "2026-11-02: 0.500 (0.400 to 0.600), not promoted"
     heights = [float(candidate.find("circle").get("cy")) for candidate in candidates]  # type: ignore[union-attr,arg-type]
     assert heights[2] < heights[3] < heights[0] < heights[1], "higher is better, and stands higher"
     lines = [(float(line.get("y1", 0)), float(line.get("y2", 0))) for g in candidates for line in g.findall("line")]

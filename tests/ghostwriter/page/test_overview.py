@@ -35,6 +35,6 @@ def test_what_is_late_is_said_with_when_it_was_to_be_done() -> None:
         make_templates(tongue).get_template("overview.html").render(prefix="", mlflow="", cards=[card], silent=[])
         for tongue in ("en", "zh")
     )
-    assert '<td class="bad"><b>Late: it was to be done by 01 Dec 2026, 05:30.</b> At work: train.</td>' in english
+    assert '<td class="bad"><b>Late: it was to be done by 2026-12-01 05:30.</b> At work: train.</td>' in english
     assert "<b>late: an earlier run is in its way" in english
     assert chinese.count("已迟") == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from airflow.utils.types import DagRunType
 
 import ghostwriter
 from ghostwriter.errors import GhostwriterError
@@ -36,8 +37,8 @@ def test_the_same_is_filled_in(english: str, chinese: str) -> None:
     assert places(english) == places(chinese)
 
 
-SHOWN_BY_AIRFLOW = ("dags", "tasks", "forms")
-"""tests/dags compares these with what Airflow shows."""
+SHOWN_BY_AIRFLOW = ("dags", "tasks", "forms", "run_types")
+"""tests/dags compares the first three with what Airflow shows; the last are Airflow's own names."""
 PLACE = re.compile(r"%\(\w+\)[sdiwa]|%s|\{\w+\}")
 HOLE = "\0"
 """Where something is filled in, in whatever way."""
@@ -69,6 +70,10 @@ def test_a_word_has_one_translation() -> None:
 
 def test_every_measure_has_chinese_words_and_none_more() -> None:
     assert set(ZH["measures"]) == set(MEASURE_NAMES.values())
+
+
+def test_every_kind_of_run_that_moves_a_champion_has_chinese_words() -> None:
+    assert set(ZH["run_types"]) == {kind.value for kind in DagRunType}
 
 
 def test_every_line_of_the_messages_is_there() -> None:
