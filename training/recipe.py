@@ -58,8 +58,8 @@ class Recipe(Frozen):
     precision: Literal["bf16", "fp32"] = "bf16"
     base_precision: Literal["fp8"] | None = None
     """Of the frozen weights in training, where the card has products of FP8 (from Hopper on) and rows are packed; elsewhere, and where
-    this is not set, `precision`. The adapter stays in bf16, and is evaluated on a base in bf16. Faster, and not yet shown to be the
-    same training (training/LOG.md)."""
+    this is not set, `precision`. The adapter stays in bf16, and is evaluated on a base in bf16. 1.38 times as fast at 7B on an H200;
+    losses differ by up to 1.2 % on the way, by 0.2 % in the end (training/LOG.md)."""
     seed: int = 0
     keep_epochs: bool = False
     """Keep the adapter of each epoch's end (`adapter-epoch-N`) beside the last one."""
