@@ -72,7 +72,7 @@ class Year:
             seconds += time.perf_counter() - began
             self._train(writer.stem, dataset, number, when)
             for each in (answers, dataset):
-                _age(each, when)
+                age(each, when)
             if keep and number % 7 == 0:
                 tidy(writer, self.home, self.client, when)
         return seconds
@@ -102,7 +102,7 @@ class Year:
             move = {"kind": "promotion", "who": "year", "when": f"{when:%Y-%m-%dT%H:%M:%S.%fZ}", "why": "better"}
             make_move(self.client, model_name(stem), Move(**move, old=self.champion.get(stem), new=str(made.version)))
             self.champion[stem] = str(made.version)
-        _age(folder, when)
+        age(folder, when)
 
     def sizes(self) -> str:
         """MiB and folders of each kind."""
@@ -127,17 +127,22 @@ class Year:
         writers.mkdir(exist_ok=True)
         for stem in ("small", "other"):
             (writers / f"{stem}.toml").write_text((ROOT / "writers" / "lamplight.toml").read_text())
-        program = (
-            "import time\nfrom tests.dags.bag import read_dags\nfrom ghostwriter.tasks import stages\n"
-            "began = time.process_time(); bag = read_dags(); assert not bag.import_errors; print(time.process_time() - began)"
-        )
-        environment = {**os.environ, "GHOSTWRITER_HOME": str(self.home.path), "GHOSTWRITER_WRITERS": str(writers)}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
-        return float(done.stdout.splitlines()[-1])
+        return parse_seconds(self.home.path, writers)
 
 
-def _age(folder: Path, when: datetime) -> None:
+def parse_seconds(home: Path, writers: Path) -> float:
+    """Processor seconds in which a process of its own reads all DAGs of the writers in a folder."""
+    program = (
+        "import time\nfrom tests.dags.bag import read_dags\nfrom ghostwriter.tasks import stages\n"
+        "began = time.process_time(); bag = read_dags(); assert not bag.import_errors; print(time.process_time() - began)"
+    )
+    environment = {**os.environ, "GHOSTWRITER_HOME": str(home), "GHOSTWRITER_WRITERS": str(writers)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+    return float(done.stdout.splitlines()[-1])
+
+
+def age(folder: Path, when: datetime) -> None:
     for path in [*folder.rglob("*"), folder]:
         os.utime(path, (when.timestamp(), when.timestamp()))
 

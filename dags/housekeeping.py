@@ -1,6 +1,7 @@
 """`housekeeping`: once a week, what no champion, no newest candidate and nothing at work needs is removed."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from airflow.sdk import dag, task
@@ -30,8 +31,9 @@ def housekeeping() -> None:
     """### What the nights leave behind
 
     Removes snapshots, datasets, run folders and fetched adapters that neither the champion, the version before it, the newest
-    candidates nor anything at work needs; in MLflow the adapters (not the figures) of candidates that were never registered; old logs.
-    `[keep]` in a writer file says how much stays. Archive, ledger, votes and the record of moves are never touched: only `purge` does.
+    candidates nor anything at work needs; in MLflow the adapters (not the figures) of candidates that were never registered; old
+    logs; and at the teacher's vendor the files of batches whose answers are all in the ledger. `[keep]` in a writer file says how
+    much stays. Archive, ledger, votes and the record of moves are never touched: only `purge` does.
     **How long:** seconds. **When it fails:** the log's last line says what to do; run it again, it goes on.
     Airflow's own tables are cleaned by `airflow db clean`, which cannot run in a DAG: docs/upkeep.md.
     """
@@ -57,6 +59,19 @@ def housekeeping() -> None:
         say(done, dry_run=dry_run)
         return {"folders": len(done.folders), "bytes": done.bytes, "adapters": len(done.adapters)}
 
+    @task(max_active_tis_per_dag=1)
+    @actionable
+    def tidy_batches(stem: str, *, params: dict) -> int:
+        """Remove the files of finished batches at the teacher's vendor."""
+        from ghostwriter.home import Home
+        from ghostwriter.keeping.batch_files import remove_batch_files
+        from ghostwriter.tasks.connections import teacher_endpoint
+        from ghostwriter.writer import load_writer
+
+        writer = load_writer(stem)
+        endpoint = partial(teacher_endpoint, writer.teacher.connection)
+        return len(remove_batch_files(writer, Home.default(), endpoint, datetime.now(UTC), dry_run=params["dry_run"]))
+
     @task
     @actionable
     def tidy_logs(*, params: dict) -> int:
@@ -70,7 +85,9 @@ def housekeeping() -> None:
         logs = Path(conf.get("logging", "base_log_folder"))
         return len(tidy_logs(Home.default(), logs, datetime.now(UTC), log_days(), dry_run=params["dry_run"]))
 
-    tidy_writer.expand(stem=list_writers())
+    writers = list_writers()
+    tidy_writer.expand(stem=writers)
+    tidy_batches.expand(stem=writers)
     tidy_logs()
 
 

@@ -27,14 +27,19 @@ class BatchTeacher(TeacherServer):
     """How often the list is empty before it shows the batches there are."""
     lose_output: bool = False
     """Answer 404 to whoever asks for an output file."""
+    deletion: int = 200
+    """What it answers to who deletes a file; 405 and 404 are of an API that cannot."""
+    uploads: int = 0
 
     def _files_and_batches(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, dict[str, str]]:
         path, _, _ = path.partition("?")
         parts = path.removeprefix("/v1/").split("/")
         if method == "POST" and path == "/v1/files":
             return 200, self._upload(headers, body), {}
-        if method == "GET" and parts[0] == "files" and parts[-1] == "content" and not self.lose_output:
+        if method == "GET" and parts[0] == "files" and parts[-1] == "content" and not self.lose_output and parts[1] in self.files:
             return 200, self.files[parts[1]], {}
+        if method == "DELETE" and parts[0] == "files" and (self.deletion != 200 or parts[1] in self.files):
+            return self._delete(parts[1], headers)
         if method == "POST" and path == "/v1/batches":
             created = self._create(json.loads(body))
             lost, self.lose_created = self.lose_created, False
@@ -55,10 +60,17 @@ class BatchTeacher(TeacherServer):
         return self._keep(content, "batch")
 
     def _keep(self, content: bytes, purpose: str) -> dict[str, Any]:
-        name = f"file-{len(self.files) + 1}"
+        self.uploads += 1
+        name = f"file-{self.uploads}"
         self.files[name] = content
         kept = {"id": name, "object": "file", "bytes": len(content), "created_at": int(time.time()), "filename": name}
         return {**kept, "purpose": purpose, "status": "processed"}
+
+    def _delete(self, name: str, headers: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+        if self.deletion != 200:
+            return self.deletion, self._error(f"DELETE /v1/files/{name} is not served.", None, headers), {}
+        del self.files[name]
+        return 200, {"id": name, "object": "file", "deleted": True}, {}
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
         name = f"batch_{len(self.batches) + 1}"

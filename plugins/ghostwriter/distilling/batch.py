@@ -35,10 +35,11 @@ from ghostwriter.errors import BudgetExceeded, TeacherError
 from ghostwriter.home import Home
 from ghostwriter.lock import only_one
 from ghostwriter.modes import MODES, PURCHASES, Mode
+from ghostwriter.teacher.batch_api import FINISHED, batch_api
 from ghostwriter.teacher.batch_ledger import BatchLedger, OpenBatch, PlannedSend, owner_of
 from ghostwriter.teacher.budget import Prices, Purse
 from ghostwriter.teacher.call import Call
-from ghostwriter.teacher.client import ADVICE, CallFault, Endpoint, TeacherDown, connection_fault, read_reply, status_fault
+from ghostwriter.teacher.client import CallFault, Endpoint, read_reply
 from ghostwriter.teacher.ledger import Answer, Ledger, SendState, answer_row
 from ghostwriter.teacher.month import Month
 from ghostwriter.writer import Writer
@@ -48,16 +49,9 @@ log = logging.getLogger(__name__)
 MOST_REQUESTS = 50_000
 """OpenAI's limit of a batch; the others' are not lower."""
 NAME_KEY = "ghostwriter_batch"
-FINISHED = frozenset({"completed", "failed", "expired", "cancelled"})
-API_SECONDS = 120.0
 LISTED_SECONDS, LOOK_SECONDS = 60.0, 5.0
 """How long a batch that was just taken may be missing in the vendor's list, and the time between two looks at it."""
 Status = Literal["open", "finished"]
-BATCH_ADVICE = ADVICE | {
-    "not_found": "This address has no Batch API (then set teacher.batch = false), or does not know the batch: name the one it was "
-    "submitted to, or give it up with `python -m ghostwriter distill WRITER --forget-batch`.",
-    "bad_request": "Nothing was submitted.",
-}
 
 
 def open_batch(
@@ -99,7 +93,7 @@ def _missing(purchase: Purchase, batches: BatchLedger) -> list[Call]:
 
 def batch_status(endpoint: Endpoint, batch: str) -> Status:
     """Whether the teacher has finished with a batch, one way or another. Raises TeacherError and its kinds."""
-    with _api(endpoint) as client:
+    with batch_api(endpoint) as client:
         status = client.batches.retrieve(batch).status
     return "finished" if status in FINISHED else "open"
 
@@ -114,7 +108,7 @@ def apply_batch(writer: Writer, home: Home, endpoint: Endpoint, batch: str) -> d
         ledger, batches = Ledger(engine, owner), BatchLedger(engine, owner)
         prices, sends, unreadable = _batch_prices(writer), batches.sends(batch), 0
         counts = {"answered": 0, "refused": 0, "left": 0}
-        with _api(endpoint) as client:
+        with batch_api(endpoint) as client:
             found = client.batches.retrieve(batch)
             _check_accepted(found, batches)
             for line in _result_lines(client, found):
@@ -156,7 +150,7 @@ def _attach(found: OpenBatch, batches: BatchLedger, endpoint: Endpoint) -> str |
     """The id of a batch whose intent is written: its own, or the vendor's list's. None when it never reached the vendor."""
     if found.vendor_id:
         return found.vendor_id
-    with _api(endpoint) as client:
+    with batch_api(endpoint) as client:
         while not (listed := _listed(client, found.name)) and (datetime.now(UTC) - found.intended).total_seconds() < LISTED_SECONDS:
             time.sleep(LOOK_SECONDS)
     if listed:
@@ -182,7 +176,7 @@ def _submit(writer: Writer, purchase: Purchase, calls: Sequence[Call], spent: De
     Month(writer, purchase.ledger.engine, purchase.run, spent).check(spent, Decimal(0), worst)
     name = batches.intend(purchase.run, sends)
     lines = [_request_line(send.id, planner, call) for send, call in zip(sends, calls, strict=True)]
-    with _api(endpoint) as client:
+    with batch_api(endpoint) as client:
         created = _create(client, name, "".join(lines).encode(), batches)
     batches.submitted(name, created)
     log.info("Batch %s submitted: %d requests.", created, len(lines))
@@ -280,18 +274,3 @@ def _apply(line: dict[str, Any], send: Any, prices: Prices, ledger: Ledger) -> s
 
 def _settle(ledger: Ledger, send: Any, state: SendState, why: str) -> None:
     ledger.record([], [{"send": send.id, "to": state, "paid": None, "why": why}], [])
-
-
-@contextmanager
-def _api(endpoint: Endpoint) -> Iterator[OpenAI]:
-    """A client whose errors are ours, without the key in them."""
-    with OpenAI(base_url=endpoint.base_url, api_key=endpoint.key.get_secret_value(), timeout=API_SECONDS, max_retries=2) as client:
-        try:
-            yield client
-            return
-        except APIStatusError as error:
-            fault = CallFault("not_found", endpoint.without_key(str(error))) if error.status_code == 404 else status_fault(error, endpoint)
-        except APIConnectionError as error:
-            fault = connection_fault(error, endpoint)
-    kind = fault.ends_run or (TeacherDown if fault.again else TeacherError)
-    raise kind(f"{fault.message}. {BATCH_ADVICE.get(fault.code, 'The batch is kept: run again to go on with it.')}") from None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, String, Text, insert, select, update
+from sqlalchemy import DateTime, Engine, String, Text, exists, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ghostwriter.database import Base
@@ -16,7 +16,10 @@ from ghostwriter.teacher.ledger import SendRow, now
 
 
 class BatchRow(Base):
-    """One batch: intended -> submitted (its vendor's id is known) -> applied; or abandoned (the vendor did no work), or forgotten."""
+    """One batch: intended -> submitted (its vendor's id is known) -> applied -> removed (its files are gone).
+
+    Or abandoned (the vendor did no work; then perhaps removed), or forgotten.
+    """
 
     __tablename__ = "teacher_batches"
 
@@ -60,6 +63,24 @@ def owner_of(engine: Engine, vendor_id: str) -> str:
     """The name under which a batch's calls stand in the ledger."""
     with engine.connect() as connection:
         return connection.execute(select(BatchRow.writer).where(BatchRow.vendor_id == vendor_id)).scalar_one()
+
+
+def settled(engine: Engine, writers: Sequence[str], before: datetime) -> list[str]:
+    """The vendor's ids, oldest first, of batches intended `before` whose files hold nothing that the ledger lacks.
+
+    Not one that was forgotten, nor one with a request that is perhaps paid: its answer may still be in the vendor's file.
+    """
+    doubtful = exists().where(SendRow.batch == BatchRow.name, SendRow.state.in_(("in_flight", "perhaps_paid")))
+    chosen = select(BatchRow.vendor_id).where(BatchRow.writer.in_(writers), BatchRow.state.in_(("applied", "abandoned")))
+    chosen = chosen.where(BatchRow.vendor_id.is_not(None), BatchRow.intended < before, ~doubtful).order_by(BatchRow.intended)
+    with engine.connect() as connection:
+        return [str(vendor_id) for vendor_id in connection.execute(chosen).scalars()]
+
+
+def files_removed(engine: Engine, vendor_id: str) -> None:
+    """The vendor has no file of the batch any more: nobody asks for them again."""
+    with engine.begin() as connection:
+        connection.execute(update(BatchRow).where(BatchRow.vendor_id == vendor_id).values(state="removed"))
 
 
 class BatchLedger:

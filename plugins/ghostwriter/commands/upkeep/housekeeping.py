@@ -3,12 +3,17 @@
 import argparse
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ghostwriter.commands.options import home_of
+from ghostwriter.commands.services import own_airflow
+from ghostwriter.home import Home
+from ghostwriter.keeping.batch_files import remove_batch_files
 from ghostwriter.keeping.tidy import say, tidy
 from ghostwriter.mlflow_runs.server import mlflow_client
-from ghostwriter.writer import load_writer
+from ghostwriter.teacher.client import Endpoint
+from ghostwriter.writer import Writer, load_writer
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,9 +28,16 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Tidy one writer's nights, a line for each thing that goes."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
-    client = mlflow_client()
-    say(
-        tidy(load_writer(arguments.writer), home_of(arguments), client, datetime.now(UTC), dry_run=arguments.dry_run),
-        dry_run=arguments.dry_run,
-    )
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    client, writer, home, now = mlflow_client(), load_writer(arguments.writer), home_of(arguments), datetime.now(UTC)
+    say(tidy(writer, home, client, now, dry_run=arguments.dry_run), dry_run=arguments.dry_run)
+    remove_batch_files(writer, home, partial(_teacher, writer, home), now, dry_run=arguments.dry_run)
     return 0
+
+
+def _teacher(writer: Writer, home: Home) -> Endpoint:
+    """From the connection in Airflow, which is read only where a batch has left files."""
+    from ghostwriter.tasks.connections import teacher_endpoint
+
+    own_airflow(home)
+    return teacher_endpoint(writer.teacher.connection)
