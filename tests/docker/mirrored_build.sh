@@ -38,9 +38,10 @@ for name in "$@"; do
         --build-arg PIP_INDEX_URL="$mirror/simple" --build-arg PIP_TRUSTED_HOST="$address" "${more[@]}" . > "$work/build.log" 2>&1 \
         || { tail -n 30 "$work/build.log" "$work/errors.log" >&2; exit 1; }
     tail -n +$((before + 1)) "$work/access.log" > "$work/taken.log"
-    count() { grep -c "^20[06] /$1" "$work/taken.log" || true; }
+    count() { grep "^20[06] /$1" "$work/taken.log" | sort --unique | wc -l || true; }   # a large wheel is asked for in parts
     echo "$name: $((SECONDS - t0)) s; from the mirror: $(count 'debian.*\.deb$') Debian packages, $(count simple/) pages of the index," \
-        "$(count 'files/.*\.\(whl\|tar\.gz\)$') wheels; refused there: $(grep -vc '^20[06]' "$work/taken.log" || true)"
+        "$(count 'files/.*\.\(whl\|tar\.gz\)$') packages"
+    grep --invert-match "^20[06]" "$work/taken.log" | sed -E 's#^([0-9]+) .*(\.[a-z]+)$#   not there: \1 *\2#' | sort | uniq --count || true
     if docker run --rm --entrypoint sh "mirrored/$name" -c "grep -rsl '$address' /etc /usr/local/etc /root /home /opt/venv/pyvenv.cfg" \
         || docker history --no-trunc "mirrored/$name" | grep -q "$address"; then
         echo "$name: the mirror's address stayed in the image." >&2; exit 1

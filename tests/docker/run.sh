@@ -69,6 +69,8 @@ engine
 [ -z "${compose:-}" ] || wait "$compose"
 command -v podman > /dev/null || need_root "podman is missing: install podman, catatonit and runc."
 rm -rf "$SECRETS"; python3 docker/make_secrets.py "$SECRETS" > /dev/null   # before the images: a search finds whether they got in
+echo HF_TOKEN=hf_seeded-6b20 > "$SECRETS/training.env"
+export TRAINING_SECRETS=$SECRETS/training.env
 step "Base image"
 image PYTHON_IMAGE python:3.11-slim-bookworm stand-in/python:3.11 tests/docker/stand_in/python.sh stand-in/python:3.11
 step "Images"

@@ -17,7 +17,9 @@ PROJECT = "ghostwriter-test"
 FILES = ["--file", str(ROOT / "docker-compose.yaml"), "--file", str(ROOT / "tests/docker/compose.yaml")]
 KEY = "sk-seeded-5d1f0c6e77aa"
 COOKIE = "z_c0=seeded-cookie-31c9; d_c0=seeded-device-8e02"
-SEEDED = (KEY, "seeded-cookie-31c9", "seeded-device-8e02")
+HUB_TOKEN = "hf_seeded-6b20"
+"""In the file that run.sh names in TRAINING_SECRETS."""
+SEEDED = (KEY, "seeded-cookie-31c9", "seeded-device-8e02", HUB_TOKEN)
 OURS = f"label=ghostwriter.guard={PROJECT}"
 Found = TypeVar("Found")
 

@@ -10,7 +10,7 @@ import pytest
 
 from ghostwriter.embedded.airflow_api import AirflowApi
 from tests.docker.search import dump, files_with, in_layers, made_secrets
-from tests.docker.stack import SEEDED, Stack, new_stack, wait_for
+from tests.docker.stack import HUB_TOKEN, SEEDED, Stack, new_stack, wait_for
 
 ORPHAN_SECONDS = 60
 DEMO_SECONDS = 900
@@ -236,6 +236,7 @@ def test_no_secret_stands_anywhere_it_can_be_read(stack: Stack, demo: str) -> No
 
 def test_the_search_of_volumes_finds_what_is_there(stack: Stack, demo: str) -> None:
     assert files_with(stack, "logs", ["No such words", "read_site"])
+    assert files_with(stack, "netrc", [HUB_TOKEN]) == ["/searched/training.env"]
 
 
 @pytest.fixture(scope="module")
