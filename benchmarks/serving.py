@@ -21,6 +21,8 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "plugins")]
 
+from ghostwriter.judging.promote import adapter_digest  # noqa: E402
+from ghostwriter.judging.serving import Candidate, GatewayPort  # noqa: E402
 from tests.ghostwriter.serving.rig import PLANTED, QUESTIONS, STEM, UNORDERED, Gateway, Rig, Streamed, line as reached, wait  # noqa: E402
 from tests.training.tracking.mlflow_server import free_port, mlflow_server  # noqa: E402
 
@@ -48,6 +50,7 @@ def main() -> None:
     say("processor", f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with bench(asked.base, asked.new, asked.scale) as (rig, gateway, line, port, uri):
         new_versions(rig, gateway, asked.new)
+        tried_before(rig, gateway, f"good{asked.new + 3}")
         greedy = greedy_answers(gateway)
         if "tokens" in asked.parts:
             first_tokens(gateway)
@@ -73,7 +76,7 @@ def bench(base: str, new: int, scale: float) -> Iterator[tuple[Rig, Gateway, Exi
         scratch = Path(all_of_it.enter_context(tempfile.TemporaryDirectory(prefix="serving-")))
         uri, port = all_of_it.enter_context(mlflow_server(scratch)), free_port()
         rig = all_of_it.enter_context(Rig(scratch, uri, base))
-        rig.plant(good=new + 2, scale=scale)
+        rig.plant(good=new + 3, scale=scale)
         rig.promote("good1")
         line.enter_context(reached(port, uri))
         rig.uri = f"http://127.0.0.1:{port}"
@@ -86,15 +89,29 @@ def new_versions(rig: Rig, gateway: Gateway, new: int) -> None:
     """How long a new champion takes to answer first."""
     seconds = []
     for number in range(2, new + 2):
-        version = rig.promote(f"good{number}")
-        began = time.monotonic()
-        while gateway.stream(QUESTIONS[0], max_tokens=1).version != version:
-            time.sleep(0.1)
-        seconds.append(time.monotonic() - began)
+        seconds.append(_until_it_answers(gateway, rig.promote(f"good{number}")))
     say("alias moved to first answer of the new version", f"{spread(seconds)}", "<= 15 s")
     for line in gateway.log.read_text().splitlines():
         if any(words in line for words in ("is fetched in", "Exported ", "is loaded:")):
             print(f"    {line}")
+
+
+def tried_before(rig: Rig, gateway: Gateway, name: str) -> None:
+    """The same of one that the gate has had tried before, as `[serving] required` has it."""
+    digest = adapter_digest(rig.adapters / name)
+    candidate = Candidate(writer=STEM, run_id=rig.log(name), digest=digest, base=rig.base, revision=None, questions=QUESTIONS)
+    began = time.monotonic()
+    tried = GatewayPort(gateway.url).tried(candidate)
+    say("a candidate tried before its promotion", f"{time.monotonic() - began:.1f} s, {tried.state}")
+    say("alias moved to its first answer then", f"{_until_it_answers(gateway, rig.promote(name)):.1f} s", "<= 15 s")
+
+
+def _until_it_answers(gateway: Gateway, version: str) -> float:
+    """Seconds."""
+    began = time.monotonic()
+    while gateway.stream(QUESTIONS[0], max_tokens=1).version != version:
+        time.sleep(0.1)
+    return time.monotonic() - began
 
 
 def greedy_answers(gateway: Gateway) -> dict[str, list[str]]:

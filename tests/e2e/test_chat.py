@@ -115,6 +115,17 @@ def test_a_blind_comparison_is_voted_on_and_names_come_after(world: World, page:
     assert complaints == []
 
 
+def test_a_comparison_that_is_refused_leaves_no_empty_answers(world: World, page: Page) -> None:
+    open_chat(page, world)
+    page.get_by_label("Compare two blindly").check()
+    refusal = (400, {"message": "The conversation is too long for this model.", "code": "context_length_exceeded"}, {})
+    world.gateway.refusals = [refusal, refusal]
+    turns = ask(page, "Which one are you?")
+    expect(page.locator("main")).to_contain_text("The conversation is too long for this model.")
+    expect(turns.locator(".pair")).to_have_count(0)
+    world.gateway.refusals = []
+
+
 def test_the_vote_is_feedback_in_mlflow(world: World) -> None:
     wait_until(lambda: votes(world)[0].trace_b is not None, 120, "The vote in MLflow")
     row = votes(world)[0]

@@ -121,6 +121,7 @@ async function compare(question, shown, signal) {
     if (!sealed) throw new Refused(words.broken);
     askForVote(shown, sides, sealed);
   } catch (error) {
+    if (!sides.a.text.textContent && !sides.b.text.textContent) pair.remove();
     if (error.name !== "AbortError") throw error;
     add(shown, "p", words.stopped, "note");
   } finally {
