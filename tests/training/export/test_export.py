@@ -8,10 +8,12 @@ import torch
 
 from tests.tiny_model import make_tiny_model
 from tests.training.conftest import recipe
+from training.answer.reload import Compared, compare
 from training.contract import ExportCard, ExportForm, ExportRequest
 from training.errors import ExportError
-from training.export import gguf_file
+from training.export import gguf_file, proof
 from training.export.export import export
+from training.export.proof import Answered
 from training.models.model import add_adapter, load_base, save_adapter, trainable
 from training.signals import StopFlag
 
@@ -57,6 +59,18 @@ def asked(models: Path, folder: Path, form: ExportForm) -> ExportRequest:
         card=card,
         models=models,
     )
+
+
+def test_one_answer_that_the_base_would_not_give_is_enough(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = list[int]()
+
+    def counted(model: object, answered: Answered, attention: str) -> list[Compared]:
+        passes.append(len(answered))
+        return compare(model, answered, attention)
+
+    monkeypatch.setattr(proof, "compare", counted)
+    assert export(asked(tiny, tmp_path / "run", "peft"), StopFlag()).proof.like_base == 0
+    assert passes == [3, 1, 1]  # plain peft, the same in another way, the base
 
 
 @pytest.mark.parametrize("form", ["peft", "merged", "gguf"])
