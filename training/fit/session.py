@@ -85,6 +85,8 @@ def _prepare_pairs(request: TrainRequest, processes: Processes, base: Base, look
     """A session on pairs of answers, from an adapter; the reference is written down once, so that it stays the same after a kill."""
     recipe = request.recipe
     assert request.start
+    if recipe.base_precision == "fp8":
+        log.warning('base_precision = "fp8" in the recipe is left aside: the likelihoods of pairs are compared in bf16.')
     model = load_adapter(base, request.start, learning=True)
     found = load_pairs(request, base, model, processes, look)
     model.train()

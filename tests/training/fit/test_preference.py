@@ -244,6 +244,12 @@ def test_a_fall_ends_a_real_training_early(preferred: Make) -> None:
     assert result.planned_steps and result.steps < result.planned_steps
 
 
+def test_fp8_is_left_aside_and_that_is_said(preferred: Make, caplog: pytest.LogCaptureFixture) -> None:
+    request = preferred("run", base_precision="fp8", max_steps=1)
+    train(request, StopFlag())
+    assert 'base_precision = "fp8" in the recipe is left aside: the likelihoods of pairs' in caplog.text
+
+
 def test_the_rate_is_a_fiftieth_and_the_epoch_one(preferred: Make) -> None:
     request = preferred("run", epochs=3, warm_steps=9)
     second = second_stage(request, Path("adapter"))
