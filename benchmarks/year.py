@@ -58,18 +58,18 @@ class Year:
         return writer.model_copy(update={"stem": stem, "source": source, "evaluation": evaluation})
 
     def night(self, number: int, *, keep: bool) -> float:
-        """A night of both writers; returns the seconds it took without what stands for the GPU side."""
+        """A night of both writers; returns the processor seconds it took without what stands for the GPU side."""
         when, seconds = END - timedelta(days=self.nights - number), 0.0
         for writer in self.writers:
             self._write_source(writer, number)
-            began = time.perf_counter()
+            began = time.process_time()
             collect(writer, self.home)
             answers = snapshot_answers(writer, self.home)
             assert next_work(read_level(self.home, writer.stem)) == "distil"
             dataset = distill(writer, self.home, answers, None, mode="direct")
             set_current(dataset)
             assert next_work(read_level(self.home, writer.stem)) == "train"
-            seconds += time.perf_counter() - began
+            seconds += time.process_time() - began
             self._train(writer.stem, dataset, number, when)
             for each in (answers, dataset):
                 age(each, when)
@@ -114,12 +114,12 @@ class Year:
         return ", ".join(told)
 
     def listing(self) -> float:
-        """Seconds in which the page lists what can be started on."""
-        began = time.perf_counter()
+        """Processor seconds in which the page lists what can be started on."""
+        began = time.process_time()
         for writer in self.writers:
             earlier(self.home.datasets(writer.stem))
             earlier(self.home.answers(writer.stem))
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     def parse(self) -> float:
         """Processor seconds in which a process of its own reads the DAGs of both writers."""

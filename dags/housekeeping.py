@@ -1,9 +1,5 @@
 """`housekeeping`: once a week, what no champion, no newest candidate and nothing at work needs is removed."""
 
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-
 from airflow.sdk import dag, task
 
 from ghostwriter.tasks import forms
@@ -49,41 +45,25 @@ def housekeeping() -> None:
     @actionable
     def tidy_writer(stem: str, *, params: dict) -> dict:
         """Remove what of a writer's nights is needed by nothing."""
-        from ghostwriter.home import Home
-        from ghostwriter.keeping.tidy import say, tidy
-        from ghostwriter.mlflow_runs.server import mlflow_client
-        from ghostwriter.writer import load_writer
+        from ghostwriter.keeping.housekeeping import tidy_writer
 
-        dry_run = params["dry_run"]
-        done = tidy(load_writer(stem), Home.default(), mlflow_client(), datetime.now(UTC), dry_run=dry_run)
-        say(done, dry_run=dry_run)
-        return {"folders": len(done.folders), "bytes": done.bytes, "adapters": len(done.adapters)}
+        return tidy_writer(stem, dry_run=params["dry_run"])
 
     @task(max_active_tis_per_dag=1)
     @actionable
     def tidy_batches(stem: str, *, params: dict) -> int:
         """Remove the files of finished batches at the teacher's vendor."""
-        from ghostwriter.home import Home
-        from ghostwriter.keeping.batch_files import remove_batch_files
-        from ghostwriter.tasks.connections import teacher_endpoint
-        from ghostwriter.writer import load_writer
+        from ghostwriter.keeping.housekeeping import tidy_batches
 
-        writer = load_writer(stem)
-        endpoint = partial(teacher_endpoint, writer.teacher.connection)
-        return len(remove_batch_files(writer, Home.default(), endpoint, datetime.now(UTC), dry_run=params["dry_run"]))
+        return tidy_batches(stem, dry_run=params["dry_run"])
 
     @task
     @actionable
     def tidy_logs(*, params: dict) -> int:
         """Remove old logs of tasks; cut those of services that grew long."""
-        from airflow.configuration import conf
+        from ghostwriter.keeping.housekeeping import tidy_logs
 
-        from ghostwriter.home import Home
-        from ghostwriter.keeping.logs import tidy_logs
-        from ghostwriter.writer import log_days
-
-        logs = Path(conf.get("logging", "base_log_folder"))
-        return len(tidy_logs(Home.default(), logs, datetime.now(UTC), log_days(), dry_run=params["dry_run"]))
+        return tidy_logs(dry_run=params["dry_run"])
 
     writers = list_writers()
     tidy_writer.expand(stem=writers)
