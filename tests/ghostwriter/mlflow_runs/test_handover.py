@@ -115,7 +115,7 @@ def test_what_is_examined_is_answered_as_the_writer_is_served(home: Home, lampli
     requests = trained(home, lamplight, "distilled")
     path = request_evaluation(home, lamplight, requests, None, TRACKING)
     answering = read_json(EvaluateRequest, path).answering
-    assert (answering.temperature, answering.min_p, answering.seed) == (0.7, 0.05, 0)
+    assert answering == lamplight.answering != Answering()
     cold = lamplight.model_copy(update={"answering": Answering(temperature=0)})
     assert request_evaluation(home, cold, requests, None, TRACKING).parent != path.parent
 
