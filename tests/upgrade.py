@@ -7,6 +7,7 @@ task wakes, the training ends as if it had never been killed, and nothing is col
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def main() -> None:
         for stem, text in files.items():
             (writers / f"{stem}.toml").write_text(text.replace(SINCE_THEN, ""))
         earlier = running.enter_context(_checkout(commit, Path(folder) / "earlier"))
+        ours = Path("plugins/ghostwriter/provider")  # Airflow finds it by this environment's entry points, whichever version runs
+        shutil.copytree(ROOT / ours, earlier / ours, dirs_exist_ok=True)
         corpus = load_corpus(ROOT / "demo" / "corpus" / f"{STEM}.jsonl", ACCOUNT)
         site = running.enter_context(Site(ACCOUNT, corpus))
         teacher = running.enter_context(BatchTeacher(TeacherScript(batch_seconds=HOURS)))
