@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from openai import APIConnectionError, APIStatusError, OpenAI
 
 from ghostwriter.errors import TeacherError
-from ghostwriter.teacher.client import ADVICE, CallFault, Endpoint, TeacherDown, connection_fault, status_fault
+from ghostwriter.teacher.advice import ADVICE
+from ghostwriter.teacher.client import CallFault, Endpoint, TeacherDown, connection_fault, status_fault
 
 FINISHED = frozenset({"completed", "failed", "expired", "cancelled"})
 API_SECONDS = 120.0

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from ghostwriter.errors import GhostwriterError
 from ghostwriter.model_settings import Teacher as Settings
+from ghostwriter.teacher.advice import ADVICE
 from ghostwriter.teacher.budget import Message, Prices, Purse, money
 from ghostwriter.teacher.call import Call
-from ghostwriter.teacher.client import ADVICE, CallFault, Reply, Teacher, TeacherDown
+from ghostwriter.teacher.client import CallFault, Reply, Teacher, TeacherDown
 from ghostwriter.teacher.health import Failure, Health, Outcome
 from ghostwriter.teacher.journal import Journal
 from ghostwriter.teacher.ledger import Answer, answer_row

@@ -184,14 +184,6 @@ class Teacher:
         raise fault from None
 
 
-ADVICE = {
-    "key_refused": "Put a key that may use this model into the teacher's connection (the password field).",
-    "quota": "Top up the teacher's account.",
-    "model_unknown": "Write a model that this endpoint serves in teacher.model, or mend its base URL (most end in /v1).",
-}
-"""What to do about a fault that ends the run, by its code."""
-
-
 def status_fault(error: APIStatusError, endpoint: Endpoint) -> CallFault:
     """What a refusal means, by status, code and words."""
     status, words = error.status_code, endpoint.without_key(f"{error.status_code}: {_server_words(error)}")

@@ -6,7 +6,8 @@ from typing import Any
 import requests
 
 from ghostwriter.errors import TeacherError
-from ghostwriter.teacher.client import ADVICE, CallFault, Endpoint, Reply, Teacher, TeacherKeyRefused
+from ghostwriter.teacher.advice import ADVICE
+from ghostwriter.teacher.client import CallFault, Endpoint, Reply, Teacher, TeacherKeyRefused
 
 SECONDS = 60.0
 
