@@ -92,7 +92,7 @@ Answers in the voice of {facts.writer}: version {facts.version} of `{facts.model
 ## Proof
 Greedy answers to {proof.questions} held-out questions ({proof.tokens} tokens), given by this export, read by plain peft in float32:
 {proof.agree} of {proof.questions} are the adapter's own choice token by token (at most {proof.furthest} nats behind it;
-{proof.near_tie} are rounding). The base would answer otherwise. Prompts have training's token ids.
+{proof.near_tie} are rounding). The base would not give all of these answers. Prompts have training's token ids.
 `proof.json` has the answers.
 """
 

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = request_export(home, writer, found, examined, arguments.form)
     result = read_json(ExportResult, LocalStage("export", path).run(print))
     proof = result.proof
-    print(f"{result.folder}: {proof.agree} of {proof.questions} answers are the adapter's, and not the base's.")
+    print(f"{result.folder}: {proof.agree} of {proof.questions} answers are the adapter's, and the base would not give them all.")
     return 0
 
 

@@ -76,7 +76,7 @@ def test_the_training_side_is_asked_with_what_mlflow_knows(home: Home, capsys: p
     assert asked.name == f"ghostwriter-lamplight-v{asked.card.version}"
     assert asked.card.figures == {"measure": ["rep4"], "mixed": ["0.1"]}
     assert (asked.card.writer, asked.card.consent, asked.card.why) == ("Odessa Lamplight", False, "it was better")
-    assert "2 of 2 answers are the adapter's, and not the base's" in capsys.readouterr().out
+    assert "2 of 2 answers are the adapter's, and the base would not give them all" in capsys.readouterr().out
     assert (asked.run_folder / "starts").read_text() == "export "
     assert read_json(ExportResult, asked.run_folder / "result.json").proof == PROOF
 

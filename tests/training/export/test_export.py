@@ -88,7 +88,7 @@ def test_an_export_answers_as_the_adapter_and_not_as_the_base(tiny: Path, tmp_pa
     } <= set(result.files)
     words = (result.folder / "README.md").read_text()
     assert "3 of 3 are the adapter's own choice" in words
-    assert "The base would answer otherwise" in words
+    assert "The base would not give all of these answers" in words
     assert "has agreed to it" in words
     assert "| rep4 | 0.1 |" in words
     assert export(request, StopFlag()) == result  # the second time nothing is written
