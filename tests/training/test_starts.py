@@ -10,10 +10,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import training.arithmetic.examine, training.fit.train, training.measure.evaluate
-from training.models.model import load_config, without_scipy
+import torch
+from training.models.model import load_base, load_config
 load_config(sys.argv[1], None, Path(sys.argv[1]))
-with without_scipy():
-    from transformers import AutoModelForCausalLM
+load_base(sys.argv[1], None, "fp32", Path(sys.argv[1]), torch.device("cpu"))
 print(sorted({"matplotlib", "mlflow", "pandas", "peft", "scipy", "sklearn"} & set(sys.modules)))
 import sklearn.linear_model
 print(sklearn.linear_model.LogisticRegression.__name__)

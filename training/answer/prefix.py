@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import DynamicCache
 
 from training.models.decoder import causal_model
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
 
 Layer = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one layer: (rows, heads, places, size) each."""
@@ -20,7 +22,7 @@ class SharedPrefix:
         self._model = causal_model(model)
         shortest = min(map(len, rows)) - 1
         self.tokens = [same[0] for same in takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False))][:shortest]
-        self._cache = DynamicCache(config=self._model.config)
+        self._cache = self._empty_cache()
         if self.tokens:
             ids = torch.tensor([self.tokens], device=self._model.device)
             self._model.get_decoder()(input_ids=ids, past_key_values=self._cache, use_cache=True)
@@ -36,14 +38,19 @@ class SharedPrefix:
         found = self._model.get_decoder()(input_ids=ids, attention_mask=seen, position_ids=places, past_key_values=cache, use_cache=True)
         return found.last_hidden_state, _layers(cache)
 
-    def _for_each(self, rows: int) -> DynamicCache:
-        cache = DynamicCache(config=self._model.config)
+    def _empty_cache(self) -> "DynamicCache":
+        from transformers import DynamicCache  # here, so that models are imported as `load_base` wants them
+
+        return DynamicCache(config=self._model.config)
+
+    def _for_each(self, rows: int) -> "DynamicCache":
+        cache = self._empty_cache()
         if self.tokens:
             for number, (keys, values) in enumerate(_layers(self._cache)):
                 cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
         return cache
 
 
-def _layers(cache: DynamicCache) -> list[Layer]:
+def _layers(cache: "DynamicCache") -> list[Layer]:
     layers: Any = cache.layers
     return [(layer.keys, layer.values) for layer in layers]

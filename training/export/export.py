@@ -45,17 +45,19 @@ def export(request: ExportRequest, stop: StopFlag) -> ExportResult:
     unfinished.mkdir(parents=True)
     base = load_base(request.base, request.revision, PRECISION, request.models, torch.device("cpu"))
     steps.end("base loaded")
-    rank = _write_model(request, base, unfinished)
+    adapted = load_adapter(base, request.adapter) if request.adapter else None
+    _write_model(request, base, adapted, unfinished)
     stop.raise_if_set(AGAIN)
     steps.end("written")
     with _running(request, unfinished) as answerer:
         given = ask(answerer, base, request.questions, request.max_new_tokens)
     stop.raise_if_set(AGAIN)
     steps.end("asked")
-    proof = prove(base, request.adapter, given)
+    proof = prove(base, adapted, given)
     steps.end("compared")
     write_json(proof, unfinished / PROOF_FILE)
-    if request.adapter:
+    if adapted is not None:
+        rank = int(adapted.peft_config["default"].r)
         write_card(unfinished, request, proof, Path(prepare(request.base, request.models)), rank)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -86,25 +88,19 @@ class Steps:
         return f"{self.seconds:.1f} s: {', '.join(took)}"
 
 
-def _write_model(request: ExportRequest, base: Base, folder: Path) -> int:
-    """Write the model in its form; returns the adapter's rank. `base` is as before afterwards. Raises ExportError."""
-    if request.adapter is None:
+def _write_model(request: ExportRequest, base: Base, adapted: Any | None, folder: Path) -> None:
+    """Write the model in its form; `adapted` is PEFT's, the base with the adapter on it. Raises ExportError."""
+    if request.adapter is None or adapted is None:
         _write_base(request, base, folder)
-        return 0
-    model = load_adapter(base, request.adapter)
-    try:
-        if request.form == "gguf":
-            write_gguf(folder / MODEL_FILE, merged_tensors(model), model.get_base_model(), base.chat, request.name)
-        elif request.form == "merged":
-            _write_merged(model, base, folder)
-        else:
-            for name in ("adapter_config.json", ADAPTER_FILE, BASE_FILE):
-                if (request.adapter / name).exists():
-                    shutil.copyfile(request.adapter / name, folder / name)
-            base.tokenizer.save_pretrained(folder)
-        return int(model.peft_config["default"].r)
-    finally:
-        model.unload()
+    elif request.form == "gguf":
+        write_gguf(folder / MODEL_FILE, merged_tensors(adapted), adapted.get_base_model(), base.chat, request.name)
+    elif request.form == "merged":
+        _write_merged(adapted, base, folder)
+    else:
+        for name in ("adapter_config.json", ADAPTER_FILE, BASE_FILE):
+            if (request.adapter / name).exists():
+                shutil.copyfile(request.adapter / name, folder / name)
+        base.tokenizer.save_pretrained(folder)
 
 
 def _write_base(request: ExportRequest, base: Base, folder: Path) -> None:

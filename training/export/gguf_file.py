@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy
 import torch
 
 from training.errors import ExportError
+from training.export.merged import shapes
 from training.rows.data import ChatFormat
 
 ARCHITECTURES = {
     "LlamaForCausalLM": gguf.MODEL_ARCH.LLAMA,
     "Qwen2ForCausalLM": gguf.MODEL_ARCH.QWEN2,
 }
+FLOAT32 = numpy.dtype(numpy.float32)
 PERMUTED = ("LlamaForCausalLM",)
 PRE_TOKENIZERS = {"gpt-2": ["ByteLevel"], "smollm": ["Digits", "ByteLevel"], "qwen2": ["Split", "ByteLevel"]}
 """llama.cpp's names of how text is divided before merges, and the parts of the tokenizer that do so."""
@@ -28,20 +31,23 @@ Tensors = Iterable[tuple[str, torch.Tensor]]
 
 
 def write_gguf(path: Path, tensors: Tensors, model: Any, chat: ChatFormat, name: str) -> None:
-    """Write `tensors` (transformers' names) with the settings of `model` and the tokenizer of `chat`; all in float32.
+    """Write `tensors` (transformers' names, in the order of `model`) with its settings and the tokenizer of `chat`; all in float32.
 
+    One tensor is held at a time, and each is written once: a 7B's file has 30 GB.
     Raises ExportError for an architecture or a tokenizer that is not known here.
     """
     architecture = _architecture(model)
-    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture], use_temp_file=True)
+    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     _add_settings(writer, model.config, name)
     _add_tokenizer(writer, chat, model.config.vocab_size)
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
-    for hf_name, tensor in tensors:
-        writer.add_tensor(_gguf_name(names, hf_name), _in_rows(model, hf_name, tensor.detach().float().cpu()).numpy())
+    for hf_name, shape in shapes(model):
+        writer.add_tensor_info(_gguf_name(names, hf_name), shape, FLOAT32, shape.numel() * FLOAT32.itemsize)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
+    writer.write_ti_data_to_file()
+    for hf_name, tensor in tensors:
+        writer.write_tensor_data(_in_rows(model, hf_name, tensor.detach().float().cpu()).numpy())
     writer.close()
 
 

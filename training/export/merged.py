@@ -19,12 +19,20 @@ def merged_tensors(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
         raise ExportError("The adapter is a DoRA, which is no plain sum. Export it --as peft.")
     base = model.get_base_model()
     layers = dict(base.named_modules())
-    for name, parameter in base.named_parameters():
-        if ADAPTER in name:
-            continue
+    for name, parameter in _own_parameters(base):
         layer = layers[name.rpartition(WRAPPED)[0]] if WRAPPED in name else None
         learned = _delta(layer) if layer is not None and name.endswith(".weight") else None
         yield name.replace(WRAPPED, ""), parameter.detach() if learned is None else parameter.detach().float() + learned
+
+
+def shapes(base: Any) -> Iterator[tuple[str, torch.Size]]:
+    """Names and shapes of the base's own weights, in the order of `merged_tensors`; an adapter may be on it."""
+    for name, parameter in _own_parameters(base):
+        yield name.replace(WRAPPED, ""), parameter.shape
+
+
+def _own_parameters(base: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in base.named_parameters() if ADAPTER not in name)
 
 
 def _delta(layer: Any) -> torch.Tensor:

@@ -7,13 +7,12 @@ base would give as well proves nothing, and of an export all of whose answers ar
 
 from collections.abc import Sequence
 from itertools import takewhile
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from training.answer.reload import Compared, compare, tolerance
 from training.contract import ExportProof
 from training.errors import ExportError
-from training.models.model import Base, load_adapter
+from training.models.model import Base
 from training.rows.data import Message
 
 PROBES: tuple[list[Message], ...] = (
@@ -66,31 +65,27 @@ def ask(export: Answerer, base: Base, questions: Sequence[str], most: int) -> An
     return list(zip(prompts, answers, strict=True))
 
 
-def prove(base: Base, adapter: Path | None, answered: Answered) -> ExportProof:
+def prove(base: Base, adapted: Any | None, answered: Answered) -> ExportProof:
     """Compare an export's answers with plain peft's and the base's; `base` is in float32, so that only true near ties are allowed for.
 
-    The adapter is read from its folder onto `base`, unmerged, and taken off again. Raises ExportError when an answer is not the
-    adapter's, or all could be the base's. Without an adapter it is the base that is exported.
+    `adapted` is PEFT's model: `base` with the adapter as its folder has it, unmerged; None where it is the base that is exported.
+    Raises ExportError when an answer is not the adapter's, or all could be the base's.
     """
-    model = load_adapter(base, adapter) if adapter else base.model
-    try:
-        first, second = compare(model, answered, "sdpa"), compare(model, answered[:ROUNDED], "eager")
-    finally:
-        if adapter:
-            model.unload()
+    model = base.model if adapted is None else adapted
+    first, second = compare(model, answered, "sdpa"), compare(model, answered[:ROUNDED], "eager")
     near = tolerance(first[:ROUNDED], second, base.model.dtype)
     proof = ExportProof(
         questions=len(answered),
         agree=_within(near, first),
-        like_base=_like_base(base, answered, near) if adapter else len(answered),
+        like_base=len(answered) if adapted is None else _like_base(adapted, answered, near),
         furthest=round(max(float(each.gap.max()) for each in first), 6),
         near_tie=round(near, 6),
         tokens=sum(len(ids) for _, ids in answered),
         answers=tuple(base.tokenizer.decode(ids) for _, ids in answered),
         ids=tuple(tuple(ids) for _, ids in answered),
     )
-    _check(proof, "adapter in plain peft" if adapter else "base in plain transformers")
-    if adapter and proof.like_base == proof.questions:
+    _check(proof, "base in plain transformers" if adapted is None else "adapter in plain peft")
+    if adapted is not None and proof.like_base == proof.questions:
         raise ExportError(
             f"All {proof.questions} answers of the export could be the base's: the adapter changes nothing, or was lost on the way."
             " Nothing was exported."
@@ -98,10 +93,10 @@ def prove(base: Base, adapter: Path | None, answered: Answered) -> ExportProof:
     return proof
 
 
-def _like_base(base: Base, answered: Answered, near: float) -> int:
+def _like_base(adapted: Any, answered: Answered, near: float) -> int:
     """How many answers, from the first on, the base could have given too. One that it could not is enough, and somebody waits."""
-    each_time = (_within(near, compare(base.model, [each], "sdpa")) for each in answered)
-    return sum(takewhile(bool, each_time))
+    with adapted.disable_adapter():
+        return sum(takewhile(bool, (_within(near, compare(adapted, [each], "sdpa")) for each in answered)))
 
 
 def _within(near: float, compared: Sequence[Compared]) -> int:

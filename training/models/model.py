@@ -5,10 +5,11 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -45,8 +46,9 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
     """Load a base model and its tokenizer, padding token set. Raises BaseModelError."""
     from safetensors import SafetensorError
 
+    _wake(device)
     with without_scipy():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel  # noqa: F401  # the last would come with the model
     location = prepare(name, models)
     folder, missing = hub.fetch(location, revision) if hub.is_hub_id(location) else (location, "")
     try:
@@ -60,6 +62,17 @@ def load_base(name: str, revision: str | None, precision: str, models: Path, dev
     model.config.pad_token_id = tokenizer.pad_token_id
     model.to(device)  # type: ignore[arg-type]
     return Base(name, model, tokenizer, chat, fingerprint(model))
+
+
+def _wake(device: torch.device) -> None:
+    """Have a GPU make its context beside the imports: seconds in which the processor only waits. A fault shows at its first use."""
+
+    def begin() -> None:
+        with suppress(RuntimeError):
+            torch.zeros(1, device=device)
+
+    if device.type == "cuda":
+        Thread(target=begin, name="first use of the GPU", daemon=True).start()
 
 
 @contextmanager
