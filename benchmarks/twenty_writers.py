@@ -1,9 +1,9 @@
 """Twenty writers on one Airflow against one: `.venv/bin/python benchmarks/twenty_writers.py [--writers 20] [--nights 3]`.
 
 Airflow and MLflow are real, trainings are stand-ins. First one writer, then all of them: how long Airflow's processor takes for each
-DAG file, and how long an idle loop of the scheduler. Then the nights, each as soon as the one before has ended: whether all news was
-trained on, and how many other writers' nights were under way in a writer's own. At last the page, with a champion and twenty candidates a
-writer in MLflow.
+DAG file (the least of some parses), and how long an idle loop of the scheduler. Then the nights, each as soon as the one before has
+ended: whether all news was trained on, and how many other writers' nights were under way in a writer's own. At last the page, with a
+champion and twenty candidates a writer in MLflow.
 """
 
 import argparse
@@ -27,7 +27,7 @@ LOOPS_SEEN = {"AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.jobs.scheduler_job_
 IDLE_SECONDS, NIGHT_SECONDS = 40, 1_200
 TRIES = 5
 CANDIDATES = 20
-MOST = 1.5
+MOST, BOUND = 1.5, ("scheduler loop", "parse of all", "page")
 
 
 def measures(world: Installation, stems: Sequence[str]) -> dict[str, float]:
@@ -39,6 +39,7 @@ def measures(world: Installation, stems: Sequence[str]) -> dict[str, float]:
     for stage in ("collect", "compare", "distill", "rollback", "train"):
         rows = re.findall(rf"dags-folder +{stage}\.py .*? (\d+) +\d+ +([\d.]+)s", text)
         found[f"parse {stage}.py"] = min(float(seconds) for dags, seconds in rows if int(dags) == len(stems))
+    found["parse of all"] = sum(seconds for name, seconds in found.items() if name.startswith("parse"))
     return found
 
 
@@ -115,7 +116,7 @@ def seconds(date: str) -> float:
 
 
 def main() -> int:
-    """Print what was measured; status 1 when many writers take longer than 1.5 times one."""
+    """Print what was measured; status 1 when a loop, all parses together, or the page takes more than 1.5 times as long with many."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--writers", type=int, default=20)
     parser.add_argument("--nights", type=int, default=3)
@@ -141,7 +142,7 @@ def main() -> int:
                 (world.writers / f"{stem}.toml").unlink()
             one["page"] = page_seconds(world)
             show({"page": one["page"]}, {"page": many["page"]}, len(stems))
-    return int(any(took > MOST * one[name] for name, took in many.items()))
+    return int(any(many[name] > MOST * one[name] for name in BOUND))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What a year of nights leaves of a writer in MLflow, as far as the page reads it: candidates, versions, an examination, samples."""
 
 import json
-from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 
+from ghostwriter.judging.moves import Move, now
 from ghostwriter.judging.promote import model_name
 
 SCORES = ("style", "heldout_loss_nats_per_token", "rep4", "length_ratio", "ability", "verbatim_share")
@@ -25,11 +25,11 @@ def plant_champion(url: str, stem: str, candidates: int) -> None:
         _run(client, experiment, arm, {"mlflow.parentRunId": evaluation}, 0.6)
     table = {"columns": ["question", "writer", "direct"], "data": [[f"Why {number}?", "So.", "Because."] for number in range(3)]}
     client.log_text(evaluation, json.dumps(table), "samples.json")
-    name = model_name(stem)
-    move = {"when": datetime.now(UTC).isoformat(), "who": "the gate", "why": "Promote: better than base."}
-    client.create_registered_model(name, tags={"move.0001": json.dumps(move)})
+    name, source = model_name(stem), f"{client.get_run(training).info.artifact_uri}/adapter"
+    move = Move(kind="promotion", who="the gate", when=now(), old="1", new="2", why="Promote: better than base.")
+    client.create_registered_model(name, tags={"move.0001": move.model_dump_json()})
     for _ in range(2):
-        client.create_model_version(name, source=f"mlflow-artifacts:/{training}", run_id=training, tags={"pipeline_run": night, "why": "x"})
+        client.create_model_version(name, source=source, run_id=training, tags={"pipeline_run": night, "why": "x"})
     client.set_registered_model_alias(name, "champion", "2")
     client.set_registered_model_alias(name, "previous", "1")
 
