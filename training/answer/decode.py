@@ -13,6 +13,7 @@ import torch
 
 from training.answer.choice import Choice
 from training.answer.prefix import SharedPrefix
+from training.answer.step import FusedStep, can_fuse
 from training.contract import GREEDY, Answering
 from training.models import attention
 from training.models.decoder import causal_model, has_plain_head, has_sliding_window, head, hidden_states
@@ -45,6 +46,7 @@ class RowCache:
             self._layers = [torch.zeros((2, rows, heads, room, size), **kind).transpose(2, 3) for _ in layers]
         else:
             self._layers = [torch.zeros((2, rows, room, heads, size), **kind) for _ in layers]
+        self.layers = [(layer[0], layer[1]) for layer in self._layers]
         self.rows = self.places = torch.zeros(0, dtype=torch.long)
         self.reading = True
 
@@ -86,6 +88,7 @@ class Decoder:
         """The answer tokens of each row, its end token not included unless it was never reached: then `max_new_tokens` of them."""
         self._cache.reading, self._cache.rows, self._cache.places = False, self._rows, self._lengths
         causal_model(self._model).set_attn_implementation(attention.register())
+        self._fused = FusedStep(self._model, self._cache.layers) if can_fuse(self._model) else None
         step = self._graph() if self._device.type == "cuda" and self._limit > WARMUP_STEPS else self._step
         said = time.monotonic()
         for number in range(1, self._limit):
@@ -130,13 +133,18 @@ class Decoder:
 
     def _step(self) -> None:
         """Append one token to every row; all state stays on the device, in place, so that a graph can replay it."""
-        hidden = self._hidden(self._tokens[:, None], self._lengths[:, None], seen=(self._lengths + 1).to(torch.int32))
-        chosen = self._choose(hidden[:, 0], slice(None), self._column)
+        chosen = self._choose(self._next(seen=(self._lengths + 1).to(torch.int32)), slice(None), self._column)
         self._tokens.copy_(torch.where(self._ended, self._end_id, chosen))
         self._ended |= self._tokens == self._end_id
         self._written.index_copy_(1, self._column, self._tokens[:, None])
         self._lengths += 1
         self._column += 1
+
+    def _next(self, seen: torch.Tensor) -> torch.Tensor:
+        """Last hidden states (rows, size) of the tokens chosen last."""
+        if self._fused:
+            return self._fused(self._tokens, self._lengths, seen)
+        return self._hidden(self._tokens[:, None], self._lengths[:, None], seen=seen)[:, 0]
 
     def _graph(self) -> Callable[[], None]:
         """One step as a CUDA graph; what the steps before the capture changed is put back."""
